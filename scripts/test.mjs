@@ -1,0 +1,44 @@
+// Runs the tests: `npm test`, or `npm test -- unit/idset` for the files whose path contains a word given.
+//
+//   --node PATH   run them with another Node binary
+//   --name REGEX  only the tests whose name matches
+
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { common } from './build.mjs';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+
+/** Bundles each test file for itself and returns the bundles' paths. */
+export async function buildTests(words) {
+  const files = fs
+    .readdirSync(path.join(root, 'test'), { recursive: true })
+    .filter((name) => name.endsWith('.test.ts') && (!words.length || words.some((word) => name.includes(word))))
+    .sort();
+  const outdir = path.join(root, 'build', 'test');
+  await build({ ...common, entryPoints: files.map((name) => `test/${name}`), outdir, outbase: 'test', packages: 'external', sourcemap: 'inline' });
+  return files.map((name) => path.join(outdir, name.replace(/\.ts$/, '.js')));
+}
+
+async function main(argv) {
+  const words = [];
+  const options = ['--enable-source-maps', '--test'];
+  let node = process.execPath;
+  while (argv.length) {
+    const word = argv.shift();
+    if (word === '--node') node = argv.shift();
+    else if (word === '--name') options.push(`--test-name-pattern=${argv.shift()}`);
+    else words.push(word);
+  }
+  const files = await buildTests(words);
+  if (!files.length) {
+    console.error(`no test file matches ${words.join(' ')}`);
+    return 1;
+  }
+  return spawnSync(node, [...options, ...files], { cwd: root, stdio: 'inherit' }).status ?? 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));
