@@ -242,6 +242,7 @@ function parseRange(part: string): [first: number, last: number] {
 /** Flux reads 64 bits and keeps 32, so 4294967296 is id 0; a number of more than 64 bits is none. */
 function parseId(digits: string): number | undefined {
   if (digits.length < 10) return Number(digits);
+  if (digits.length > 20) return undefined;
   const value = BigInt(digits);
   return value < 2n ** 64n ? Number(BigInt.asUintN(32, value)) : undefined;
 }
