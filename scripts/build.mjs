@@ -21,14 +21,21 @@ export const common = {
   format: 'esm',
   logLevel: 'warning',
   // CommonJS dependencies inside an ES module bundle still ask for Node's modules with require().
-  banner: { js: "import { createRequire as createRequire_ } from 'node:module'; const require = createRequire_(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as createRequire_ } from 'node:module'; const require = createRequire_(import.meta.url);",
+  },
 };
 
 async function main() {
   fs.rmSync(dist, { recursive: true, force: true });
   await build({
     ...common,
-    entryPoints: { flux: 'cli/main.ts', index: 'core/index.ts', host: 'workers/host.ts', 'module-host': 'workers/module-host.ts' },
+    entryPoints: {
+      flux: 'cli/main.ts',
+      index: 'core/index.ts',
+      host: 'workers/host.ts',
+      'module-host': 'workers/module-host.ts',
+    },
     outdir: dist,
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
@@ -37,7 +44,10 @@ async function main() {
     sourcemap: true,
   });
   if (process.argv.includes('--no-types')) return;
-  const types = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json'], { cwd: root, stdio: 'inherit' });
+  const types = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   process.exitCode = types.status ?? 1;
 }
 

@@ -12,20 +12,22 @@ import { common } from './build.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-/** Bundles each test file for itself and returns the bundles' paths. */
+/** Bundles each test file, and each file that tests run on another thread, for itself; returns the tests' bundles. */
 export async function buildTests(words) {
-  const files = fs
-    .readdirSync(path.join(root, 'test'), { recursive: true })
+  const all = fs.readdirSync(path.join(root, 'test'), { recursive: true });
+  const tests = all
     .filter((name) => name.endsWith('.test.ts') && (!words.length || words.some((word) => name.includes(word))))
     .sort();
+  const workers = all.filter((name) => name.endsWith('.worker.ts'));
   const outdir = path.join(root, 'build', 'test');
-  await build({ ...common, entryPoints: files.map((name) => `test/${name}`), outdir, outbase: 'test', packages: 'external', sourcemap: 'inline' });
-  return files.map((name) => path.join(outdir, name.replace(/\.ts$/, '.js')));
+  const entryPoints = [...tests, ...workers].map((name) => `test/${name}`);
+  await build({ ...common, entryPoints, outdir, outbase: 'test', packages: 'external', sourcemap: 'inline' });
+  return tests.map((name) => path.join(outdir, name.replace(/\.ts$/, '.js')));
 }
 
 async function main(argv) {
   const words = [];
-  const options = ['--enable-source-maps', '--test'];
+  const options = ['--enable-source-maps', '--test', '--test-reporter=spec'];
   let node = process.execPath;
   while (argv.length) {
     const word = argv.shift();

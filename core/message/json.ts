@@ -1,0 +1,96 @@
+/**
+ * JSON as Flux means it: integers and reals are different kinds, and integers have 64 bits.
+ *
+ * C clients refuse `0` where they want `0.0`, and a job id does not fit a double. JavaScript's own JSON functions tell
+ * neither apart, so a real without a fraction travels as `Real` and an integer beyond 2^53 as a bigint. Texts that hold
+ * no such number, nearly all, take the engine's own parser and writer.
+ */
+
+export type JsonValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | Real
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue | undefined };
+
+export type JsonObject = { readonly [key: string]: JsonValue | undefined };
+
+// A marker that no text from outside can hold, in front of a number's digits inside a string.
+const marker = `\u0001${crypto.randomUUID()}:`;
+const markedNumber = new RegExp(`"\\\\u0001${marker.slice(1)}([-+.\\deE]+)"`, 'g');
+let wroteMarker = false;
+
+/** A number that is a real even where it has no fraction: `new Real(2)` is written `2.0`. */
+export class Real {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+
+  valueOf(): number {
+    return this.value;
+  }
+
+  toJSON(): string | number | null {
+    if (!Number.isInteger(this.value)) return this.value;
+    wroteMarker = true;
+    const digits = String(this.value);
+    return marker + (/[.e]/.test(digits) ? digits : `${digits}.0`);
+  }
+}
+
+/** A number as a real, whatever its value. */
+export function real(value: number): number | Real {
+  return Number.isInteger(value) ? new Real(value) : value;
+}
+
+function markBigint(_key: string, value: unknown): unknown {
+  if (typeof value !== 'bigint') return value;
+  wroteMarker = true;
+  return marker + value;
+}
+
+/** The JSON text of a value, compact, keys in their order. */
+export function stringifyJson(value: JsonValue): string {
+  wroteMarker = false;
+  let text: string;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    if (!(error instanceof TypeError) || !String(error.message).includes('BigInt')) throw error;
+    text = JSON.stringify(value, markBigint);
+  }
+  return wroteMarker ? text.replace(markedNumber, '$1') : text;
+}
+
+// May a text hold a number that JSON.parse would change? Strings can match too; they only take the slower way.
+const mayHoldSpecial = /\d(?:\.0*(?!\d)|[eE])|\d{16}/;
+const stringOrNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/gs;
+
+function markSpecial(token: string): string {
+  if (token[0] === '"') return token;
+  const number = Number(token);
+  const isReal = /[.eE]/.test(token);
+  if (isReal ? Number.isInteger(number) : !Number.isSafeInteger(number)) return JSON.stringify(marker + token);
+  return token;
+}
+
+function reviveSpecial(_key: string, value: unknown): unknown {
+  if (typeof value !== 'string' || !value.startsWith(marker)) return value;
+  const digits = value.slice(marker.length);
+  return /[.eE]/.test(digits) ? new Real(Number(digits)) : BigInt(digits);
+}
+
+/**
+ * Reads a JSON text.
+ *
+ * @throws SyntaxError when the text is no JSON
+ */
+export function parseJson(text: string): JsonValue {
+  if (!mayHoldSpecial.test(text)) return JSON.parse(text);
+  return JSON.parse(text.replace(stringOrNumber, markSpecial), reviveSpecial);
+}

@@ -1,0 +1,95 @@
+/**
+ * Takes the fields a handler wants out of a JSON payload, or says which one is missing or of the wrong kind.
+ *
+ * Kinds: `s` string, `i` integer, `f` real, `n` number of either kind, `b` boolean, `o` object, `a` array, `*` anything;
+ * a `?` after it marks a field that may be absent. Integer and real are different kinds, as they are to C clients.
+ */
+
+import { FluxError } from '../errno.ts';
+import { type JsonObject, type JsonValue, Real } from './json.ts';
+
+interface KindTypes {
+  s: string;
+  i: number;
+  f: number;
+  n: number;
+  b: boolean;
+  o: JsonObject;
+  a: readonly JsonValue[];
+  '*': JsonValue;
+}
+
+type Kind = keyof KindTypes;
+export type Fields = Readonly<Record<string, Kind | `${Kind}?`>>;
+
+export type Unpacked<F extends Fields> = {
+  readonly [K in keyof F]: F[K] extends `${infer O extends Kind}?`
+    ? KindTypes[O] | undefined
+    : F[K] extends Kind
+      ? KindTypes[F[K]]
+      : never;
+};
+
+const kindNames: Record<Kind, string> = {
+  s: 'a string',
+  i: 'an integer',
+  f: 'a real number',
+  n: 'a number',
+  b: 'true or false',
+  o: 'an object',
+  a: 'an array',
+  '*': 'a value',
+};
+
+/** Whether a value is a JSON object (not an array, not null). */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Real);
+}
+
+function ofKind(value: JsonValue, kind: Kind): JsonValue | undefined {
+  switch (kind) {
+    case 's':
+      return typeof value === 'string' ? value : undefined;
+    case 'i':
+      return Number.isInteger(value) ? value : undefined;
+    case 'f':
+      return value instanceof Real
+        ? value.value
+        : typeof value === 'number' && !Number.isInteger(value)
+          ? value
+          : undefined;
+    case 'n':
+      return value instanceof Real ? value.value : typeof value === 'number' ? value : undefined;
+    case 'b':
+      return typeof value === 'boolean' ? value : undefined;
+    case 'o':
+      return isObject(value) ? value : undefined;
+    case 'a':
+      return Array.isArray(value) ? value : undefined;
+    case '*':
+      return value;
+  }
+}
+
+/**
+ * The wanted fields of a payload; fields that nobody asked for are let pass.
+ *
+ * @throws FluxError EPROTO: no object, a field missing, a field of another kind
+ */
+export function unpack<F extends Fields>(payload: JsonValue | undefined, fields: F): Unpacked<F> {
+  if (!isObject(payload)) throw new FluxError('EPROTO', 'the payload is not a JSON object');
+  const result: Record<string, JsonValue | undefined> = {};
+  for (const name in fields) {
+    const wanted = fields[name]!;
+    const value = payload[name];
+    if (value === undefined) {
+      if (wanted.endsWith('?')) continue;
+      throw new FluxError('EPROTO', `the payload has no '${name}'`);
+    }
+    const kind = wanted[0] as Kind;
+    const taken = ofKind(value, kind);
+    if (taken === undefined) throw new FluxError('EPROTO', `'${name}' in the payload is not ${kindNames[kind]}`);
+    result[name] = taken;
+  }
+  return result as Unpacked<F>;
+}

@@ -1,0 +1,99 @@
+// Integers and reals stay apart, 64-bit integers stay whole, and everything else is what JSON says it is.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { FluxError } from '../../../core/errno.ts';
+import { type JsonValue, parseJson, Real, real, stringifyJson } from '../../../core/message/json.ts';
+import { type Fields, unpack } from '../../../core/message/unpack.ts';
+
+for (const [text, value] of [
+  ['{"a":2.0}', { a: new Real(2) }],
+  ['[0.0,0,1e3,0.5,"2.0 1e3 \\"3.0"]', [new Real(0), 0, new Real(1000), 0.5, '2.0 1e3 "3.0']],
+  ['{"id":1152921504606846977}', { id: 1152921504606846977n }],
+  ['{"id":9007199254740991,"t":1795260483.6}', { id: 9007199254740991, t: 1795260483.6 }],
+  ['-18446744073709551615', -18446744073709551615n],
+] as [string, JsonValue][]) {
+  test(`reads ${text}`, () => assert.deepEqual(parseJson(text), value));
+}
+
+for (const [value, text] of [
+  [{ a: real(2), b: real(0.25), c: 2 }, '{"a":2.0,"b":0.25,"c":2}'],
+  [[new Real(-0), new Real(1e21), new Real(1e300)], '[0.0,1e+21,1e+300]'],
+  [{ id: 2n ** 63n, x: [1n] }, '{"id":9223372036854775808,"x":[1]}'],
+  [{ big: 2n ** 60n, r: real(1) }, '{"big":1152921504606846976,"r":1.0}'],
+  [{ text: '\u00012.0', none: undefined }, '{"text":"\\u00012.0"}'],
+] as [JsonValue, string][]) {
+  test(`writes ${text}`, () => assert.equal(stringifyJson(value), text));
+}
+
+test('a text without special numbers reads and writes as JSON does', () => {
+  fc.assert(
+    fc.property(fc.json(), (text) => assert.deepEqual(JSON.parse(stringifyJson(parseJson(text))), JSON.parse(text))),
+  );
+});
+
+test('read(write(x)) keeps kinds', () => {
+  const leaf = fc.oneof(
+    fc.integer(),
+    fc.integer().map(real),
+    fc.bigInt({ min: 2n ** 53n, max: 2n ** 64n - 1n }),
+    fc.string(),
+    fc.boolean(),
+    fc.constant(null),
+  );
+  const { tree } = fc.letrec<{ tree: JsonValue }>((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 3 },
+      leaf,
+      fc.array(tie('tree')),
+      fc.dictionary(fc.string(), tie('tree'), { noNullPrototype: true }),
+    ),
+  }));
+  fc.assert(
+    fc.property(tree, (value) => {
+      if (JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? 0 : v)).includes('__proto__')) return;
+      assert.deepEqual(parseJson(stringifyJson(value)), value);
+    }),
+  );
+});
+
+for (const text of ['', '{', '{"a":}', 'nul', '{"a":2.0', '[1e3,]']) {
+  test(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => parseJson(text), SyntaxError));
+}
+
+const payload = { s: 'x', i: 3, f: new Real(3), h: 0.5, b: false, o: {}, a: [] };
+for (const [fields, expected] of [
+  [
+    { s: 's', i: 'i', b: 'b', o: 'o', a: 'a' },
+    { s: 'x', i: 3, b: false, o: {}, a: [] },
+  ],
+  [
+    { f: 'f', h: 'f' },
+    { f: 3, h: 0.5 },
+  ],
+  [
+    { i: 'n', f: 'n' },
+    { i: 3, f: 3 },
+  ],
+  [{ s: 's?', absent: 's?' }, { s: 'x' }],
+  [{ absent: 's' }, /no 'absent'/],
+  [{ i: 'f' }, /'i' .* not a real/],
+  [{ f: 'i' }, /'f' .* not an integer/],
+  [{ i: 's?' }, /'i' .* not a string/],
+  [{ a: 'o' }, /'a' .* not an object/],
+  [{ b: 'i' }, /'b' .* not an integer/],
+] as [Fields, object | RegExp][]) {
+  test(`unpack ${JSON.stringify(fields)}`, () => {
+    if (!(expected instanceof RegExp)) assert.deepEqual(unpack(payload, fields), expected);
+    else
+      assert.throws(
+        () => unpack(payload, fields),
+        (error: FluxError) => error.code === 'EPROTO' && expected.test(error.message),
+      );
+  });
+}
+
+for (const value of [undefined, null, [], 'text', 3, new Real(2)]) {
+  test(`unpack of ${JSON.stringify(value)}`, () => assert.throws(() => unpack(value, {}), FluxError));
+}
