@@ -60,6 +60,16 @@ export class IdSet implements Iterable<number> {
     return IdSet.empty.addRange(first, last);
   }
 
+  /** The ids of all ranges given, each [first, last] with first <= last; they may overlap and come in any order. */
+  static ofRanges(ranges: Iterable<readonly [first: number, last: number]>): IdSet {
+    const changes: number[] = [];
+    for (const [first, last] of [...ranges].sort((a, b) => a[0] - b[0])) {
+      if (checkId(last) < checkId(first)) throw backwards(first, last);
+      appendRange(changes, first, last + 1);
+    }
+    return new IdSet(Uint32Array.from(changes));
+  }
+
   /** How many ids the set holds. */
   get count(): number {
     if (this.#count === undefined) {
@@ -126,7 +136,7 @@ export class IdSet implements Iterable<number> {
   }
 
   #setRange(first: number, last: number, member: boolean): IdSet {
-    if (checkId(last) < checkId(first)) throw new FluxError('EINVAL', `idset range ${first}-${last} is backwards`);
+    if (checkId(last) < checkId(first)) throw backwards(first, last);
     const changes = this.#changes;
     const head = countThrough(changes, first - 1);
     const tail = countThrough(changes, last + 1);
@@ -220,6 +230,10 @@ function appendRange(changes: number[], first: number, end: number): void {
 function checkId(id: number): number {
   if (!Number.isInteger(id) || id < 0 || id > ID_MAX) throw new FluxError('EINVAL', `${id} is not an id`);
   return id;
+}
+
+function backwards(first: number, last: number): FluxError {
+  return new FluxError('EINVAL', `idset range ${first}-${last} is backwards`);
 }
 
 function trimBrackets(text: string): string {

@@ -1,0 +1,90 @@
+/**
+ * JSON as Flux's C programs read and write it: errors in jansson's words, `", "` and `": "` between parts, and numbers
+ * that are reals by nature written as reals, `0.0`, where JavaScript knows but one kind.
+ */
+
+import { FluxError } from '../errno.ts';
+import { JsonScanner } from './json-text.ts';
+import { formatGeneral } from './printf.ts';
+
+/** A number that is written as a real even when it is whole. */
+export class JsonReal {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+/** What can be written: JSON values, with JsonReal among them. */
+export type Json = null | boolean | number | string | JsonReal | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: Json | undefined;
+}
+
+/** Reads a text that is one JSON value; throws FluxError EINVAL that says what was expected where. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    new JsonScanner(text).document();
+    throw new FluxError('EINVAL', (cause as SyntaxError).message, { cause });
+  }
+}
+
+/**
+ * Reads the objects and arrays that stand one behind another in a text, up to the first thing that is neither.
+ *
+ * Throws FluxError EINVAL only when there is none at all, as `flux R` does with its standard input.
+ */
+export function parseJsonSequence(text: string): unknown[] {
+  const values: unknown[] = [];
+  const scanner = new JsonScanner(text);
+  for (;;) {
+    const start = scanner.position;
+    try {
+      scanner.container();
+    } catch (error) {
+      if (!values.length) throw error;
+      return values;
+    }
+    values.push(JSON.parse(text.slice(start, scanner.position)));
+  }
+}
+
+/** Writes a value on one line; members that are undefined are left out. Throws FluxError EINVAL for NaN and infinity. */
+export function encodeJson(value: Json): string {
+  if (typeof value === 'string') return encodeString(value);
+  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value).toString() : encodeReal(value);
+  if (value instanceof JsonReal) return encodeReal(value.value);
+  if (value === null || typeof value === 'boolean') return `${value}`;
+  if (isArray(value)) return `[${value.map(encodeJson).join(', ')}]`;
+  const members = Object.entries(value).filter((member): member is [string, Json] => member[1] !== undefined);
+  return `{${members.map(([key, member]) => `${encodeString(key)}: ${encodeJson(member)}`).join(', ')}}`;
+}
+
+/** Array.isArray does not tell a readonly array from an object to the compiler. */
+function isArray(value: readonly Json[] | JsonObject): value is readonly Json[] {
+  return Array.isArray(value);
+}
+
+/** Jansson writes the hexadecimal digits of control characters in capitals. */
+function encodeString(text: string): string {
+  return JSON.stringify(text).replace(/(\\\\)|\\u00([01][0-9a-f])/g, (_, backslash, code) => {
+    return backslash ?? `\\u00${code.toUpperCase()}`;
+  });
+}
+
+/** Seventeen digits tell every double from its neighbours; a whole number gets `.0`, an exponent no padding. */
+function encodeReal(value: number): string {
+  if (!Number.isFinite(value)) throw new FluxError('EINVAL', `${value} has no place in JSON`);
+  const text = formatGeneral(value, 17);
+  return /[.e]/.test(text) ? text.replace(/e\+?(-?)0*/, 'e$1') : `${text}.0`;
+}
+
+/** What a value is called in errors: `object`, `array`, `string`, `integer`, `real`, `true`, `false` or `null`. */
+export function jsonTypeName(value: unknown): string {
+  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'real';
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'array' : 'object';
+  return typeof value === 'string' ? 'string' : String(value);
+}
