@@ -1,0 +1,114 @@
+/**
+ * Finds and loads the compiled addon, once per thread. Nothing else in the project sees its raw functions: they give
+ * system errors back as negative numbers, which the files beside this one turn into FluxErrors.
+ */
+
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { getSystemErrorName } from 'node:util';
+import { type ErrnoName, FluxError } from '../core/errno.ts';
+
+/** The raw functions; each is described beside its definition in native/src. */
+export interface Addon {
+  peerCredentials(fd: number, out: Float64Array): number;
+  rusage(subject: number, out: Float64Array): number;
+  /** Whether the functions from here to takeStopped work on this system; without pidfd they are missing. */
+  readonly processes: boolean;
+  startProcesses(onEvent: (id: number, event: number, stream: number, value: unknown) => void): number;
+  spawn(
+    file: string,
+    argv: string,
+    argc: number,
+    env: string,
+    envCount: number,
+    directory: string | undefined,
+    flags: number,
+    stdio: Int32Array,
+    result: Int32Array,
+  ): number;
+  write(id: number, stream: number, bytes: Uint8Array, offset: number): number;
+  endStream(id: number, stream: number): void;
+  closeStream(id: number, stream: number): number;
+  setReading(id: number, stream: number, reading: number): number;
+  takeStopped(pairs: Int32Array): number;
+  hwloc(xml: string | undefined, bound: boolean): RawTopology | null | undefined;
+  pmiOpen(path: string): RawPmi | string | number;
+  pmiPut(key: string, value: string): number;
+  pmiGet(key: string): string | number;
+  pmiCommit(): number;
+  pmiAbort(code: number, message: string): number;
+  pmiBarrier(): Promise<number> | number;
+  pmiFinalize(): number;
+}
+
+export interface RawTopology {
+  readonly apiVersion: number;
+  readonly packages: number;
+  readonly cores: number;
+  readonly pus: number;
+  readonly numaNodes: number;
+  readonly xml: string;
+}
+
+export interface RawPmi {
+  readonly rank: number;
+  readonly size: number;
+  /** -1 when the library does not tell. */
+  readonly appnum: number;
+  readonly kvsname: string;
+  readonly isFlux: boolean;
+}
+
+/** The addon's path below the project's root folder. */
+const binary = path.join('native', 'prebuilt', `${process.platform}-${process.arch}.node`);
+
+type Loaded = { readonly addon: Addon } | { readonly addon: undefined; readonly problem: string };
+
+let loaded: Loaded | undefined;
+
+/** The addon, or undefined where it is not built or cannot be loaded: see `nativeStatus`. */
+export function getAddon(): Addon | undefined {
+  loaded ??= load();
+  return loaded.addon;
+}
+
+/**
+ * One sentence about what this installation lacks for want of the addon, or undefined when it lacks nothing. The caller
+ * decides whether and where to show it, once.
+ */
+export function nativeStatus(): string | undefined {
+  loaded ??= load();
+  if (!loaded.addon) {
+    return `The native addon is missing (${loaded.problem}): no peer credentials, hwloc, libpmi and per-thread resource usage, and processes start more slowly; \`node scripts/build-native.mjs\` builds it.`;
+  }
+  if (!loaded.addon.processes) {
+    return 'This system has no pidfd_open (Linux 5.3), so processes start more slowly and stopped ones go unnoticed.';
+  }
+  return undefined;
+}
+
+/** A FluxError for a negated errno as system calls return it, whose numbers may differ from Linux's. */
+export function systemError(negated: number, detail: string): FluxError {
+  const name = getSystemErrorName(negated) as ErrnoName;
+  return new FluxError(name, detail);
+}
+
+function load(): Loaded {
+  const file = process.env.FLUX_NATIVE_PATH || find(path.dirname(fileURLToPath(import.meta.url)));
+  if (!file) return { addon: undefined, problem: `there is no ${binary}` };
+  try {
+    return { addon: createRequire(import.meta.url)(path.resolve(file)) as Addon };
+  } catch (error) {
+    return { addon: undefined, problem: (error as Error).message.split('\n', 1)[0]! };
+  }
+}
+
+/** The binary of the package that a folder is part of: this file runs from a checkout and from bundles in dist/. */
+function find(folder: string): string | undefined {
+  const file = path.join(folder, binary);
+  if (fs.existsSync(path.join(folder, 'package.json')) && fs.existsSync(file)) return file;
+  const parent = path.dirname(folder);
+  return parent === folder ? undefined : find(parent);
+}

@@ -1,0 +1,25 @@
+/** What Node lacks, by the native addon where it is there; see README.md. */
+
+export { nativeStatus } from './addon.ts';
+export { type PeerCredentials, peerCredentials } from './credentials.ts';
+export { openPmi, PmiClient } from './pmi.ts';
+export {
+  type Process,
+  type ProcessEvents,
+  type ProcessSpec,
+  SpawnError,
+  type SpawnStep,
+  type Stdio,
+} from './process.ts';
+export { spawnProcess, takeStopped } from './processes.ts';
+export { type Rusage, type RusageSubject, rusage } from './rusage.ts';
+export {
+  type CpuTopology,
+  countGpus,
+  cpuTopology,
+  type HwlocOptions,
+  type HwlocTopology,
+  hwloc,
+  type Topology,
+  topology,
+} from './topology.ts';

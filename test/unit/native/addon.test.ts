@@ -1,0 +1,150 @@
+/** The addon as a file: how it is built and found, what is said without it, and what it leaves to Node at the end. */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import {
+  hwloc,
+  nativeStatus,
+  openPmi,
+  peerCredentials,
+  rusage,
+  spawnProcess,
+  takeStopped,
+  topology,
+} from '../../../native/index.ts';
+import { program, requireAddon, run, temporaryFolder } from './support.ts';
+
+const binary = `native/prebuilt/${process.platform}-${process.arch}.node`;
+
+/** A folder with what building needs, for itself. */
+function copyOfSources(): string {
+  const folder = temporaryFolder();
+  fs.cpSync('native/src', path.join(folder, 'native/src'), { recursive: true });
+  fs.cpSync('scripts/build-native.mjs', path.join(folder, 'scripts/build-native.mjs'));
+  return folder;
+}
+
+function build(folder: string, options: string[] = [], env: Record<string, string> = {}) {
+  const script = path.join(folder, 'scripts/build-native.mjs');
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...options], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  });
+  return { status, said: stdout + stderr };
+}
+
+/** What the functions give in a thread whose FLUX_NATIVE_PATH leads nowhere. */
+async function withoutAddon() {
+  const outcome = await run(spawnProcess, program(['echo', 'works']));
+  const thrown = (action: () => unknown) => {
+    try {
+      return action();
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code;
+    }
+  };
+  parentPort!.postMessage({
+    status: nativeStatus(),
+    credentials: peerCredentials(0),
+    hwloc: hwloc(),
+    notice: topology().notice,
+    stopped: takeStopped(),
+    self: thrown(() => rusage('self').maxrss > 0),
+    children: thrown(() => rusage('children')),
+    pmi: thrown(() => openPmi()),
+    outcome,
+  });
+}
+
+function tests() {
+  requireAddon();
+
+  test('with the addon nothing is missing', () => assert.equal(nativeStatus(), undefined));
+
+  test('without it everything answers, and one sentence says what is missing', async () => {
+    const worker = new Worker(fileURLToPath(import.meta.url), {
+      env: { ...process.env, FLUX_NATIVE_PATH: '/no/addon.node' },
+    });
+    const { status, ...rest } = await new Promise<Record<string, unknown>>((resolve) =>
+      worker.once('message', resolve),
+    );
+    assert.match(status as string, /^The native addon is missing \(.*\/no\/addon\.node.*\): no peer credentials.*\.$/);
+    assert.deepEqual(rest, {
+      credentials: undefined,
+      hwloc: undefined,
+      notice: 'libhwloc needs the native addon: processors are counted from /sys, GPUs are not seen.',
+      stopped: [],
+      self: true,
+      children: 'ENOSYS',
+      pmi: 'ENOSYS',
+      outcome: { status: 0, output: ['', 'works\n', ''] },
+    });
+  });
+
+  test('building compiles without a warning, once, and again when a source is newer', () => {
+    const folder = copyOfSources();
+    const target = path.join(folder, binary);
+    assert.deepEqual(build(folder, ['--strict']), { status: 0, said: '' });
+    const built = fs.statSync(target).mtimeMs;
+    assert.deepEqual(build(folder), { status: 0, said: '' });
+    assert.equal(fs.statSync(target).mtimeMs, built);
+    const later = new Date(built + 5000);
+    fs.utimesSync(path.join(folder, 'native/src/addon.c'), later, later);
+    assert.deepEqual(build(folder), { status: 0, said: '' });
+    assert.notEqual(fs.statSync(target).mtimeMs, built);
+    assert.deepEqual(fs.readdirSync(path.dirname(target)), [path.basename(target)]);
+  });
+
+  test('a binary that does not load is built anew', () => {
+    const folder = copyOfSources();
+    const target = path.join(folder, binary);
+    fs.mkdirSync(path.dirname(target), { recursive: true });
+    fs.writeFileSync(target, 'not a binary');
+    assert.deepEqual(build(folder), { status: 0, said: '' });
+    assert.ok(fs.statSync(target).size > 10_000);
+  });
+
+  test('building says in one line what it lacks, and fails only when strict', () => {
+    const folder = copyOfSources();
+    const noCompiler = build(folder, [], { CC: '/no/compiler' });
+    assert.equal(noCompiler.status, 0);
+    assert.match(
+      noCompiler.said,
+      /^The native addon was not built, there is no C compiler \(\/no\/compiler: ENOENT\); .*\.\n$/,
+    );
+    assert.equal(build(folder, ['--strict'], { CC: '/no/compiler' }).status, 1);
+    fs.appendFileSync(path.join(folder, 'native/src/rusage.c'), 'this is not C\n');
+    const badSource = build(folder);
+    assert.equal(badSource.status, 0);
+    assert.match(badSource.said, /^The native addon was not built, cc failed: .*rusage\.c:\d+.*error.*\n$/);
+    assert.equal(build(folder, ['--strict']).status, 1);
+  });
+
+  test('a running child keeps Node alive until it has closed; process.exit does not wait for it', () => {
+    const code = `
+      const loaded = { exports: {} };
+      process.dlopen(loaded, process.argv[1]);
+      loaded.exports.startProcesses((id, event, stream, value) => console.log(event, stream, String(value).trim()));
+      loaded.exports.spawn('sh', 'sh\\0-c\\0sleep 0.2; echo done', 3, '', 0, undefined, 0,
+        Int32Array.of(-2, -4, 2), new Int32Array(2));
+      if (process.argv[2]) process.exit(3);`;
+    const inner = (...more: string[]) => {
+      const { status, stdout } = spawnSync(process.execPath, ['-e', code, path.resolve(binary), ...more], {
+        encoding: 'utf8',
+      });
+      return [status, stdout];
+    };
+    const [status, said] = inner();
+    assert.equal(status, 0);
+    assert.deepEqual(String(said).split('\n').sort(), ['', '0 1 done', '0 1 undefined', '2 -1 0', '3 -1 undefined']);
+    assert.deepEqual(inner('exit'), [3, '']);
+  });
+}
+
+if (isMainThread) tests();
+else await withoutAddon();
