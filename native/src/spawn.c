@@ -1,0 +1,148 @@
+/*
+ * Starting a program without copying the address space: clone(CLONE_VM | CLONE_VFORK), as posix_spawn(3) does it, since
+ * fork(2) copies page tables and that costs milliseconds in an engine with hundreds of megabytes.
+ *
+ * Until it executes the program or exits, the child runs in our memory on a stack of its own while the calling thread
+ * sleeps and the other threads go on. So the child allocates nothing, takes no lock, and must never run one of our
+ * signal handlers: all signals are blocked from before the clone until their handlers are gone. A failure is written
+ * straight into the caller's memory.
+ */
+#ifdef __linux__
+#include "addon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x1000
+#endif
+#define CLOSE_RANGE_CLOEXEC_FLAG 4u
+
+struct child {
+  struct program *program;
+  struct spawn_failure failure;
+};
+
+_Noreturn static void fail(struct child *child, enum spawn_step step) {
+  child->failure.error = errno;
+  child->failure.step = step;
+  _exit(127);
+}
+
+static void reset_signals(void) {
+  const struct sigaction standard = {.sa_handler = SIG_DFL};
+  for (int signal = 1; signal < NSIG; signal++) sigaction(signal, &standard, NULL); /* EINVAL for KILL, STOP, libc's */
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/*
+ * Puts sources[i] at descriptor i. Sources that lie among the targets are first duplicated above them, so that no
+ * dup2 overwrites a source still needed.
+ */
+static void place_descriptors(struct child *child) {
+  int *sources = child->program->sources;
+  int count = child->program->source_count;
+  for (int i = 0; i < count; i++) {
+    if (sources[i] < 0 || sources[i] >= count || sources[i] == i) continue;
+    sources[i] = fcntl(sources[i], F_DUPFD_CLOEXEC, count);
+    if (sources[i] < 0) fail(child, STEP_STDIO);
+  }
+  for (int i = 0; i < count; i++) {
+    if (sources[i] < 0) close(i);
+    else if (sources[i] == i ? fcntl(i, F_SETFD, 0) < 0 : dup2(sources[i], i) < 0) fail(child, STEP_STDIO);
+  }
+}
+
+/*
+ * Descriptors above the table close on exec even if this process got them without that flag from its own parent.
+ * Before Linux 5.11 there is no such call and only those would leak.
+ */
+static void close_others_on_exec(int first) {
+  syscall(SYS_close_range, (unsigned)first, ~0u, CLOSE_RANGE_CLOEXEC_FLAG);
+}
+
+/* As execvp(3): a file without a known format is a script for the shell. */
+static void execute(struct program *program, char *path) {
+  execve(path, program->argv, program->env);
+  if (errno != ENOEXEC) return;
+  program->shell_argv[1] = path;
+  execve(program->shell_argv[0], program->shell_argv, program->env);
+}
+
+/* Whether execvp(3) goes on to the next directory of PATH after this error. */
+static bool is_absent(int error) {
+  return error == ENOENT || error == ENOTDIR || error == ESTALE || error == ENODEV || error == ETIMEDOUT;
+}
+
+/* Tries the candidates in order; a file that may not be executed is the answer only when no other one is found. */
+_Noreturn static void execute_first(struct child *child) {
+  bool denied = false;
+  for (char **path = child->program->candidates; *path; path++) {
+    execute(child->program, *path);
+    if (errno == EACCES) denied = true;
+    else if (!is_absent(errno)) fail(child, STEP_EXEC);
+  }
+  if (denied) errno = EACCES;
+  fail(child, STEP_EXEC);
+}
+
+static int run_child(void *argument) {
+  struct child *child = argument;
+  struct program *program = child->program;
+  reset_signals();
+  if (program->new_group && setpgid(0, 0) < 0) fail(child, STEP_GROUP);
+  if (program->directory && chdir(program->directory) < 0) fail(child, STEP_DIRECTORY);
+  place_descriptors(child);
+  close_others_on_exec(program->source_count);
+  execute_first(child);
+}
+
+static void reap(pid_t pid) {
+  while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
+}
+
+pid_t program_spawn(struct program *program, void *stack, int *pidfd, struct spawn_failure *failure) {
+  struct child child = {.program = program};
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  pid_t pid = clone(run_child, (char *)stack + SPAWN_STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &child,
+                    pidfd);
+  int error = errno;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (pid < 0) {
+    *failure = (struct spawn_failure){STEP_CLONE, error};
+    return -1;
+  }
+  if (child.failure.error) {
+    *failure = child.failure;
+    close(*pidfd);
+    reap(pid);
+    return -1;
+  }
+  return pid;
+}
+
+/* Linux 5.3 and no sandbox in the way; CLONE_PIDFD is older, so this answers for both. */
+bool pidfd_available(void) {
+  int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+  if (fd < 0) return false;
+  close(fd);
+  return true;
+}
+#endif
