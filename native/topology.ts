@@ -1,0 +1,168 @@
+/**
+ * The machine's processors: by hwloc where its library is installed, otherwise from Linux's /sys, which gives the same
+ * counts but no GPUs and no XML.
+ */
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { FluxError } from '../core/errno.ts';
+import { getAddon } from './addon.ts';
+
+export interface CpuTopology {
+  readonly packages: number;
+  readonly cores: number;
+  /** Processing units: hardware threads. */
+  readonly pus: number;
+  readonly numaNodes: number;
+}
+
+export interface HwlocTopology extends CpuTopology {
+  /** Compute GPUs, each counted once however many interfaces see it. */
+  readonly gpus: number;
+  /** hwloc's export of the topology. */
+  readonly xml: string;
+  /** hwloc's API version, `0x20800` for 2.8. */
+  readonly apiVersion: number;
+}
+
+export interface Topology extends CpuTopology {
+  readonly gpus: number;
+  /** Undefined without hwloc. */
+  readonly xml: string | undefined;
+  /** One sentence for the log when hwloc is missing. */
+  readonly notice: string | undefined;
+}
+
+export interface HwlocOptions {
+  /** A topology that hwloc exported, to read instead of this machine's. */
+  readonly xml?: string;
+  /** Whether to leave out what this process may not run on (default true); false for the XML of another machine. */
+  readonly bound?: boolean;
+}
+
+/** This machine, restricted to what the process may run on: by hwloc or, with a notice, from /sys. */
+export function topology(): Topology {
+  const known = hwloc();
+  if (known) return { ...known, notice: undefined };
+  const missing = getAddon() ? 'libhwloc.so.15 is not installed' : 'libhwloc needs the native addon';
+  return {
+    ...cpuTopology(),
+    gpus: 0,
+    xml: undefined,
+    notice: `${missing}: processors are counted from /sys, GPUs are not seen.`,
+  };
+}
+
+/**
+ * The topology by hwloc; undefined without its library or without the addon. Blocks the thread while hwloc looks at the
+ * devices: some 10 ms, more with GPU plugins.
+ *
+ * Throws FluxError EINVAL when hwloc cannot load the topology, as from bad XML.
+ */
+export function hwloc(options: HwlocOptions = {}): HwlocTopology | undefined {
+  const raw = getAddon()?.hwloc(options.xml, options.bound ?? true);
+  if (raw === null) throw new FluxError('EINVAL', `hwloc cannot load ${options.xml ? 'this XML' : 'the topology'}`);
+  return raw && { ...raw, gpus: countGpus(raw.xml) };
+}
+
+/** Backends of hwloc whose devices compute; the others see displays and disks. */
+const computeBackends = new Set(['CUDA', 'NVML', 'OpenCL', 'RSMI']);
+
+/**
+ * How many compute GPUs a topology in hwloc's XML has. A GPU that several backends see is one PCI device; several
+ * devices of one backend on one PCI device are partitions, each a GPU of its own.
+ */
+export function countGpus(xml: string): number {
+  const backendOf = new Map<number, string>();
+  let gpus = 0;
+  for (const { backend, pciDevice } of osDevices(xml)) {
+    if (!computeBackends.has(backend)) continue;
+    if (pciDevice !== undefined) {
+      const first = backendOf.get(pciDevice) ?? backend;
+      if (first !== backend) continue;
+      backendOf.set(pciDevice, first);
+    }
+    gpus++;
+  }
+  return gpus;
+}
+
+interface XmlObject {
+  readonly type: string;
+  /** Position in the text, which tells PCI devices apart. */
+  readonly position: number;
+}
+
+/** The operating system's devices that have a backend, with the PCI device each lies in. */
+function* osDevices(xml: string): Generator<{ backend: string; pciDevice: number | undefined }> {
+  const open: XmlObject[] = [];
+  const tags = /<(object|info)\s([^>]*?)(\/?)>|<\/object>/g;
+  for (const tag of xml.matchAll(tags)) {
+    const [text, name, attributes = '', selfClosing] = tag;
+    if (text === '</object>') open.pop();
+    else if (name === 'object') {
+      if (!selfClosing) open.push({ type: attribute(attributes, 'type'), position: tag.index });
+    } else if (open.at(-1)?.type === 'OSDev' && attribute(attributes, 'name') === 'Backend') {
+      const pciDevice = open.findLast((object) => object.type === 'PCIDev')?.position;
+      yield { backend: attribute(attributes, 'value'), pciDevice };
+    }
+  }
+}
+
+function attribute(attributes: string, name: string): string {
+  return attributes.match(new RegExp(`(?:^|\\s)${name}="([^"]*)"`))?.[1] ?? '';
+}
+
+/**
+ * The processors that this process may run on, from /sys (below `root`); without /sys each processor counts as a core
+ * of one package. `allowed` is a list such as `0-3,8`; by default that of this process.
+ */
+export function cpuTopology(root = '/sys', allowed = allowedCpus()): CpuTopology {
+  const folder = path.join(root, 'devices/system/cpu');
+  const online = readText(path.join(folder, 'online'));
+  if (online === undefined) {
+    const count = os.availableParallelism();
+    return { packages: 1, cores: count, pus: count, numaNodes: 1 };
+  }
+  const permitted = allowed === undefined ? undefined : new Set(parseList(allowed));
+  const cpus = parseList(online).filter((cpu) => permitted?.has(cpu) ?? true);
+  const nodes = readText(path.join(root, 'devices/system/node/online'));
+  return {
+    packages: new Set(cpus.map((cpu) => readText(path.join(folder, `cpu${cpu}/topology/physical_package_id`)) ?? '0'))
+      .size,
+    cores: new Set(cpus.map((cpu) => siblings(folder, cpu))).size,
+    pus: cpus.length,
+    numaNodes: nodes === undefined ? 1 : parseList(nodes).length,
+  };
+}
+
+/** The hardware threads of a processor's core, which identify the core; the file's name before Linux 5.2 comes second. */
+function siblings(folder: string, cpu: number): string {
+  const topology = path.join(folder, `cpu${cpu}/topology`);
+  return (
+    readText(path.join(topology, 'core_cpus_list')) ?? readText(path.join(topology, 'thread_siblings_list')) ?? `${cpu}`
+  );
+}
+
+function allowedCpus(): string | undefined {
+  return readText('/proc/self/status')?.match(/^Cpus_allowed_list:\s*(\S+)/m)?.[1];
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return fs.readFileSync(file, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Numbers of a kernel list: `0-2,5` is 0, 1, 2, 5. */
+function parseList(text: string): number[] {
+  return text.split(',').flatMap((range) => {
+    const [first, last = first] = range.split('-').map(Number);
+    return first === undefined || range === ''
+      ? []
+      : Array.from({ length: last! - first + 1 }, (_, index) => first + index);
+  });
+}
