@@ -91,7 +91,7 @@ function main(options) {
   const problem = headers
     ? compile(headers, strict)
     : "Node's headers (node_api.h) are not installed; they come with Node's own archives or a package such as libnode-dev";
-  if (problem) console.error(`The native addon was not built, ${problem}; ${without}.`);
+  if (problem) console.error(`The native addon was not built: ${problem}; ${without}.`);
   return problem && strict ? 1 : 0;
 }
 

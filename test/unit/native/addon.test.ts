@@ -115,13 +115,13 @@ function tests() {
     assert.equal(noCompiler.status, 0);
     assert.match(
       noCompiler.said,
-      /^The native addon was not built, there is no C compiler \(\/no\/compiler: ENOENT\); .*\.\n$/,
+      /^The native addon was not built: there is no C compiler \(\/no\/compiler: ENOENT\); .*\.\n$/,
     );
     assert.equal(build(folder, ['--strict'], { CC: '/no/compiler' }).status, 1);
     fs.appendFileSync(path.join(folder, 'native/src/rusage.c'), 'this is not C\n');
     const badSource = build(folder);
     assert.equal(badSource.status, 0);
-    assert.match(badSource.said, /^The native addon was not built, cc failed: .*rusage\.c:\d+.*error.*\n$/);
+    assert.match(badSource.said, /^The native addon was not built: cc failed: .*rusage\.c:\d+.*error.*\n$/);
     assert.equal(build(folder, ['--strict']).status, 1);
   });
 
