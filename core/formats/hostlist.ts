@@ -21,11 +21,13 @@ import {
   runWithout,
 } from './host-run.ts';
 
-/** More hosts than this in one bracketed range are taken for a mistake. */
-export const RANGE_MAX = 2 ** 20;
+/** More hosts than this in the ranges of one text are taken for a mistake; Flux has that limit for each range. */
+export const HOSTS_MAX = 2 ** 20;
 
 /** With this few runs a search walks them; with more it indexes all names first. A guess; `find` would measure it. */
 const WALKED_RUNS_MAX = 16;
+/** Unless the runs are longer than this on average, for the index would outgrow the list. */
+const INDEXED_LENGTH_MAX = 16;
 
 export class Hostlist implements Iterable<string> {
   static readonly empty = new Hostlist([]);
@@ -47,7 +49,8 @@ export class Hostlist implements Iterable<string> {
    */
   static parse(text: string): Hostlist {
     const runs: Run[] = [];
-    for (const expression of expressionsOf(text)) appendExpression(runs, expression);
+    let room = HOSTS_MAX;
+    for (const expression of expressionsOf(text)) room -= appendExpression(runs, expression, room);
     return new Hostlist(runs);
   }
 
@@ -80,7 +83,8 @@ export class Hostlist implements Iterable<string> {
 
   /** The first position at which the list has a host of this name, or undefined. */
   find(name: string): number | undefined {
-    if (this.#runs.length > WALKED_RUNS_MAX) {
+    const { length } = this.#runs;
+    if (length > WALKED_RUNS_MAX && this.count <= length * INDEXED_LENGTH_MAX) {
       this.#positions ??= indexNames(this);
       return this.#positions.get(name);
     }
@@ -206,18 +210,22 @@ function* expressionsOf(text: string): Generator<string> {
   }
 }
 
-function appendExpression(runs: Run[], expression: string): void {
+/** Adds the hosts of an expression and returns how many came of its ranges, of which there may be `room`. */
+function appendExpression(runs: Run[], expression: string, room: number): number {
   const open = expression.indexOf('[');
   const close = expression.indexOf(']');
   if (open < 0 && close < 0) {
     appendRun(runs, runOfName(expression));
-    return;
+    return 0;
   }
   if (open < 0 || close < open) throw new FluxError('EINVAL', `unbalanced brackets in '${expression}'`);
   const prefix = expression.slice(0, open);
   const suffix = expression.slice(close + 1);
+  let count = 0;
   for (const ids of expression.slice(open + 1, close).split(',')) {
     const { first, last, width } = parseIds(ids, expression);
+    count += Number(last - first) + 1;
+    if (count > room) throw new FluxError('EINVAL', `range '${ids}' in '${expression}' is too large`);
     if (suffix || last > Number.MAX_SAFE_INTEGER) {
       // Only a number at a name's very end is counted with, so these hosts are names of their own.
       for (let id = first; id <= last; id++) {
@@ -225,6 +233,7 @@ function appendExpression(runs: Run[], expression: string): void {
       }
     } else appendRun(runs, { prefix, first: Number(first), last: Number(last), width });
   }
+  return count;
 }
 
 /**
@@ -237,7 +246,6 @@ function parseIds(ids: string, expression: string): { first: bigint; last: bigin
   const first = saturated(match[2]!);
   const last = saturated(match[4] ?? match[2]!);
   if (last < first) throw new FluxError('EINVAL', `range '${ids}' in '${expression}' is backwards`);
-  if (last - first >= RANGE_MAX) throw new FluxError('EINVAL', `range '${ids}' in '${expression}' is too large`);
   return { first, last, width: match[1]!.length + (match[3] ?? '').length };
 }
 

@@ -7,7 +7,8 @@
 
 import { FluxError } from '../errno.ts';
 
-const DEPTH_MAX = 2048;
+/** Values nested deeper than this are refused, as jansson does. */
+export const DEPTH_MAX = 2048;
 /** Longer tokens are not quoted in errors. */
 const QUOTED_BYTES_MAX = 20;
 
@@ -147,4 +148,18 @@ export class JsonScanner {
     const quoted = Buffer.byteLength(near) <= QUOTED_BYTES_MAX;
     throw new FluxError('EINVAL', quoted ? `${sentence} near '${near}'` : sentence);
   }
+}
+
+/** Whether a text that is JSON nests its values too deep. */
+export function isTooDeep(text: string): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i]!;
+    if (char === '"') {
+      while (text[++i] !== '"') if (text[i] === '\\') i++;
+    } else if (char === '[' || char === '{') {
+      if (++depth > DEPTH_MAX) return true;
+    } else if (char === ']' || char === '}') depth--;
+  }
+  return false;
 }

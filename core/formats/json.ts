@@ -4,7 +4,7 @@
  */
 
 import { FluxError } from '../errno.ts';
-import { JsonScanner } from './json-text.ts';
+import { DEPTH_MAX, isTooDeep, JsonScanner } from './json-text.ts';
 import { formatGeneral } from './printf.ts';
 
 /** A number that is written as a real even when it is whole. */
@@ -13,6 +13,11 @@ export class JsonReal {
 
   constructor(value: number) {
     this.value = value;
+  }
+
+  /** What JSON.stringify writes. */
+  toJSON(): number {
+    return this.value;
   }
 }
 
@@ -24,12 +29,19 @@ export interface JsonObject {
 
 /** Reads a text that is one JSON value; throws FluxError EINVAL that says what was expected where. */
 export function parseJson(text: string): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (cause) {
     new JsonScanner(text).document();
     throw new FluxError('EINVAL', (cause as SyntaxError).message, { cause });
   }
+  if (text.length > DEPTH_MAX && isTooDeep(text)) throw tooDeep();
+  return value;
+}
+
+function tooDeep(): FluxError {
+  return new FluxError('EINVAL', 'maximum parsing depth reached');
 }
 
 /**
@@ -52,15 +64,24 @@ export function parseJsonSequence(text: string): unknown[] {
   }
 }
 
-/** Writes a value on one line; members that are undefined are left out. Throws FluxError EINVAL for NaN and infinity. */
+/**
+ * Writes a value on one line; members that are undefined are left out.
+ *
+ * Throws FluxError EINVAL for NaN and infinity, and for values nested too deep to be read again.
+ */
 export function encodeJson(value: Json): string {
+  return encode(value, 1);
+}
+
+function encode(value: Json, depth: number): string {
+  if (depth > DEPTH_MAX) throw tooDeep();
   if (typeof value === 'string') return encodeString(value);
   if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value).toString() : encodeReal(value);
   if (value instanceof JsonReal) return encodeReal(value.value);
   if (value === null || typeof value === 'boolean') return `${value}`;
-  if (isArray(value)) return `[${value.map(encodeJson).join(', ')}]`;
+  if (isArray(value)) return `[${value.map((item) => encode(item, depth + 1)).join(', ')}]`;
   const members = Object.entries(value).filter((member): member is [string, Json] => member[1] !== undefined);
-  return `{${members.map(([key, member]) => `${encodeString(key)}: ${encodeJson(member)}`).join(', ')}}`;
+  return `{${members.map(([key, member]) => `${encodeString(key)}: ${encode(member, depth + 1)}`).join(', ')}}`;
 }
 
 /** Array.isArray does not tell a readonly array from an object to the compiler. */

@@ -9,8 +9,8 @@ import { FluxError } from '../errno.ts';
 import { IdSet } from './idset.ts';
 import { jsonTypeName, parseJson } from './json.ts';
 
-/** Flux counts tasks and nodes in ints. */
-const COUNT_MAX = 2 ** 31 - 1;
+/** More tasks or nodes than this are taken for a mistake, since each can be asked for. */
+const COUNT_MAX = 2 ** 24;
 
 export interface TaskBlock {
   /** The first node of the block, counted from 0 within the job. */
@@ -32,7 +32,7 @@ export class TaskMap {
   private constructor(blocks: readonly TaskBlock[]) {
     this.blocks = blocks;
     if (this.taskCount > COUNT_MAX || this.nodeCount > COUNT_MAX) {
-      throw new FluxError('EINVAL', `taskmap exceeds ${COUNT_MAX} tasks or nodes`);
+      throw new FluxError('EINVAL', `taskmap has more than ${COUNT_MAX} tasks or nodes`);
     }
   }
 

@@ -176,6 +176,7 @@ test('errors quote the part that is wrong', () => {
     ['a[1-', "unbalanced brackets in 'a[1-'"],
     ['a]', "unbalanced brackets in 'a]'"],
     ['a[0-1048576]', "range '0-1048576' in 'a[0-1048576]' is too large"],
+    ['a[0-1048574],b[7,8]', "range '8' in 'b[7,8]' is too large"],
   ];
   for (const [text, detail] of rows) assert.throws(() => Hostlist.parse(text), { detail });
 });

@@ -53,6 +53,15 @@ test('errors', () => {
   }
 });
 
+test('values nested deeper than 2048 are refused both ways', () => {
+  const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`;
+  assert.equal(encodeJson(parseJson(nested(2048)) as Json), nested(2048));
+  assert.throws(() => parseJson(nested(2049)), { detail: 'maximum parsing depth reached' });
+  assert.throws(() => parseJson(nested(500_000)), { detail: 'maximum parsing depth reached' });
+  assert.throws(() => encodeJson(JSON.parse(nested(500_000))), isEinval);
+  assert.deepEqual(parseJson(`["${'[\\"'.repeat(3000)}"]`), ['["'.repeat(3000)]);
+});
+
 test('values behind one another', () => {
   assert.deepEqual(parseJsonSequence('{"a":1}\n[2]{}'), [{ a: 1 }, [2], {}]);
   assert.deepEqual(parseJsonSequence(' {"a":"}{"} rest {}'), [{ a: '}{' }]);

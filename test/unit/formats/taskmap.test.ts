@@ -102,7 +102,8 @@ test('errors say what is wrong', () => {
     ['1;3', 'missing taskid: 0'],
     ['0-5;9;12', 'missing taskids: 6-8'],
     ['0,0', "range '0' is out of order"],
-    ['[[0,1,2147483648,1]]', 'taskmap exceeds 2147483647 tasks or nodes'],
+    ['[[0,1,16777217,1]]', 'taskmap has more than 16777216 tasks or nodes'],
+    ['[[16777216,1,1,1]]', 'taskmap has more than 16777216 tasks or nodes'],
   ];
   for (const [text, detail] of rows) assert.throws(() => TaskMap.parse(text), { code: 'EINVAL', detail });
 });
