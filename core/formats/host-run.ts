@@ -65,7 +65,7 @@ export function appendRun(runs: Run[], run: Run): void {
   if (before?.width && run.width && before.last === run.first - 1) {
     const width = commonWidth(before, run);
     if (width !== undefined) {
-      runs[runs.length - 1] = { ...before, last: run.last, width };
+      runs[runs.length - 1] = { prefix: before.prefix, first: before.first, last: run.last, width };
       return;
     }
   }
@@ -78,16 +78,20 @@ export function appendRun(runs: Run[], run: Run): void {
  */
 export function commonWidth(a: Run, b: Run): number | undefined {
   if (a.prefix !== b.prefix || !a.width !== !b.width) return undefined;
-  if (padded(a.first, a.width) === padded(a.first, b.width)) return b.width;
-  if (padded(b.first, a.width) === padded(b.first, b.width)) return a.width;
+  if (spelledLength(a.first, a.width) === spelledLength(a.first, b.width)) return b.width;
+  if (spelledLength(b.first, a.width) === spelledLength(b.first, b.width)) return a.width;
   return undefined;
+}
+
+function spelledLength(number: number, width: number): number {
+  return Math.max(width, String(number).length);
 }
 
 /** Prefix, names without a number first, then the spelling of the first number: shorter before longer. */
 export function compareRuns(a: Run, b: Run): number {
   if (a.prefix !== b.prefix) return a.prefix < b.prefix ? -1 : 1;
   if (!a.width || !b.width) return Number(a.width > 0) - Number(b.width > 0);
-  return padded(a.first, a.width).length - padded(b.first, b.width).length || a.first - b.first;
+  return spelledLength(a.first, a.width) - spelledLength(b.first, b.width) || a.first - b.first;
 }
 
 /** The pieces left of a run when each doomed name has gone as often as `doomed` says, which is counted down. */

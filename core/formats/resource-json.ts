@@ -12,7 +12,7 @@ import { FluxError } from '../errno.ts';
 import { Hostlist } from './hostlist.ts';
 import { IdSet } from './idset.ts';
 import { encodeJson, type JsonObject, JsonReal, jsonTypeName, parseJson } from './json.ts';
-import { joinResources, noProperties, type ResourceNode, resourcesOf } from './resource-node.ts';
+import { joinResources, noProperties, oncePerPair, type ResourceNode, resourcesOf } from './resource-node.ts';
 import { propertiesOf, withProperties } from './resource-properties.ts';
 import { ResourceSet } from './resource-set.ts';
 
@@ -47,6 +47,7 @@ export function resourceSetFromJson(value: unknown): ResourceSet {
 
 function nodesOf(entries: readonly unknown[]): ResourceNode[] {
   const nodes = new Map<number, ResourceNode>();
+  const join = oncePerPair(joinResources);
   for (const entry of entries.map(objectIn)) {
     const ranks = stringIn(itemOf(entry, 'rank'));
     const children = Object.entries(objectIn(itemOf(entry, 'children')));
@@ -57,8 +58,10 @@ function nodesOf(entries: readonly unknown[]): ResourceNode[] {
       for (const rank of set) {
         const present = nodes.get(rank);
         nodes.set(rank, {
-          ...(present ?? { rank, hostname: undefined, properties: noProperties }),
-          resources: present ? joinResources(present.resources, resources) : resources,
+          rank,
+          hostname: undefined,
+          resources: present ? join(present.resources, resources) : resources,
+          properties: noProperties,
         });
       }
     });
