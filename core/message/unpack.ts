@@ -71,6 +71,24 @@ function ofKind(value: JsonValue, kind: Kind): JsonValue | undefined {
   }
 }
 
+/** The wanted fields of an object; `fail` says what is wrong with one, and what is thrown is up to it. */
+function takeFields<F extends Fields>(object: JsonObject, fields: F, fail: (fault: string) => never): Unpacked<F> {
+  const result: Record<string, JsonValue | undefined> = {};
+  for (const name in fields) {
+    const wanted = fields[name]!;
+    const value = object[name];
+    if (value === undefined) {
+      if (!wanted.endsWith('?')) fail(`'${name}' is missing`);
+      continue;
+    }
+    const kind = wanted[0] as Kind;
+    const taken = ofKind(value, kind);
+    if (taken === undefined) fail(`'${name}' is not ${kindNames[kind]}`);
+    result[name] = taken;
+  }
+  return result as Unpacked<F>;
+}
+
 /**
  * The wanted fields of a payload; fields that nobody asked for are let pass.
  *
@@ -78,18 +96,26 @@ function ofKind(value: JsonValue, kind: Kind): JsonValue | undefined {
  */
 export function unpack<F extends Fields>(payload: JsonValue | undefined, fields: F): Unpacked<F> {
   if (!isObject(payload)) throw new FluxError('EPROTO', 'the payload is not a JSON object');
-  const result: Record<string, JsonValue | undefined> = {};
-  for (const name in fields) {
-    const wanted = fields[name]!;
-    const value = payload[name];
-    if (value === undefined) {
-      if (wanted.endsWith('?')) continue;
-      throw new FluxError('EPROTO', `the payload has no '${name}'`);
-    }
-    const kind = wanted[0] as Kind;
-    const taken = ofKind(value, kind);
-    if (taken === undefined) throw new FluxError('EPROTO', `'${name}' in the payload is not ${kindNames[kind]}`);
-    result[name] = taken;
-  }
-  return result as Unpacked<F>;
+  return takeFields(payload, fields, (fault) => {
+    throw new FluxError('EPROTO', `bad payload: ${fault}`);
+  });
+}
+
+/**
+ * The wanted fields of a table of the configuration, all of them when there is no such table; nothing else may be in it.
+ *
+ * @param path the table's name, with dots
+ * @throws FluxError EINVAL: no table, a field of another kind, a field that is not known
+ */
+export function unpackTable<F extends Fields>(config: JsonObject, path: string, fields: F): Unpacked<F> {
+  const fail = (fault: string): never => {
+    throw new FluxError('EINVAL', `error parsing [${path}] configuration: ${fault}`);
+  };
+  let table: JsonValue | undefined = config;
+  for (const key of path.split('.')) table = isObject(table) ? table[key] : undefined;
+  if (table === undefined) return {} as Unpacked<F>;
+  if (!isObject(table)) return fail('it is not a table');
+  const unknown = Object.keys(table).filter((key) => !Object.hasOwn(fields, key));
+  if (unknown.length) fail(`unknown key ${unknown.map((key) => `'${key}'`).join(', ')}`);
+  return takeFields(table, fields, fail);
 }

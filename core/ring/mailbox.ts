@@ -29,6 +29,8 @@ export interface MailboxOptions {
   readonly spinMicroseconds: number;
   /** Hands a new ring to the thread that reads it. */
   readonly connect: (thread: number, memory: SharedArrayBuffer) => void;
+  /** Called after a round in which messages were handed out. */
+  readonly onRoundEnd?: () => void;
   /** Called when a queue passes the mark and when it is short again. */
   readonly onCongestion?: (thread: number, congested: boolean) => void;
 }
@@ -237,6 +239,7 @@ export class Mailbox {
     } finally {
       this.#delivering = false;
     }
+    if (any) this.#options.onRoundEnd?.();
     this.flush();
     return any;
   }

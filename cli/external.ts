@@ -1,0 +1,95 @@
+/**
+ * Commands that are programs of their own: `flux-NAME` in the folders of FLUX_EXEC_PATH, or a path; and the environment
+ * that programs under `flux` find.
+ */
+
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { builtInConfiguration } from '../core/broker/built-in-configuration.ts';
+import { commands } from './commands.ts';
+
+/** Adds the folders that only this variable names in front of, or behind, what there is. */
+function joinPath(...parts: (string | undefined)[]): string {
+  return [...new Set(parts.flatMap((part) => (part ? part.split(':') : [])))].join(':');
+}
+
+/** Sets the variables by which commands and modules are found, and this `flux` first in the PATH. */
+export function setUpEnvironment(): void {
+  const { env } = process;
+  env.FLUX_EXEC_PATH = joinPath(env.FLUX_EXEC_PATH_PREPEND, env.FLUX_EXEC_PATH, builtInConfiguration.exec_path);
+  env.FLUX_CONNECTOR_PATH = joinPath(
+    env.FLUX_CONNECTOR_PATH_PREPEND,
+    env.FLUX_CONNECTOR_PATH,
+    builtInConfiguration.connector_path,
+  );
+  env.FLUX_MODULE_PATH = joinPath(env.FLUX_MODULE_PATH_PREPEND, env.FLUX_MODULE_PATH, builtInConfiguration.module_path);
+  const own = process.argv[1];
+  if (own && path.basename(own) === 'flux') env.PATH = joinPath(path.dirname(fs.realpathSync(own)), env.PATH);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    fs.accessSync(file, fs.constants.X_OK);
+    return fs.statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** Runs a command that is not part of `flux`; resolves to its exit code. */
+export async function runExternal(name: string, args: readonly string[], verbose: boolean): Promise<number> {
+  const candidates = name.includes('/')
+    ? [name]
+    : (process.env.FLUX_EXEC_PATH ?? '').split(':').map((folder) => path.join(folder, `flux-${name}`));
+  const file = candidates.find(isExecutable);
+  if (file === undefined) {
+    console.error(`flux: \`${name}' is not a flux command.  See 'flux --help'`);
+    suggest(name);
+    return 1;
+  }
+  if (verbose) console.error(`flux: running ${file}`);
+  return execute(file, args);
+}
+
+/** Runs a program in place of this process, as far as that can be: it has our stdio, and our exit code is its own. */
+export function execute(file: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve) => {
+    const child = spawn(file, args, { stdio: 'inherit' });
+    // The terminal sends these to both; the program decides what they do.
+    for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => {});
+    for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      console.error(`flux: execvp (${file}): ${error.code === 'ENOENT' ? 'No such file or directory' : error.message}`);
+      resolve(1);
+    });
+    child.on('exit', (code, signal) => resolve(code ?? 128 + os.constants.signals[signal!]));
+  });
+}
+
+function suggest(name: string): void {
+  const near = Object.keys(commands)
+    .map((command) => ({ command, distance: editDistance(name, command) }))
+    .filter(({ distance }) => distance <= 2)
+    .sort((a, b) => a.distance - b.distance);
+  const best = near.filter(({ distance }) => distance === near[0]!.distance);
+  if (best.length) console.error(`flux: The most similar command${best.length > 1 ? 's are' : ' is'}`);
+  for (const { command } of best) console.error(`flux: \t${command}`);
+}
+
+/** Letters to insert, delete, replace or swap with a neighbour to get from one word to the other. */
+function editDistance(a: string, b: string): number {
+  const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      row[j] = Math.min(row[j - 1]! + 1, rows[i - 1]![j]! + 1, rows[i - 1]![j - 1]! + (same ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        row[j] = Math.min(row[j]!, rows[i - 2]![j - 2]! + 1);
+    }
+    rows.push(row);
+  }
+  return rows[a.length]![b.length]!;
+}

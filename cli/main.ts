@@ -1,0 +1,60 @@
+/**
+ * The `flux` command: finds the subcommand and runs it. Only what a subcommand needs is loaded.
+ */
+
+import { Exit } from './command.ts';
+import { commands } from './commands.ts';
+import { runExternal, setUpEnvironment } from './external.ts';
+
+/** Options before the subcommand. */
+interface GlobalOptions {
+  parents: number;
+  root: boolean;
+  verbose: boolean;
+}
+
+const usageError = (text: string): never => {
+  console.error(`flux: ${text}\nTry \`flux --help' for more information.`);
+  throw new Exit(1);
+};
+
+/** Takes the options before the subcommand off the command line. */
+function takeGlobalOptions(args: string[]): GlobalOptions {
+  const options: GlobalOptions = { parents: 0, root: false, verbose: false };
+  while (args[0]?.startsWith('-')) {
+    const option = args.shift()!;
+    if (option === '-p' || option === '--parent') options.parents++;
+    else if (option === '--root') options.root = true;
+    else if (option === '-v' || option === '--verbose') options.verbose = true;
+    else if (option === '-h' || option === '--help') args.splice(0, args.length, 'help', ...args);
+    else if (option === '-V' || option === '--version') args.splice(0, args.length, 'version');
+    else if (option === '--') break;
+    else usageError(`unrecognized option '${option}'`);
+  }
+  return options;
+}
+
+async function main(args: string[]): Promise<number> {
+  const options = takeGlobalOptions(args);
+  const [name, ...rest] = args;
+  if (options.parents || options.root) {
+    const { enterParent } = await import('./parent.ts');
+    await enterParent(options.root ? Infinity : options.parents);
+  }
+  setUpEnvironment();
+  if (name === undefined) {
+    const { printHelp } = await import('./help.ts');
+    printHelp(console.error);
+    return 1;
+  }
+  const load = Object.hasOwn(commands, name) ? commands[name]!.load : undefined;
+  if (!load) return runExternal(name, rest, options.verbose);
+  return (await load()).run(rest);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof Exit)) console.error(`flux: ${(error as Error).message}`);
+  process.exitCode = error instanceof Exit ? error.code : 1;
+}

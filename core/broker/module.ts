@@ -1,0 +1,135 @@
+/**
+ * A loaded module as its broker sees it (RFC 5): a port that messages go to and come from, wherever the module runs.
+ */
+
+import { FluxError } from '../errno.ts';
+import { RpcTracker } from '../handle/tracker.ts';
+import { type Credentials, Role } from '../message/credentials.ts';
+import { type Message, MessageType } from '../message/message.ts';
+import type { Broker, Port } from './broker.ts';
+import type { Subscriber } from './event-bus.ts';
+
+/** States of a module, as numbers on the wire (RFC 5, Status Request). */
+export const ModuleStatus = { init: 0, running: 1, finalizing: 2, exited: 3 } as const;
+export type ModuleStatus = (typeof ModuleStatus)[keyof typeof ModuleStatus];
+
+/** Where a module runs. */
+export interface ModuleRuntime {
+  /** Hands it a message. */
+  send(message: Message): void;
+  /** Ends it at once, without asking it. */
+  kill(): void;
+}
+
+export interface ModuleIdentity {
+  readonly name: string;
+  /** The file it comes from, or its name when it is part of the broker. */
+  readonly path: string;
+  readonly args: readonly string[];
+  /** Whether its messages can be lost with the thread or process it runs in. */
+  readonly isRemote: boolean;
+}
+
+export interface ModuleObserver {
+  /** A message from or to the module passes. */
+  onMessage(prefix: 'tx' | 'rx', module: Module, message: Message): void;
+}
+
+export class Module implements Port, Subscriber {
+  readonly name: string;
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly uuid: string;
+  readonly credentials: Credentials;
+  readonly #broker: Broker;
+  readonly #observer: ModuleObserver;
+  // Requests that a remote module has not answered.
+  readonly #tracker: RpcTracker | undefined;
+  #runtime: ModuleRuntime | undefined;
+  #deferred: Message[] | undefined;
+  status: ModuleStatus = ModuleStatus.init;
+  /** When it last sent something, seconds of the monotonic clock. */
+  lastSeen: number;
+
+  constructor(identity: ModuleIdentity, broker: Broker, observer: ModuleObserver) {
+    this.name = identity.name;
+    this.path = identity.path;
+    this.args = identity.args;
+    this.uuid = broker.world.random.uuid();
+    this.credentials = { userid: broker.owner, rolemask: Role.owner };
+    this.#broker = broker;
+    this.#observer = observer;
+    this.#tracker = identity.isRemote ? new RpcTracker() : undefined;
+    this.lastSeen = broker.world.clock.monotonic();
+  }
+
+  get isOnline(): boolean {
+    return this.#broker.isOnline;
+  }
+
+  /** Messages that wait to be handed to the module. */
+  get receiveQueue(): number {
+    return this.#deferred?.length ?? 0;
+  }
+
+  attach(runtime: ModuleRuntime): void {
+    this.#runtime = runtime;
+  }
+
+  /** Hands a message to the module; one that is on its way out gets no more requests. */
+  send(message: Message): void {
+    this.#observer.onMessage('rx', this, message);
+    if (message.type === MessageType.request && this.status >= ModuleStatus.finalizing) {
+      // The broker's own id was pushed for the module, who will not pop it.
+      message.routes.pop();
+      this.#broker.failRequest(message, new FluxError('ENOSYS', `module ${this.name} is being removed`));
+      return;
+    }
+    if (this.#deferred) {
+      this.#deferred.push(message);
+      return;
+    }
+    this.#tracker?.update(message);
+    this.#runtime?.send(message);
+  }
+
+  deliver(event: Message): void {
+    this.send(event);
+  }
+
+  /** Takes a message from the module. */
+  receive(message: Message): void {
+    this.lastSeen = this.#broker.world.clock.monotonic();
+    if (message.type === MessageType.response) this.#tracker?.update(message);
+    this.#observer.onMessage('tx', this, message);
+    this.#broker.receive(message, this);
+  }
+
+  /** Holds messages to the module back, to see how others take that, or hands them over again. */
+  defer(on: boolean): void {
+    if (on) {
+      this.#deferred ??= [];
+      return;
+    }
+    const deferred = this.#deferred ?? [];
+    this.#deferred = undefined;
+    for (const message of deferred) {
+      this.#tracker?.update(message);
+      this.#runtime?.send(message);
+    }
+  }
+
+  kill(): void {
+    this.#runtime?.kill();
+  }
+
+  /** Takes what the module has not answered and never will. */
+  takeUnanswered(): Message[] {
+    const requests = [
+      ...(this.#tracker?.takeAll() ?? []),
+      ...(this.#deferred ?? []).filter((message) => message.type === MessageType.request),
+    ];
+    for (const request of requests) request.routes.pop();
+    return requests;
+  }
+}

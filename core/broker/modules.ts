@@ -1,0 +1,274 @@
+/**
+ * The modules of one broker: loaded, watched and removed by the rules of RFC 5.
+ */
+
+import { errnoName, FluxError } from '../errno.ts';
+import { Tracer } from '../handle/trace.ts';
+import type { JsonObject } from '../message/json.ts';
+import { Flag, Message } from '../message/message.ts';
+import type { Broker } from './broker.ts';
+import { Module, type ModuleRuntime, ModuleStatus } from './module.ts';
+import { ModuleHost, type Welcome } from './module-host.ts';
+import type { ModuleDefinition } from './service.ts';
+
+/** A module that is part of the broker. */
+export interface BuiltinModule {
+  /** Absent when it runs on another thread. */
+  readonly definition?: ModuleDefinition;
+  /** Sees each message to the module first; what it returns true for does not reach the module's methods. */
+  readonly intercept?: (module: Module) => (message: Message) => boolean;
+}
+
+/** Where modules come from and where those that are not part of the broker run. */
+export interface ModuleSource {
+  builtin(name: string): BuiltinModule | undefined;
+  /** A module that comes with the broker, by name. */
+  bundled(name: string): ModuleDefinition | undefined;
+  /**
+   * The file of a module, from its path or its name.
+   *
+   * @throws FluxError ENOENT: no such file, or none that can be loaded
+   */
+  resolve(target: string): Promise<{ readonly name: string; readonly path: string }>;
+  /** Starts a thread or a process for a module; `welcome` is the first message it gets. */
+  launch(module: Module, welcome: Message, inProcess: boolean): Promise<ModuleRuntime>;
+}
+
+export interface LoadRequest {
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly name?: string | undefined;
+  /** Run it in a process of its own. */
+  readonly exec?: boolean | undefined;
+}
+
+interface Pending {
+  readonly resolve: () => void;
+  readonly reject: (error: FluxError) => void;
+}
+
+export class Modules {
+  readonly tracer: Tracer;
+  readonly #broker: Broker;
+  readonly #source: ModuleSource;
+  readonly #modules = new Map<string, Module>();
+  readonly #loading = new Map<Module, Pending>();
+  readonly #removing = new Map<Module, Pending[]>();
+  readonly #hosts = new Map<Module, ModuleHost>();
+  readonly #onFailure: (text: string) => void;
+
+  /** `onFailure` is told when a module fails that was running. */
+  constructor(broker: Broker, source: ModuleSource, onFailure: (text: string) => void) {
+    this.#broker = broker;
+    this.#source = source;
+    this.#onFailure = onFailure;
+    this.tracer = new Tracer(() => broker.world.clock.now());
+  }
+
+  get(name: string): Module | undefined {
+    return this.#modules.get(name);
+  }
+
+  names(): string[] {
+    return [...this.#modules.keys()];
+  }
+
+  list(): JsonObject {
+    const now = this.#broker.world.clock.monotonic();
+    const mods = [...this.#modules.values()].map((module) => ({
+      name: module.name,
+      path: module.path,
+      idle: Math.floor(now - module.lastSeen),
+      status: module.status,
+      services: this.#broker.servicesOf(module),
+      sendqueue: 0,
+      recvqueue: module.receiveQueue,
+    }));
+    return { mods };
+  }
+
+  // ---- load
+
+  /**
+   * Loads a module and resolves when it runs.
+   *
+   * @throws FluxError EEXIST: that name is loaded; ENOENT: no such module; EINVAL: it can't run so; what its start failed with
+   */
+  async load(request: LoadRequest): Promise<void> {
+    const { path: target, args, exec = false } = request;
+    const builtin = this.#source.builtin(target);
+    if (builtin && exec) throw new FluxError('EINVAL', 'built-in modules cannot execute in a separate process');
+    const bundled = this.#source.bundled(target);
+    const here = builtin?.definition ?? (exec ? undefined : bundled);
+    if (here) {
+      await this.#loadHere(this.#create(request.name ?? target, target, args, false), here, builtin?.intercept);
+      return;
+    }
+    const file = builtin || bundled ? { name: target, path: target } : await this.#source.resolve(target);
+    await this.#loadElsewhere(this.#create(request.name ?? file.name, file.path, args, true), exec);
+  }
+
+  #create(name: string, path: string, args: readonly string[], isRemote: boolean): Module {
+    if (this.#modules.has(name)) throw new FluxError('EEXIST', `module ${name} is loaded already`);
+    const observer = {
+      onMessage: (prefix: 'tx' | 'rx', module: Module, message: Message) => {
+        if (!this.tracer.isIdle) this.tracer.module(prefix, module.name, message);
+      },
+    };
+    const module = new Module({ name, path, args, isRemote }, this.#broker, observer);
+    this.#broker.addService(name, module);
+    this.#broker.addPort(module);
+    this.#modules.set(name, module);
+    return module;
+  }
+
+  async #loadHere(module: Module, definition: ModuleDefinition, intercept?: BuiltinModule['intercept']): Promise<void> {
+    const host = new ModuleHost(this.#welcome(module), this.#broker.world, (message) => module.receive(message));
+    const isTaken = intercept?.(module);
+    const send = (message: Message) => {
+      if (!isTaken?.(message)) host.receive(message);
+    };
+    module.attach({ send, kill: () => void this.#stopHere(module, host) });
+    this.#hosts.set(module, host);
+    try {
+      await host.start(definition);
+    } catch (error) {
+      this.#forget(module);
+      throw error;
+    }
+    module.status = ModuleStatus.running;
+  }
+
+  async #loadElsewhere(module: Module, inProcess: boolean): Promise<void> {
+    const running = new Promise<void>((resolve, reject) => this.#loading.set(module, { resolve, reject }));
+    try {
+      module.attach(await this.#source.launch(module, this.#welcomeMessage(module), inProcess));
+    } catch (error) {
+      this.#loading.delete(module);
+      this.#forget(module);
+      throw error;
+    }
+    await running;
+  }
+
+  #welcome(module: Module): Welcome {
+    const { rank, size, owner, attributes, config } = this.#broker;
+    return {
+      name: module.name,
+      uuid: module.uuid,
+      rank,
+      size,
+      owner,
+      args: module.args,
+      config,
+      attribute: (name) => attributes.get(name),
+    };
+  }
+
+  /** RFC 5, Welcome Request; rank, size and owner are among the attributes. */
+  #welcomeMessage(module: Module): Message {
+    const { attributes, config } = this.#broker;
+    const attrs = Object.fromEntries(
+      attributes.names().flatMap((name) => [[name, attributes.get(name)]].filter(([, value]) => value !== undefined)),
+    );
+    return Message.request({
+      topic: 'welcome',
+      payload: { args: module.args, attrs, conf: config, name: module.name, uuid: module.uuid },
+    });
+  }
+
+  // ---- remove
+
+  /**
+   * Removes a module and resolves when it is gone.
+   *
+   * @param force end it without asking it
+   * @throws FluxError ENOENT: no such module
+   */
+  async remove(name: string, force = false): Promise<void> {
+    const module = this.#modules.get(name);
+    if (!module) throw new FluxError('ENOENT', `module ${name} is not loaded`);
+    this.#broker.log('debug', `rmmod ${name}`);
+    const host = this.#hosts.get(module);
+    if (host) {
+      await this.#stopHere(module, host);
+      return;
+    }
+    const gone = new Promise<void>((resolve, reject) => {
+      const waiting = this.#removing.get(module);
+      if (waiting) waiting.push({ resolve, reject });
+      else this.#removing.set(module, [{ resolve, reject }]);
+    });
+    if (force) module.kill();
+    else module.send(this.#shutdownRequest(module));
+    await gone;
+  }
+
+  #shutdownRequest(module: Module): Message {
+    return Message.request({
+      topic: `${module.name}.shutdown`,
+      flags: Flag.noresponse,
+      credentials: this.#broker.credentials,
+    });
+  }
+
+  async #stopHere(module: Module, host: ModuleHost): Promise<void> {
+    module.status = ModuleStatus.finalizing;
+    try {
+      await host.stop();
+    } finally {
+      module.status = ModuleStatus.exited;
+      this.#forget(module);
+    }
+  }
+
+  /** Removes all modules, the last loaded first. */
+  async removeAll(): Promise<void> {
+    for (const name of this.names().reverse()) await this.remove(name);
+  }
+
+  #forget(module: Module): void {
+    this.#modules.delete(module.name);
+    this.#hosts.delete(module);
+    this.#broker.bus.remove(module);
+    this.#broker.removePort(module);
+    for (const request of module.takeUnanswered())
+      this.#broker.failRequest(request, new FluxError('ENOSYS', `module ${module.name} is gone`));
+  }
+
+  // ---- what a module that runs elsewhere says of itself
+
+  /** RFC 5, Status Request. */
+  statusChanged(uuid: string, status: number, errnum: number): void {
+    const module = [...this.#modules.values()].find((each) => each.uuid === uuid);
+    if (!module || this.#hosts.has(module)) return;
+    if (status === ModuleStatus.running) {
+      module.status = ModuleStatus.running;
+      this.#loading.get(module)?.resolve();
+      this.#loading.delete(module);
+    } else if (status === ModuleStatus.finalizing) module.status = ModuleStatus.finalizing;
+    else if (status === ModuleStatus.exited) this.exited(module, errnum ? new FluxError(errnum) : undefined);
+  }
+
+  /** The thread or process of a module has ended; `error` says why, when it was not asked to. */
+  exited(module: Module, error: FluxError | undefined): void {
+    if (this.#modules.get(module.name) !== module) return;
+    const wasRunning = module.status === ModuleStatus.running;
+    module.status = ModuleStatus.exited;
+    this.#forget(module);
+    const loading = this.#loading.get(module);
+    this.#loading.delete(module);
+    loading?.reject(error ?? new FluxError('ECONNABORTED', `module ${module.name} ended before it ran`));
+    const removing = this.#removing.get(module);
+    this.#removing.delete(module);
+    for (const { resolve } of removing ?? []) resolve();
+    if (removing || loading || !wasRunning) return;
+    if (!error) {
+      this.#broker.log('info', `module ${module.name} exited`);
+      return;
+    }
+    const text = `module ${module.name} failed: ${errnoName(error.errno)}: ${error.message}`;
+    if (this.#broker.attributes.has('broker.module-nopanic')) this.#broker.log('err', text);
+    else this.#onFailure(text);
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * The programs that a broker runs at points of its life: rc1 when it starts, rc2 (the initial program, rank 0 only) while
+ * it runs, cleanup after that, rc3 at the end. Commands pushed last run first; the first failure is the exit code.
+ *
+ * They are processes of the service `rexec` on the same rank, labelled with the name of their point.
+ */
+
+import type { FluxError } from '../errno.ts';
+import { untilEnd } from '../handle/rpc.ts';
+import { Flag } from '../message/message.ts';
+import type { Broker } from './broker.ts';
+
+/** A program. */
+export interface RcCommand {
+  readonly argv: readonly string[];
+  /** Leave stdin, stdout and stderr as the broker has them, instead of logging the output. */
+  readonly passThrough: boolean;
+  /** A shell that a person types into. */
+  readonly interactive?: boolean;
+  /** Stay in the broker's process group. */
+  readonly sameGroup?: boolean;
+  /** How log lines call it; `argv` joined when absent. */
+  readonly text?: string;
+}
+
+/** What the broker does by itself, without a program. */
+type Internal = () => Promise<void>;
+
+interface Entry {
+  commands: (RcCommand | Internal)[];
+  pushed: number;
+  exitCode: number;
+  aborted: boolean;
+  /** Process id of the command that runs. */
+  pid: number | undefined;
+}
+
+/** Variables of the broker's environment that its programs must not see: they speak of what launched the broker. */
+const hidden = [
+  'FLUX_JOB_ID',
+  'FLUX_ENCLOSING_ID',
+  'FLUX_JOB_SIZE',
+  'FLUX_JOB_NNODES',
+  'FLUX_JOB_TMPDIR',
+  'FLUX_TASK_RANK',
+  'FLUX_TASK_LOCAL_ID',
+  'FLUX_URI',
+  'FLUX_KVS_NAMESPACE',
+  'FLUX_PROXY_REMOTE',
+  'FLUX_PMI_LIBRARY_PATH',
+  'I_MPI_PMI_LIBRARY',
+  'NOTIFY_SOCKET',
+];
+const hiddenFamily = /^(PMI|PMIX|SLURM|PALS)_/;
+
+const ABORT_SIGNAL = 1;
+/** Exit codes of commands that can't be started, as shells have them. */
+const NOT_FOUND = 127;
+const NOT_EXECUTABLE = 126;
+const LOCAL_FLAG = { passThrough: 1, sameGroup: 2 } as const;
+const EXEC_FLAG = { stdout: 1, stderr: 2 } as const;
+
+/** What a wait(2) status says in one number: the exit code, or 128 and the signal. */
+export function exitCodeOf(status: number): number {
+  const signal = status & 0x7f;
+  return signal === 0 ? (status >> 8) & 0xff : 128 + signal;
+}
+
+export class RcPrograms {
+  readonly #broker: Broker;
+  readonly #environment: () => Readonly<Record<string, string>>;
+  readonly #workingDirectory: string;
+  readonly #entries = new Map<string, Entry>();
+
+  /** `environment` is the broker's own, now. */
+  constructor(broker: Broker, environment: () => Readonly<Record<string, string>>, workingDirectory: string) {
+    this.#broker = broker;
+    this.#environment = environment;
+    this.#workingDirectory = workingDirectory;
+  }
+
+  push(name: string, command: RcCommand): void {
+    this.#push(name, command);
+  }
+
+  /** Adds something that the broker does by itself; it fails by throwing. */
+  pushInternal(name: string, action: Internal): void {
+    this.#push(name, action);
+  }
+
+  #push(name: string, command: RcCommand | Internal): void {
+    const entry = this.#entries.get(name);
+    if (entry) {
+      entry.commands.unshift(command);
+      entry.pushed++;
+    } else this.#entries.set(name, { commands: [command], pushed: 1, exitCode: 0, aborted: false, pid: undefined });
+  }
+
+  has(name: string): boolean {
+    return this.#entries.has(name);
+  }
+
+  isInteractive(name: string): boolean {
+    return (
+      this.#entries.get(name)?.commands.some((command) => typeof command !== 'function' && command.interactive) ?? false
+    );
+  }
+
+  /** Runs the commands of a point one after the other and resolves to the exit code. */
+  async run(name: string): Promise<number> {
+    const entry = this.#entries.get(name);
+    if (!entry) return 0;
+    for (let command = entry.commands.shift(); command && !entry.aborted; command = entry.commands.shift()) {
+      const index = entry.pushed - entry.commands.length - 1;
+      const code =
+        typeof command === 'function'
+          ? await this.#runInternal(name, command)
+          : await this.#runOne(name, index, command, entry);
+      if (code && entry.exitCode === 0) entry.exitCode = code;
+    }
+    return entry.exitCode;
+  }
+
+  /** Ends a point: hangs up on the command that runs and starts no other. */
+  abort(name: string): void {
+    const entry = this.#entries.get(name);
+    if (!entry) return;
+    entry.aborted = true;
+    if (entry.pid !== undefined) this.#kill(entry.pid);
+  }
+
+  #kill(pid: number): void {
+    this.#broker.rpc('rexec.kill', { pid, signum: ABORT_SIGNAL }).catch((error: FluxError) => {
+      if (error.code !== 'ESRCH') this.#broker.log('err', `kill ${pid}: ${error.message}`);
+    });
+  }
+
+  async #runInternal(name: string, action: Internal): Promise<number> {
+    try {
+      await action();
+      return 0;
+    } catch (error) {
+      this.#broker.log('err', `${name}: ${(error as Error).message}`);
+      return 1;
+    }
+  }
+
+  async #runOne(name: string, index: number, command: RcCommand, entry: Entry): Promise<number> {
+    const { clock } = this.#broker.world;
+    const start = clock.monotonic();
+    let [code, what] = await this.#execute(name, index, command, entry);
+    if (code === 0 && entry.aborted) [code, what] = [1, 'aborted after exit with rc=0'];
+    const text = command.text ?? command.argv.join(' ');
+    this.#broker.log(
+      code ? 'err' : 'info',
+      `${name}.${index}: ${text} ${what} (rc=${code}) ${(clock.monotonic() - start).toFixed(1)}s`,
+    );
+    return code;
+  }
+
+  async #execute(name: string, index: number, command: RcCommand, entry: Entry): Promise<[number, string]> {
+    const request = {
+      cmd: {
+        cwd: this.#workingDirectory,
+        label: name,
+        cmdline: command.argv,
+        env: this.#programEnvironment(),
+        opts: {},
+        channels: [],
+      },
+      flags: command.passThrough ? 0 : EXEC_FLAG.stdout | EXEC_FLAG.stderr,
+      local_flags: (command.passThrough ? LOCAL_FLAG.passThrough : 0) | (command.sameGroup ? LOCAL_FLAG.sameGroup : 0),
+    };
+    const responses = this.#broker.request('rexec.exec', request, { flags: Flag.streaming });
+    let status = 0;
+    const lines = new LineSplitter((stream, line) =>
+      this.#broker.log(stream === 'stderr' ? 'err' : 'info', `${name}.${index}: ${line}`),
+    );
+    const end = await untilEnd(responses, (response) => {
+      const { type, pid, status: finished, io } = response.unpack({ type: 's', pid: 'i?', status: 'i?', io: 'o?' });
+      if (type === 'started') {
+        entry.pid = pid;
+        if (entry.aborted && pid !== undefined) this.#kill(pid);
+      } else if (type === 'finished') status = finished ?? 0;
+      else if (type === 'output' && typeof io?.data === 'string') lines.add(String(io.stream), io.data);
+    });
+    entry.pid = undefined;
+    lines.end();
+    if (end.code === 'ENODATA')
+      return [exitCodeOf(status), status & 0x7f ? `killed by signal ${status & 0x7f}` : 'Exited'];
+    return [end.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE, end.message];
+  }
+
+  #programEnvironment(): Record<string, string> {
+    const environment = Object.fromEntries(
+      Object.entries(this.#environment()).filter(([name]) => !hidden.includes(name) && !hiddenFamily.test(name)),
+    );
+    const jobid = this.#broker.attributes.get('jobid');
+    if (jobid) environment.FLUX_ENCLOSING_ID = jobid;
+    return environment;
+  }
+}
+
+/** Cuts the output of a program into lines, each stream for itself. */
+class LineSplitter {
+  readonly #sink: (stream: string, line: string) => void;
+  readonly #rest = new Map<string, string>();
+
+  constructor(sink: (stream: string, line: string) => void) {
+    this.#sink = sink;
+  }
+
+  add(stream: string, text: string): void {
+    const lines = ((this.#rest.get(stream) ?? '') + text).split('\n');
+    this.#rest.set(stream, lines.pop()!);
+    for (const line of lines) this.#sink(stream, line);
+  }
+
+  end(): void {
+    for (const [stream, line] of this.#rest) if (line) this.#sink(stream, line);
+    this.#rest.clear();
+  }
+}

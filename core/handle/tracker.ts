@@ -1,0 +1,37 @@
+/**
+ * Requests that went out over a link and are not answered yet, so that they can be answered when the link is lost.
+ */
+
+import { type Message, MessageType } from '../message/message.ts';
+
+/** One request: its client, and the matchtag that is unique to that client (RFC 6, Matchtag Field). */
+function keyOf(message: Message): string {
+  return `${message.matchtag}:${message.routes.sender}`;
+}
+
+export class RpcTracker {
+  readonly #pending = new Map<string, Message>();
+
+  get count(): number {
+    return this.#pending.size;
+  }
+
+  /** Notes a message that leaves over the link or comes in over it. */
+  update(message: Message): void {
+    if (message.type === MessageType.request) {
+      if (message.wantsResponse) this.#pending.set(keyOf(message), message.clone());
+    } else if (message.type === MessageType.response && message.isLastResponse) this.#pending.delete(keyOf(message));
+  }
+
+  /** Drops what one client is still waiting for. */
+  forgetSender(sender: string): void {
+    for (const [key, request] of this.#pending) if (request.routes.sender === sender) this.#pending.delete(key);
+  }
+
+  /** Takes every request that is not answered. */
+  takeAll(): Message[] {
+    const requests = [...this.#pending.values()];
+    this.#pending.clear();
+    return requests;
+  }
+}

@@ -1,0 +1,16 @@
+/** The library: a handle to a broker, and instances started from a program. */
+
+export type { ModuleDefinition, Service, ServiceContext } from './broker/service.ts';
+export { FluxError } from './errno.ts';
+export {
+  type EventQueue,
+  Handle,
+  type HandleOptions,
+  type PublishOptions,
+  type StreamOptions,
+} from './handle/handle.ts';
+export { LATER, type Method, type Methods, type Reply, type Request } from './handle/methods.ts';
+export type { Responses, RpcOptions, Stream } from './handle/rpc.ts';
+export { type Credentials, Role } from './message/credentials.ts';
+export { type JsonObject, type JsonValue, Real } from './message/json.ts';
+export { Flag, Message, NODEID_ANY, NODEID_UPSTREAM, type Payload } from './message/message.ts';

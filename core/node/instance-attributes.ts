@@ -1,0 +1,126 @@
+/** The attributes that an instance starts with: what it is, and defaults for what nobody set. */
+
+import { checkCommandLine } from '../broker/attributes.ts';
+import { builtInConfiguration } from '../broker/built-in-configuration.ts';
+import { timeoutAttributes } from '../broker/lifecycle.ts';
+import { logAttributes } from '../broker/services/log.ts';
+import { FluxError } from '../errno.ts';
+import { Hostlist } from '../formats/hostlist.ts';
+import { IdSet } from '../formats/idset.ts';
+import { TaskMap } from '../formats/taskmap.ts';
+import type { JsonObject } from '../message/json.ts';
+import { unpackTable } from '../message/unpack.ts';
+import type { Topology } from '../overlay/topology.ts';
+import { FLUX_CORE_VERSION } from './instance.ts';
+
+/** Attributes of the tree that [tbon] of the configuration can set, and their defaults. */
+const tbonDefaults: Readonly<Record<string, string>> = {
+  topo: 'kary:32',
+  zmqdebug: '0',
+  zmq_io_threads: '1',
+  child_rcvhwm: '0',
+  prefertcp: '0',
+  'interface-hint': 'default-route',
+  torpid_min: '5s',
+  torpid_max: '30s',
+  tcp_user_timeout: '20s',
+  connect_timeout: '30s',
+};
+
+/**
+ * Whether attributes may be given on the command line.
+ *
+ * @throws FluxError ENOENT or EINVAL, with the attribute's name
+ */
+export function checkSetAttributes(names: Iterable<string>): void {
+  for (const name of names) {
+    try {
+      checkCommandLine(name);
+    } catch (error) {
+      const { errno, message } = error as FluxError;
+      throw new FluxError(errno, `${name}: ${message}`);
+    }
+  }
+}
+
+/** The value of tbon.topo: of the command line, else of the configuration, else the default. */
+export function topologyUri(set: ReadonlyMap<string, string>, config: JsonObject): string {
+  return set.get('tbon.topo') ?? tbonFromConfig(config).topo ?? tbonDefaults.topo!;
+}
+
+function tbonFromConfig(config: JsonObject): Readonly<Record<string, string>> {
+  const table = config.tbon as JsonObject | undefined;
+  return Object.fromEntries(Object.entries(table ?? {}).map(([key, value]) => [key, String(value)]));
+}
+
+export interface AttributeFacts {
+  readonly size: number;
+  readonly owner: number;
+  readonly topology: Topology;
+  readonly hostnames: readonly string[];
+  readonly bootMethod: string;
+  readonly rundir: string;
+  readonly rundirCleanup: boolean;
+  readonly configPath: string | undefined;
+  /** Seconds since the epoch. */
+  readonly startTime: number;
+  readonly config: JsonObject;
+}
+
+/** The attributes that all ranks share. */
+export function sharedAttributes(facts: AttributeFacts, set: ReadonlyMap<string, string>): [string, string | null][] {
+  const { size, topology, hostnames } = facts;
+  const attributes = new Map<string, string | null>([
+    ['size', String(size)],
+    ['version', FLUX_CORE_VERSION],
+    ['security.owner', String(facts.owner)],
+    ['instance-level', '0'],
+    ['jobid-path', '/'],
+    ['parent-uri', null],
+    ['rundir', facts.rundir],
+    ['rundir-cleanup', facts.rundirCleanup ? '1' : '0'],
+    ['hostlist', Hostlist.from(hostnames).encode()],
+    ['broker.boot-method', facts.bootMethod],
+    ['broker.critical-ranks', IdSet.from(topology.routers()).encode()],
+    ['broker.mapping', TaskMap.parse(`[[0,1,${size},1]]`).encode('blocks')],
+    ['broker.pid', String(process.pid)],
+    ['broker.quorum', String(size)],
+    ['broker.starttime', facts.startTime.toFixed(2)],
+    ['broker.rc1_path', builtInConfiguration.rc1_path!],
+    ['broker.rc3_path', builtInConfiguration.rc3_path!],
+    ['conf.shell_initrc', builtInConfiguration.shell_initrc!],
+    ['conf.shell_pluginpath', builtInConfiguration.shell_pluginpath!],
+    ['content.hash', 'sha1'],
+    ['tbon.maxlevel', String(topology.maxLevel)],
+    ...Object.entries(timeoutAttributes),
+    ...Object.entries(logAttributes),
+  ]);
+  const tbon = { ...tbonDefaults, ...tbonFromConfig(facts.config) };
+  for (const [key, value] of Object.entries(tbon)) attributes.set(`tbon.${key}`, value);
+  if (facts.configPath !== undefined) attributes.set('config.path', facts.configPath);
+  for (const [name, value] of set) attributes.set(name, value);
+  // These are rank 0's, or were wishes for what is among the facts.
+  for (const name of ['statedir', 'statedir-cleanup', 'hostname', 'local-uri', 'content.backing-module'])
+    attributes.delete(name);
+  return [...attributes];
+}
+
+/** A custom tree's hosts, in order of rank: [bootstrap] hosts of the configuration. */
+export function customHosts(config: JsonObject): { host: string; parent?: string }[] {
+  const { hosts = [] } = unpackTable(config, 'bootstrap', {
+    hosts: 'a?',
+    curve_cert: 's?',
+    default_port: 'i?',
+    default_bind: 's?',
+    default_connect: 's?',
+    enable_ipv6: 'b?',
+  });
+  return hosts.flatMap((entry) => {
+    const { host, parent } = entry as { host?: unknown; parent?: unknown };
+    if (typeof host !== 'string')
+      throw new FluxError('EINVAL', "error parsing [bootstrap] configuration: a host without 'host'");
+    return Hostlist.parse(host)
+      .expand()
+      .map((name) => (typeof parent === 'string' ? { host: name, parent } : { host: name }));
+  });
+}

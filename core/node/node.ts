@@ -1,0 +1,443 @@
+/**
+ * One process of an instance: its main thread, which owns the sockets and the processes' signals, and its workers.
+ */
+
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { takeStopped } from '../../native/index.ts';
+import { asFluxError, FluxError } from '../errno.ts';
+import { Hostlist } from '../formats/hostlist.ts';
+import type { Methods } from '../handle/methods.ts';
+import { decodeMessage } from '../message/codec.ts';
+import { type JsonObject, stringifyJson } from '../message/json.ts';
+import { Topology } from '../overlay/topology.ts';
+import { createDoorbells } from '../ring/doorbell.ts';
+import { indexOf, threadOf } from '../ring/endpoint.ts';
+import { Mailbox } from '../ring/mailbox.ts';
+import { bundlesFolder } from './bundles.ts';
+import { Connections } from './connections.ts';
+import { initialProgram, leadsProcessGroup } from './initial-program.ts';
+import type { Instance } from './instance.ts';
+import { socketPath } from './instance.ts';
+import { checkSetAttributes, customHosts, sharedAttributes, topologyUri } from './instance-attributes.ts';
+import { ModuleLauncher } from './module-launcher.ts';
+import { leaderThread, MAIN, makePlan, type Plan, THREADS_MAX } from './plan.ts';
+import { checkSocketPath, type InstanceFolder, openFolder, removeFolder } from './run-directory.ts';
+import { ThreadControl } from './thread-control.ts';
+import { WorkerPool } from './worker-pool.ts';
+
+export interface StartOptions {
+  /** Ranks, all in this process. */
+  readonly size?: number;
+  /** Attributes, as `--setattr` gives them. */
+  readonly attributes?: Readonly<Record<string, string>>;
+  readonly config?: JsonObject;
+  /** File or folder that the configuration came from and is read from again. */
+  readonly configPath?: string;
+  /**
+   * Program of rank 0: the instance ends when it does. An empty list is a shell for the user; absent: none, the instance
+   * runs until it is stopped.
+   */
+  readonly command?: readonly string[];
+  /** Host names by rank, as an RFC 29 hostlist; this machine's for all when absent. */
+  readonly hosts?: string;
+  readonly bootMethod?: string;
+  /** Whether the one who starts the instance removes its run directory, and not its broker. */
+  readonly rundirIsCallers?: boolean;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Where log lines go; stderr when absent. */
+  readonly stderr?: (line: string) => void;
+  /** Folder of the bundles that worker threads and module processes run. */
+  readonly bundles?: URL;
+}
+
+/** Bytes that may wait for one thread before sockets that feed it are read no more. */
+const QUEUE_BYTES_MARK = 4 * 1024 * 1024;
+/** Bytes that may wait for a client; [engine] client-backlog of the configuration. */
+const CLIENT_BACKLOG = 64 * 1024 * 1024;
+/** Ranks of an instance, bounded by the doorbells' and endpoints' numbering only from far above. */
+const SIZE_MAX = 2 ** 20;
+
+/** The states in which a rank other than 0 that fails takes the instance with it. */
+const startingStates = ['load-builtins', 'join', 'config-sync', 'init', 'quorum'];
+
+export class FluxNode {
+  readonly instance: Instance;
+  readonly plan: Plan;
+  /** Resolves to the exit code once the instance is over and cleaned up. */
+  readonly exited: Promise<number>;
+  /** Resolves when rank 0 runs; rejects when it ends before. */
+  readonly running: Promise<void>;
+  readonly #folders: InstanceFolder[];
+  readonly #mailbox: Mailbox;
+  readonly #control: ThreadControl;
+  readonly #workers: WorkerPool;
+  readonly #connections: Connections;
+  readonly #launcher: ModuleLauncher;
+  readonly #stderr: (line: string) => void;
+  readonly #failedFiles = new Set<string>();
+  #leaderState = 'load-builtins';
+  #over = false;
+  #resolveExited!: (exitCode: number) => void;
+  #resolveRunning!: () => void;
+  #rejectRunning!: (error: FluxError) => void;
+
+  private constructor(instance: Instance, plan: Plan, folders: InstanceFolder[], options: StartOptions) {
+    this.instance = instance;
+    this.plan = plan;
+    this.#folders = folders;
+    this.#stderr = options.stderr ?? ((line) => process.stderr.write(`${line}\n`));
+    this.exited = new Promise((resolve) => {
+      this.#resolveExited = resolve;
+    });
+    this.running = new Promise((resolve, reject) => {
+      this.#resolveRunning = resolve;
+      this.#rejectRunning = reject;
+    });
+    // Whoever only waits for the end must not be told of this as of an error nobody took.
+    this.running.catch(() => {});
+
+    const bundles = options.bundles ?? bundlesFolder();
+    const doorbells = createDoorbells(THREADS_MAX);
+    this.#mailbox = new Mailbox({
+      thread: MAIN,
+      doorbells,
+      ringBytes: plan.ringBytes,
+      queueBytesMark: QUEUE_BYTES_MARK,
+      sources: [],
+      spinMicroseconds: 0,
+      connect: (to, memory) => this.#workers.connect(MAIN, to, memory),
+      onRoundEnd: () => this.#connections.flush(),
+      onCongestion: (thread, congested) => this.#connections.setCongested(thread, congested),
+    });
+    this.#control = new ThreadControl(this.#mailbox, this.#methods());
+    this.#workers = new WorkerPool(
+      new URL('host.js', bundles),
+      () => this.#mailbox,
+      (thread, name, error) => this.#threadDied(thread, name, error),
+    );
+    this.#connections = this.#makeConnections(clientBacklog(instance));
+    this.#launcher = new ModuleLauncher({
+      workers: this.#workers,
+      control: this.#control,
+      connections: this.#connections,
+      entry: fileURLToPath(new URL('module-host.js', bundles)),
+      environment: instance.environment,
+      owner: instance.owner,
+      workerData: (thread) => ({ thread, plan, doorbells, instance }),
+      rankOfEndpoint: (address) => indexOf(address) - 1,
+    });
+    this.#start(doorbells);
+  }
+
+  /**
+   * Starts an instance in this process.
+   *
+   * @throws FluxError what is wrong with the options, the configuration or the folders
+   */
+  static async start(options: StartOptions = {}): Promise<FluxNode> {
+    const { size = 1, config = {}, command } = options;
+    const set = new Map(Object.entries(options.attributes ?? {}));
+    checkSetAttributes(set.keys());
+    if (!Number.isInteger(size) || size < 1 || size > SIZE_MAX)
+      throw new FluxError('EINVAL', `${size} is no size of an instance`);
+    const environment = cleanEnvironment(options.environment ?? process.env);
+    const topo = topologyUri(set, config);
+    const hosts = topo === 'custom' ? customHosts(config) : [];
+    const topology = Topology.create(topo, size, hosts);
+    const plan = makePlan(os.availableParallelism(), topology, config);
+    const hostnames = hostnamesOf(options.hosts, set.get('hostname'), size);
+    const temporary = environment.TMPDIR;
+    const isLeader = leadsProcessGroup();
+    const keepsGroup = !set.has('broker.rc2_pgrp') && (isLeader || process.stdin.isTTY === true);
+    const shell = environment.SHELL ?? '/bin/bash';
+    const program =
+      command && !set.has('broker.rc2_none')
+        ? initialProgram(command, shell, process.stdin.isTTY === true, keepsGroup)
+        : undefined;
+
+    const rundir = openFolder('rundir', set.get('rundir'), temporary ?? '/tmp', set.get('rundir-cleanup'));
+    const folders = [rundir];
+    try {
+      checkSocketPath(socketPath(rundir.path, size - 1));
+      const statedir = openFolder(
+        'statedir',
+        set.get('statedir'),
+        temporary ?? '/var/tmp',
+        set.get('statedir-cleanup'),
+      );
+      folders.push(statedir);
+      const owner = os.userInfo().uid;
+      const attributes = sharedAttributes(
+        {
+          size,
+          owner,
+          topology,
+          hostnames,
+          bootMethod: options.bootMethod ?? (size === 1 ? 'single' : 'simple'),
+          rundir: rundir.path,
+          rundirCleanup: rundir.cleanup && !options.rundirIsCallers,
+          configPath: options.configPath,
+          startTime: Date.now() / 1000,
+          config,
+        },
+        set,
+      );
+      const instance: Instance = {
+        id: randomUUID(),
+        size,
+        topology: topo,
+        customHosts: hosts,
+        owner,
+        hostnames,
+        attributes,
+        leaderAttributes: [
+          ['statedir', statedir.path],
+          ['statedir-cleanup', statedir.cleanup ? '1' : '0'],
+          ['content.backing-module', set.get('content.backing-module') ?? 'content-sqlite'],
+        ],
+        config: stringifyJson(config),
+        configPath: options.configPath,
+        rundir: rundir.path,
+        workingDirectory: process.cwd(),
+        environment,
+        rc1: set.get('broker.rc1_path') ?? 'flux modprobe rc1',
+        rc3: set.get('broker.rc3_path') ?? 'flux modprobe rc3',
+        initialProgram: program,
+      };
+      const node = new FluxNode(instance, plan, folders, options);
+      await node.#connections.listen(0);
+      return node;
+    } catch (error) {
+      for (const folder of folders) removeFolder(folder);
+      throw error;
+    }
+  }
+
+  /** URI of rank 0's local connector. */
+  get uri(): string {
+    return `local://${socketPath(this.instance.rundir, 0)}`;
+  }
+
+  #makeConnections(backlogBytesMax: number): Connections {
+    return new Connections({
+      mailbox: this.#mailbox,
+      rundir: this.instance.rundir,
+      owner: this.instance.owner,
+      backlogBytesMax,
+      threadOfRank: (rank) => this.plan.threadOfRank[rank]!,
+      connected: ({ endpoint, rank, thread, userid, rolemask, pid }) =>
+        this.#control.notify(thread, 'client.connected', { endpoint, rank, userid, rolemask, pid }),
+      gone: ({ endpoint, thread }) => {
+        if (!this.#launcher.gone(endpoint)) this.#control.notify(thread, 'client.gone', { endpoint });
+      },
+      log: (rank, severity, text) => this.#log(rank, severity, text, 'connector-local'),
+    });
+  }
+
+  #log(rank: number, severity: string, text: string, appname: string): void {
+    this.#control.notify(this.plan.threadOfRank[rank]!, 'rank.log', { rank, severity, text, appname });
+  }
+
+  #start(doorbells: SharedArrayBuffer): void {
+    for (const { index, name } of this.plan.threads) {
+      if (index !== MAIN)
+        this.#workers.start(name, { thread: index, plan: this.plan, doorbells, instance: this.instance });
+    }
+    process.on('SIGCHLD', this.#onChild);
+    void this.#mailbox
+      .run((source, start, end, to, from) => {
+        if (indexOf(to) !== 0) this.#connections.send(to, source, start, end);
+        else this.#control.receive(decodeMessage(source, start, end), threadOf(from));
+      })
+      .catch((error: Error) => this.#fatal(`main thread: ${error.stack ?? error.message}`));
+  }
+
+  /** Some child changed its state; one that was stopped is told to the thread that runs it. */
+  readonly #onChild = (): void => {
+    for (const [pid] of takeStopped())
+      for (const { index, services } of this.plan.threads)
+        if (services.length) this.#control.notify(index, 'process.stopped', { pid });
+  };
+
+  /** Ends the instance as a signal to its broker does; `exited` tells when it is over. */
+  signal(signum: number): void {
+    this.#control.notify(leaderThread(this.plan), 'signal', { signum });
+  }
+
+  // ---- what workers tell
+
+  #methods(): Methods {
+    const empty = (action: () => void): undefined => {
+      action();
+      return undefined;
+    };
+    return {
+      listen: {
+        handler: async (request) => {
+          await this.#connections.listen(request.unpack({ rank: 'i' }).rank);
+          return undefined;
+        },
+      },
+      'client.close': {
+        handler: (request) => empty(() => this.#connections.close(request.unpack({ endpoint: 'i' }).endpoint)),
+      },
+      access: {
+        handler: (request) =>
+          empty(() => this.#setAccess(request.unpack({ allowGuestUser: 'b', allowRootOwner: 'b' }))),
+      },
+      'log.stderr': { handler: (request) => empty(() => this.#stderr(request.unpack({ line: 's' }).line)) },
+      'log.file': {
+        handler: (request) => {
+          const { path, line } = request.unpack({ path: 's', line: 's' });
+          return empty(() => this.#appendLog(path, line));
+        },
+      },
+      'log.syslog': { handler: () => undefined },
+      'leader.state': { handler: (request) => empty(() => this.#leaderIn(request.unpack({ state: 's' }).state)) },
+      'rank.exited': {
+        handler: (request) => {
+          const { rank, exitCode } = request.unpack({ rank: 'i', exitCode: 'i' });
+          return empty(() => this.#rankExited(rank, exitCode));
+        },
+      },
+      'engine.info': { handler: () => this.#describe() },
+      ...launcherMethods(() => this.#launcher),
+    };
+  }
+
+  #setAccess(access: { readonly allowGuestUser: boolean; readonly allowRootOwner: boolean }): void {
+    this.#connections.access = access;
+    // Guests can only reach the sockets if they may search the folder.
+    if (access.allowGuestUser && this.#folders[0]!.cleanup) fs.chmodSync(this.instance.rundir, 0o755);
+  }
+
+  #appendLog(path: string, line: string): void {
+    try {
+      fs.appendFileSync(path, `${line}\n`);
+    } catch (error) {
+      if (this.#failedFiles.has(path)) return;
+      this.#failedFiles.add(path);
+      this.#stderr(`log-filename ${path}: ${asFluxError(error).message}; log lines are lost from here on`);
+    }
+  }
+
+  #describe(): JsonObject {
+    const ranks = new Map<number, number>();
+    for (const thread of this.plan.threadOfRank) ranks.set(thread, (ranks.get(thread) ?? 0) + 1);
+    const threads = this.#workers.threads().map(({ index, name, load }) => ({
+      index,
+      name,
+      load,
+      ranks: ranks.get(index) ?? 0,
+      services: this.plan.threads[index]?.services ?? [],
+    }));
+    const rings = this.#workers.rings().map((ring) => ({ ...ring }));
+    const { rss, heapUsed } = process.memoryUsage();
+    return {
+      cores: os.availableParallelism(),
+      threads,
+      rings,
+      clients: this.#connections.count,
+      memory: { rss, heapUsed },
+    };
+  }
+
+  // ---- the end
+
+  #leaderIn(state: string): void {
+    this.#leaderState = state;
+    if (state === 'run') this.#resolveRunning();
+  }
+
+  #rankExited(rank: number, exitCode: number): void {
+    if (rank === 0) void this.#finish(exitCode);
+    else if (exitCode && startingStates.includes(this.#leaderState))
+      this.#control.notify(leaderThread(this.plan), 'panic', {
+        text: `rank ${rank} failed to start (exit code ${exitCode})`,
+        exitCode,
+      });
+  }
+
+  #threadDied(thread: number, name: string, error: Error): void {
+    const text = `thread ${thread} (${name}) died: ${error.stack ?? error.message}`;
+    this.#control.threadDied(thread);
+    if (this.plan.threads[thread]?.routes) {
+      this.#fatal(text);
+      return;
+    }
+    this.#stderr(text);
+    this.#launcher.threadDied(thread);
+    for (const { index, routes } of this.plan.threads)
+      if (routes) this.#control.notify(index, 'thread.died', { thread, text: `thread ${name} died: ${error.message}` });
+  }
+
+  /** Something without which the instance can't even end in order. */
+  #fatal(text: string): void {
+    if (this.#over) return;
+    this.#stderr(text);
+    void this.#finish(1);
+  }
+
+  async #finish(exitCode: number): Promise<void> {
+    if (this.#over) return;
+    this.#over = true;
+    this.#rejectRunning(
+      new FluxError('ECANCELED', `the instance ended in state ${this.#leaderState} with exit code ${exitCode}`),
+    );
+    process.off('SIGCHLD', this.#onChild);
+    await this.#connections.closeAll();
+    this.#launcher.killAll();
+    this.#mailbox.stop();
+    await this.#workers.stopAll();
+    for (const folder of this.#folders) removeFolder(folder);
+    this.#resolveExited(exitCode);
+  }
+}
+
+function launcherMethods(launcher: () => ModuleLauncher): Methods {
+  return {
+    'module.launch': {
+      handler: async (request) => {
+        const { path, name, rankEndpoint, inProcess } = request.unpack({
+          path: 's',
+          name: 's',
+          rankEndpoint: 'i',
+          inProcess: 'b',
+        });
+        return { endpoint: await launcher().launch(path, name, rankEndpoint, inProcess) };
+      },
+    },
+    'module.kill': {
+      handler: (request) => {
+        launcher().kill(request.unpack({ endpoint: 'i' }).endpoint);
+        return undefined;
+      },
+    },
+  };
+}
+
+function clientBacklog(instance: Instance): number {
+  const config = JSON.parse(instance.config) as JsonObject;
+  const engine = config.engine as JsonObject | undefined;
+  return typeof engine?.['client-backlog'] === 'number' ? engine['client-backlog'] : CLIENT_BACKLOG;
+}
+
+/** Variables that speak of an enclosing instance, and are not this one's. */
+const enclosing = ['FLUX_URI', 'FLUX_KVS_NAMESPACE', 'FLUX_PROXY_REMOTE', 'FLUX_JOB_ID_PATH'];
+
+function cleanEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const clean: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment))
+    if (value !== undefined && !enclosing.includes(name)) clean[name] = value;
+  return clean;
+}
+
+function hostnamesOf(hosts: string | undefined, hostname: string | undefined, size: number): string[] {
+  if (hosts === undefined) return new Array<string>(size).fill(hostname ?? os.hostname());
+  const names = Hostlist.parse(hosts).expand();
+  if (names.length !== size) throw new FluxError('EINVAL', `${hosts} names ${names.length} hosts for ${size} ranks`);
+  return names;
+}

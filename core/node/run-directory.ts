@@ -1,0 +1,75 @@
+/**
+ * The folders of an instance: the run directory with its sockets, and rank 0's state directory. What was made here is
+ * removed at the end.
+ */
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { asFluxError, FluxError } from '../errno.ts';
+
+const STICKY = 0o1000;
+const OWNER_ONLY = 0o700;
+/** Bytes of a socket's path, without its NUL; `/local-` and a rank go behind the folder. */
+const SOCKET_PATH_MAX = 107;
+
+export interface InstanceFolder {
+  readonly path: string;
+  /** Whether it goes at the end. */
+  readonly cleanup: boolean;
+}
+
+/**
+ * A folder for an instance.
+ *
+ * @param wanted the folder that the user names; one with the sticky bit, as /tmp has it, gets a new folder inside
+ * @param parent where a new folder is made when none is named
+ * @param cleanup the user's wish; else what was made here is removed
+ * @throws FluxError EINVAL or EPERM: it can't be used and why; what making it failed with
+ */
+export function openFolder(
+  what: string,
+  wanted: string | undefined,
+  parent: string,
+  cleanup: string | undefined,
+): InstanceFolder {
+  try {
+    if (wanted === undefined) return { path: makeUnique(parent), cleanup: cleanup !== '0' };
+    const stat = fs.statSync(wanted, { throwIfNoEntry: false });
+    if (!stat) {
+      fs.mkdirSync(wanted, { mode: OWNER_ONLY });
+      return { path: wanted, cleanup: cleanup !== '0' };
+    }
+    if (!stat.isDirectory()) throw new FluxError('ENOTDIR', `${wanted} is not a directory`);
+    if (stat.mode & STICKY) return { path: makeUnique(wanted), cleanup: cleanup !== '0' };
+    if (stat.uid !== os.userInfo().uid) throw new FluxError('EPERM', `${wanted} is not owned by the instance owner`);
+    if ((stat.mode & OWNER_ONLY) !== OWNER_ONLY)
+      throw new FluxError('EPERM', `${wanted} does not give its owner read, write and search permission`);
+    return { path: wanted, cleanup: cleanup === '1' };
+  } catch (error) {
+    const { errno, message } = asFluxError(error);
+    throw new FluxError(errno, `${what}: ${message}`);
+  }
+}
+
+function makeUnique(parent: string): string {
+  return fs.mkdtempSync(path.join(parent, 'flux-'));
+}
+
+/**
+ * Whether sockets of these ranks can have their names in a folder.
+ *
+ * @throws FluxError ENAMETOOLONG
+ */
+export function checkSocketPath(longest: string): void {
+  const bytes = Buffer.byteLength(longest);
+  if (bytes > SOCKET_PATH_MAX)
+    throw new FluxError(
+      'ENAMETOOLONG',
+      `rundir: ${longest} is ${bytes} bytes long, and a socket's path has at most ${SOCKET_PATH_MAX}`,
+    );
+}
+
+export function removeFolder(folder: InstanceFolder): void {
+  if (folder.cleanup) fs.rmSync(folder.path, { recursive: true, force: true });
+}

@@ -1,0 +1,118 @@
+/**
+ * The worker threads of a node: started by the plan, introduced to each other, and watched. A thread that dies is reported
+ * with its stack; what follows from that is for its owner to say.
+ */
+
+import { Worker } from 'node:worker_threads';
+import { FluxError } from '../errno.ts';
+import { type RingStats, ringStats } from '../ring/layout.ts';
+import type { Mailbox } from '../ring/mailbox.ts';
+import type { WorkerData } from './instance.ts';
+import { MAIN, THREADS_MAX } from './plan.ts';
+
+interface Thread {
+  readonly worker: Worker;
+  readonly name: string;
+  ending: boolean;
+}
+
+interface RingInfo {
+  readonly from: number;
+  readonly to: number;
+  readonly memory: SharedArrayBuffer;
+}
+
+export interface ThreadReport {
+  readonly index: number;
+  readonly name: string;
+  /** Part of the time since the last report that its event loop was busy, 0 to 1. */
+  readonly load: number;
+}
+
+export interface RingReport extends RingStats {
+  readonly from: number;
+  readonly to: number;
+}
+
+export class WorkerPool {
+  readonly #entry: URL;
+  readonly #mailbox: () => Mailbox;
+  readonly #onDeath: (thread: number, name: string, error: Error) => void;
+  readonly #threads = new Map<number, Thread>();
+  readonly #rings: RingInfo[] = [];
+  #lastLoads = new Map<number, ReturnType<Worker['performance']['eventLoopUtilization']>>();
+
+  /**
+   * @param entry the bundle that workers run
+   * @param onDeath a thread ended that was not told to
+   */
+  constructor(entry: URL, mailbox: () => Mailbox, onDeath: (thread: number, name: string, error: Error) => void) {
+    this.#entry = entry;
+    this.#mailbox = mailbox;
+    this.#onDeath = onDeath;
+  }
+
+  /** An index that no thread has. */
+  nextIndex(): number {
+    for (let index = MAIN + 1; index < THREADS_MAX; index++) if (!this.#threads.has(index)) return index;
+    throw new FluxError('EAGAIN', `no more than ${THREADS_MAX} threads`);
+  }
+
+  start(name: string, data: WorkerData): void {
+    const worker = new Worker(this.#entry, { workerData: data, name, stdin: false });
+    const thread: Thread = { worker, name, ending: false };
+    this.#threads.set(data.thread, thread);
+    worker.on('message', ({ ring, to }: { ring: SharedArrayBuffer; to: number }) =>
+      this.connect(data.thread, to, ring),
+    );
+    worker.on('error', (error: Error) => this.#died(data.thread, thread, error));
+    worker.on('exit', (code) => this.#died(data.thread, thread, new Error(`thread ended with code ${code}`)));
+  }
+
+  #died(index: number, thread: Thread, error: Error): void {
+    if (this.#threads.get(index) !== thread) return;
+    this.#threads.delete(index);
+    if (!thread.ending) this.#onDeath(index, thread.name, error);
+  }
+
+  /** A thread has made a ring to write to another: the other learns of it. */
+  connect(from: number, to: number, ring: SharedArrayBuffer): void {
+    this.#rings.push({ from, to, memory: ring });
+    if (to === MAIN) this.#mailbox().addRing(from, ring);
+    else this.#threads.get(to)?.worker.postMessage({ ring, from });
+  }
+
+  /** Ends a thread. */
+  async stop(index: number): Promise<void> {
+    const thread = this.#threads.get(index);
+    if (!thread) return;
+    thread.ending = true;
+    this.#threads.delete(index);
+    await thread.worker.terminate();
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#threads.keys()].map((index) => this.stop(index)));
+  }
+
+  /** What each thread does, since the last time somebody asked. */
+  threads(): ThreadReport[] {
+    const main = performance.eventLoopUtilization();
+    const reports = [{ index: MAIN, name: 'main', load: this.#load(MAIN, main) }];
+    for (const [index, { worker, name }] of this.#threads)
+      reports.push({ index, name, load: this.#load(index, worker.performance.eventLoopUtilization()) });
+    return reports;
+  }
+
+  #load(index: number, now: ReturnType<Worker['performance']['eventLoopUtilization']>): number {
+    const last = this.#lastLoads.get(index);
+    this.#lastLoads.set(index, now);
+    const active = now.active - (last?.active ?? 0);
+    const idle = now.idle - (last?.idle ?? 0);
+    return active + idle > 0 ? active / (active + idle) : 0;
+  }
+
+  rings(): RingReport[] {
+    return this.#rings.map(({ from, to, memory }) => ({ from, to, ...ringStats(memory) }));
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * The overlay of one rank: its links in the tree, the health of the subtree below it, and the service `overlay`.
+ */
+
+import { FluxError } from '../errno.ts';
+import type { Methods } from '../handle/methods.ts';
+import { LATER } from '../handle/methods.ts';
+import { endingMethods, RequestList } from '../handle/request-list.ts';
+import { Tracer } from '../handle/trace.ts';
+import { Role } from '../message/credentials.ts';
+import { type JsonObject, real } from '../message/json.ts';
+import { Message } from '../message/message.ts';
+import { ControlType, Link, type LinkEvents } from './link.ts';
+import { isOnlineStatus, SubtreeHealth, type SubtreeStatus, statusNumber, subtreeStatuses } from './subtree.ts';
+import type { Topology } from './topology.ts';
+
+/** What the overlay needs of its broker. */
+export interface OverlayHost {
+  readonly rank: number;
+  readonly topology: Topology;
+  /** Seconds; `now` since the epoch, `monotonic` since some fixed moment. */
+  now(): number;
+  monotonic(): number;
+  log(severity: 'debug' | 'err' | 'crit', text: string): void;
+  /** Takes a message from a neighbour. */
+  receiveFromPeer(message: Message, from: Link): void;
+  /** Answers a request that went over a link which is lost now. */
+  failRequest(request: Message, error: FluxError): void;
+  /** The subtree of a shutting-down rank is empty now. */
+  childrenGone(): void;
+  parentLost(why: string): void;
+  hostname(rank: number): string;
+}
+
+/** Called when a child's status changes: the child, and whether it can still be talked to. */
+export type ChildListener = (rank: number, status: SubtreeStatus) => void;
+
+export class Overlay {
+  readonly tracer: Tracer;
+  readonly parent: Link | undefined;
+  readonly children = new Map<number, Link>();
+  readonly #host: OverlayHost;
+  readonly #health: SubtreeHealth;
+  readonly #healthRequests = new RequestList();
+  readonly #monitors = new RequestList();
+  readonly #listeners: ChildListener[] = [];
+  #refuseChildren = false;
+  #awaitsChildren = false;
+
+  /**
+   * @param connect the far end of the link to a neighbour: its id, and what hands it a message
+   */
+  constructor(
+    host: OverlayHost,
+    connect: (rank: number) => { readonly uuid: string; readonly transmit: (message: Message) => void },
+  ) {
+    this.#host = host;
+    this.tracer = new Tracer(() => host.now());
+    const children = host.topology.children(host.rank);
+    this.#health = new SubtreeHealth(children, host.monotonic());
+    const events: LinkEvents = {
+      onMessage: (message, link) => host.receiveFromPeer(message, link),
+      onControl: (type, status, link) => this.#control(type, status, link),
+    };
+    const link = (rank: number) => {
+      const { uuid, transmit } = connect(rank);
+      return new Link(rank, uuid, transmit, events, this.tracer);
+    };
+    for (const rank of children) this.children.set(rank, link(rank));
+    const parent = host.topology.parent(host.rank);
+    this.parent = parent === undefined ? undefined : link(parent);
+  }
+
+  // ---- life
+
+  /** Says hello to the parent. */
+  join(): void {
+    if (!this.parent) return;
+    this.parent.isOnline = true;
+    this.#tellParent(this.#health.status);
+  }
+
+  #tellParent(status: SubtreeStatus): void {
+    if (this.parent?.isOnline) this.parent.send(Message.control(ControlType.status, statusNumber(status)));
+  }
+
+  /** No child may join any more. */
+  refuseChildren(): void {
+    this.#refuseChildren = true;
+  }
+
+  /** Calls `childrenGone` once no child is online; false when none is now. */
+  awaitChildren(): boolean {
+    this.#awaitsChildren = true;
+    return this.#health.onlineCount > 0;
+  }
+
+  /** Says goodbye to the parent. */
+  leave(): void {
+    this.#tellParent('offline');
+    if (this.parent) this.parent.isOnline = false;
+  }
+
+  onChild(listener: ChildListener): void {
+    this.#listeners.push(listener);
+  }
+
+  // ---- what neighbours say of themselves
+
+  #control(type: number, status: number, link: Link): void {
+    if (link === this.parent) {
+      if (type === ControlType.disconnect)
+        this.#loseParent(`${this.#host.hostname(link.rank)} (rank ${link.rank}) sent disconnect control message`);
+      return;
+    }
+    if (type !== ControlType.status) return;
+    const name = subtreeStatuses[status] ?? 'unknown';
+    if (isOnlineStatus(name) && !link.isOnline && this.#refuseChildren) {
+      link.send(Message.control(ControlType.disconnect, 0));
+      return;
+    }
+    this.#setChild(link, name);
+  }
+
+  #loseParent(why: string): void {
+    const parent = this.parent!;
+    if (!parent.isOnline) return;
+    parent.isOnline = false;
+    this.#host.log('crit', why);
+    for (const request of parent.tracker.takeAll())
+      this.#host.failRequest(request, new FluxError('EHOSTUNREACH', 'overlay disconnect'));
+    this.#host.parentLost(why);
+  }
+
+  #setChild(link: Link, status: SubtreeStatus, error?: string): void {
+    const { rank } = link;
+    const wasOnline = link.isOnline;
+    link.isOnline = isOnlineStatus(status);
+    const ownChanged = this.#health.setChild(rank, status, this.#host.monotonic(), error);
+    if (wasOnline && !link.isOnline)
+      for (const request of link.tracker.takeAll()) this.#host.failRequest(request, new FluxError('EHOSTUNREACH'));
+    if (ownChanged) this.#tellParent(this.#health.status);
+    for (const listener of this.#listeners) listener(rank, status);
+    this.#monitors.respondAll(this.#monitored(rank, status));
+    if (this.#healthRequests.count) this.#healthRequests.respondAll(this.#describeHealth());
+    if (this.#awaitsChildren && this.#health.onlineCount === 0) {
+      this.#awaitsChildren = false;
+      this.#host.childrenGone();
+    }
+  }
+
+  #monitored(rank: number, status: SubtreeStatus): JsonObject {
+    return { rank, status, torpid: false };
+  }
+
+  #describeHealth(): JsonObject {
+    const now = this.#host.monotonic();
+    const children = [...this.#health.entries()].map(([rank, child]) => ({
+      rank,
+      status: child.status,
+      duration: real(now - child.since),
+      ...(!isOnlineStatus(child.status) && child.error && { error: child.error }),
+    }));
+    return { rank: this.#host.rank, status: this.#health.status, duration: real(now - this.#health.since), children };
+  }
+
+  #describeTopology(rank: number): JsonObject {
+    const { topology } = this.#host;
+    const children = [...topology.children(rank)].map((child) => this.#describeTopology(child));
+    return { rank, size: topology.descendants(rank) + 1, children };
+  }
+
+  /** Cuts a child off, with the ranks below it. */
+  #disconnect(rank: number): void {
+    const link = this.children.get(rank);
+    if (!link) throw new FluxError('ENOENT', "requested rank is not this broker's direct child");
+    if (!link.isOnline) throw new FluxError('ENOENT', 'requested rank is already disconnected');
+    link.send(Message.control(ControlType.disconnect, 0));
+    this.#setChild(link, 'lost', 'administrative disconnect');
+  }
+
+  #stats(): JsonObject {
+    let childRpcs = 0;
+    for (const link of this.children.values()) childRpcs += link.tracker.count;
+    return {
+      'child-count': this.#health.childCount,
+      'child-connected': this.#health.onlineCount,
+      'parent-count': this.parent ? 1 : 0,
+      'parent-rpc': this.parent?.tracker.count ?? 0,
+      'child-rpc': childRpcs,
+      interthread: { sendq: 0, recvq: 0 },
+    };
+  }
+
+  // ---- the service
+
+  methods(): Methods {
+    return {
+      'stats-get': { allow: Role.user, handler: () => this.#stats() },
+      health: {
+        allow: Role.user,
+        handler: (request) => {
+          request.respond(this.#describeHealth());
+          if (request.isStreaming) this.#healthRequests.add(request);
+          return LATER;
+        },
+      },
+      topology: {
+        allow: Role.user,
+        handler: (request) => {
+          const { rank } = request.unpack({ rank: 'i' });
+          if (rank !== this.#host.rank && !this.children.has(rank))
+            throw new FluxError('ENOENT', 'requested rank is not this broker or its direct child');
+          return this.#describeTopology(rank);
+        },
+      },
+      monitor: {
+        streaming: true,
+        handler: (request) => {
+          for (const [rank, { status }] of this.#health.entries())
+            if (status !== 'offline') request.respond(this.#monitored(rank, status));
+          this.#monitors.add(request);
+          return LATER;
+        },
+      },
+      trace: {
+        handler: (request) => {
+          this.tracer.add(request);
+          return LATER;
+        },
+      },
+      'disconnect-subtree': {
+        handler: (request) => {
+          this.#disconnect(request.unpack({ rank: 'i' }).rank);
+          return undefined;
+        },
+      },
+      'disconnect-parent': {
+        handler: (request) => {
+          const { reason = 'disconnect requested' } = request.unpack({ reason: 's?' });
+          if (this.parent) this.#loseParent(reason);
+          return undefined;
+        },
+      },
+      disconnect: endingMethods(Role.user, this.#healthRequests, this.#monitors, this.tracer.requests).disconnect,
+    };
+  }
+}

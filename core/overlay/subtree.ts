@@ -1,0 +1,82 @@
+/**
+ * The health of subtrees: what a rank knows of its children's, and what follows for its own.
+ */
+
+export const subtreeStatuses = ['unknown', 'full', 'partial', 'degraded', 'lost', 'offline'] as const;
+
+export type SubtreeStatus = (typeof subtreeStatuses)[number];
+
+/** The number of a status in control messages. */
+export function statusNumber(status: SubtreeStatus): number {
+  return subtreeStatuses.indexOf(status);
+}
+
+/** Whether a rank with this status can be talked to. */
+export function isOnlineStatus(status: SubtreeStatus): boolean {
+  return status === 'full' || status === 'partial' || status === 'degraded';
+}
+
+interface ChildStatus {
+  status: SubtreeStatus;
+  /** When it became so, seconds of a monotonic clock. */
+  since: number;
+  error: string;
+}
+
+/** The statuses of a rank's children, counted, so that the rank's own costs the same however many there are. */
+export class SubtreeHealth {
+  readonly #children = new Map<number, ChildStatus>();
+  readonly #counts = new Map<SubtreeStatus, number>();
+  status: SubtreeStatus;
+  since: number;
+
+  constructor(children: Iterable<number>, now: number) {
+    for (const rank of children) this.#children.set(rank, { status: 'offline', since: now, error: '' });
+    this.#counts.set('offline', this.#children.size);
+    this.since = now;
+    this.status = this.#derive();
+  }
+
+  get onlineCount(): number {
+    return this.#count('full') + this.#count('partial') + this.#count('degraded');
+  }
+
+  get childCount(): number {
+    return this.#children.size;
+  }
+
+  #count(status: SubtreeStatus): number {
+    return this.#counts.get(status) ?? 0;
+  }
+
+  #derive(): SubtreeStatus {
+    if (this.#count('degraded') + this.#count('lost')) return 'degraded';
+    if (this.#count('partial') + this.#count('offline')) return 'partial';
+    return 'full';
+  }
+
+  child(rank: number): Readonly<ChildStatus> | undefined {
+    return this.#children.get(rank);
+  }
+
+  /** Children in order of rank. */
+  entries(): IterableIterator<[number, Readonly<ChildStatus>]> {
+    return this.#children.entries();
+  }
+
+  /** Sets a child's status; returns whether the rank's own changed with it. */
+  setChild(rank: number, status: SubtreeStatus, now: number, error = ''): boolean {
+    const child = this.#children.get(rank)!;
+    child.error = error;
+    if (child.status === status) return false;
+    this.#counts.set(child.status, this.#count(child.status) - 1);
+    this.#counts.set(status, this.#count(status) + 1);
+    child.status = status;
+    child.since = now;
+    const own = this.#derive();
+    if (own === this.status) return false;
+    this.status = own;
+    this.since = now;
+    return true;
+  }
+}

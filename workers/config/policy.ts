@@ -1,0 +1,74 @@
+/**
+ * What [policy] and [queues] of the configuration may say (RFC 33).
+ */
+
+import { FluxError } from '../../core/errno.ts';
+import { parseDuration } from '../../core/formats/duration.ts';
+import type { JsonObject, JsonValue } from '../../core/message/json.ts';
+import { isObject, unpackTable } from '../../core/message/unpack.ts';
+
+function fail(path: string, fault: string): never {
+  throw new FluxError('EINVAL', `error parsing [${path}] configuration: ${fault}`);
+}
+
+function checkDuration(path: string, key: string, value: JsonValue | undefined): void {
+  if (value === undefined) return;
+  try {
+    parseDuration(typeof value === 'string' ? value : 'not a string');
+  } catch {
+    fail(path, `'${key}' is not a valid FSD`);
+  }
+}
+
+function checkStrings(path: string, key: string, value: JsonValue | undefined, banned = ''): void {
+  const isFine = (each: JsonValue) =>
+    typeof each === 'string' && ![...banned].some((character) => each.includes(character));
+  if (value !== undefined && !(Array.isArray(value) && value.every(isFine)))
+    fail(path, `'${key}' must be an array of strings${banned && ` without any of ${banned}`}`);
+}
+
+/** Checks a policy table; returns the default queue it names. */
+function checkPolicy(config: JsonObject, path: string): string | undefined {
+  unpackTable(config, path, { jobspec: 'o?', limits: 'o?', access: 'o?', scheduler: 'o?' });
+  unpackTable(config, `${path}.jobspec`, { defaults: 'o?' });
+  unpackTable(config, `${path}.jobspec.defaults`, { system: 'o?' });
+  const { duration, queue } = unpackTable(config, `${path}.jobspec.defaults.system`, { duration: '*?', queue: 's?' });
+  checkDuration(`${path}.jobspec`, 'defaults.system.duration', duration);
+
+  const limits = unpackTable(config, `${path}.limits`, { 'job-size': 'o?', duration: '*?' });
+  checkDuration(`${path}.limits`, 'duration', limits.duration);
+  unpackTable(config, `${path}.limits.job-size`, { min: 'o?', max: 'o?' });
+  for (const bound of ['min', 'max']) {
+    const sizes = unpackTable(config, `${path}.limits.job-size.${bound}`, { nnodes: 'i?', ncores: 'i?', ngpus: 'i?' });
+    if (Object.values(sizes).some((size) => size !== undefined && size < -1))
+      fail(`${path}.limits.job-size.${bound}`, 'values must be >= -1');
+  }
+  const access = unpackTable(config, `${path}.access`, { 'allow-user': 'a?', 'allow-group': 'a?' });
+  checkStrings(`${path}.access`, 'allow-user', access['allow-user']);
+  checkStrings(`${path}.access`, 'allow-group', access['allow-group']);
+  return queue;
+}
+
+/**
+ * Checks the [policy] and [queues] tables of a configuration.
+ *
+ * @throws FluxError EINVAL: which table says what it may not
+ */
+export function checkPolicies(config: JsonObject): void {
+  const { queues = {} } = config;
+  if (!isObject(queues)) fail('queues', 'it is not a table');
+  for (const [name, queue] of Object.entries(queues)) {
+    const path = `queues.${name}`;
+    if (!isObject(queue)) fail(path, 'it is not a table');
+    const table = { queue } as JsonObject;
+    const { requires } = unpackTable(table, 'queue', { policy: 'o?', requires: 'a?', parent: 's?' });
+    checkStrings(path, 'requires', requires, '!&\'"^`|()');
+    if (checkPolicy(table, 'queue.policy') !== undefined) fail(`${path}.policy`, 'a queue cannot have a default queue');
+  }
+  const defaultQueue = checkPolicy(config, 'policy');
+  if (defaultQueue !== undefined && !Object.hasOwn(queues, defaultQueue))
+    throw new FluxError(
+      'EINVAL',
+      `the [policy] config table defines a default queue ${defaultQueue} that is not in [queues] table`,
+    );
+}

@@ -1,0 +1,178 @@
+/**
+ * The module `groups`: named sets of ranks. A rank joins and leaves for itself; each broker knows the members in its
+ * subtree and tells its parent of changes, so rank 0 knows them all, and only rank 0 can be asked.
+ *
+ * Changes that come in one turn go upstream as one message.
+ */
+
+import type { ModuleDefinition, ServiceContext } from '../../core/broker/service.ts';
+import { FluxError } from '../../core/errno.ts';
+import { IdSet } from '../../core/formats/idset.ts';
+import { LATER, type Methods, type Request } from '../../core/handle/methods.ts';
+import { RequestList } from '../../core/handle/request-list.ts';
+import { Role } from '../../core/message/credentials.ts';
+import type { JsonObject } from '../../core/message/json.ts';
+import { NODEID_UPSTREAM } from '../../core/message/message.ts';
+import { isObject } from '../../core/message/unpack.ts';
+import type { ChildListener } from '../../core/overlay/overlay.ts';
+
+export interface GroupsHost {
+  /** Calls back when a child's status changes. */
+  onChild(listener: ChildListener): void;
+  /** The ranks of the subtree below and with a rank. */
+  subtree(rank: number): Iterable<number>;
+}
+
+interface Group {
+  members: IdSet;
+  /** The request with which this rank joined. */
+  joined: Request | undefined;
+  readonly watchers: RequestList;
+}
+
+/** Ranks that joined (true) or left (false), in the order in which they did. */
+type Changes = { set: boolean; ranks: IdSet }[];
+
+export function groupsModule(host: GroupsHost): ModuleDefinition {
+  return { start: (context) => new Groups(context, host) };
+}
+
+class Groups {
+  readonly #context: ServiceContext;
+  readonly #groups = new Map<string, Group>();
+  #batch = new Map<string, Changes>();
+
+  constructor(context: ServiceContext, host: GroupsHost) {
+    this.#context = context;
+    this.#group('broker.torpid');
+    host.onChild((rank, status) => {
+      if (status === 'lost' || status === 'offline') this.#leaveAll(IdSet.from(host.subtree(rank)));
+    });
+  }
+
+  #group(name: string): Group {
+    let group = this.#groups.get(name);
+    if (!group) {
+      group = { members: IdSet.empty, joined: undefined, watchers: new RequestList() };
+      this.#groups.set(name, group);
+    }
+    return group;
+  }
+
+  /** Adds or removes ranks, and lets those know who watch, and the parent. */
+  #change(name: string, ranks: IdSet, set: boolean): void {
+    const group = this.#group(name);
+    const members = set ? group.members.union(ranks) : group.members.difference(ranks);
+    if (members.equals(group.members)) return;
+    group.members = members;
+    if (this.#batch.size === 0) this.#context.clock.after(0, () => this.#flush());
+    const changes = this.#batch.get(name);
+    const last = changes?.at(-1);
+    if (!changes) this.#batch.set(name, [{ set, ranks }]);
+    else if (last!.set === set) last!.ranks = last!.ranks.union(ranks);
+    else changes.push({ set, ranks });
+  }
+
+  #flush(): void {
+    const batch = this.#batch;
+    this.#batch = new Map();
+    for (const name of batch.keys()) {
+      const { members, watchers } = this.#group(name);
+      if (watchers.count) watchers.respondAll({ members: members.encode() });
+    }
+    if (this.#context.rank === 0) return;
+    const update = Object.fromEntries(
+      [...batch].map(([name, changes]) => [
+        name,
+        changes.map(({ set, ranks }) => ({ op: set ? 'set' : 'clear', ranks: ranks.encode() })),
+      ]),
+    );
+    this.#context.notify('groups.update', { update }, { nodeid: NODEID_UPSTREAM });
+  }
+
+  #leaveAll(ranks: IdSet): void {
+    for (const [name, group] of this.#groups)
+      if (group.members.intersects(ranks)) this.#change(name, group.members.intersect(ranks), false);
+  }
+
+  /** What a child tells of its subtree: {name: [{op: set|clear, ranks}]}. */
+  #update(update: JsonObject): void {
+    for (const [name, changes] of Object.entries(update)) {
+      if (!Array.isArray(changes)) continue;
+      for (const change of changes) {
+        if (isObject(change) && typeof change.ranks === 'string')
+          this.#change(name, IdSet.parse(change.ranks), change.op === 'set');
+      }
+    }
+  }
+
+  #checkLocal(request: Request): void {
+    if ((request.rolemask & Role.local) === 0)
+      throw new FluxError('EPROTO', `${request.topic} is restricted to the local broker`);
+  }
+
+  get #self(): IdSet {
+    return IdSet.range(this.#context.rank, this.#context.rank);
+  }
+
+  readonly methods: Methods = {
+    join: {
+      handler: (request: Request) => {
+        const { name } = request.unpack({ name: 's' });
+        this.#checkLocal(request);
+        const group = this.#group(name);
+        if (group.joined) throw new FluxError('EEXIST', `rank ${this.#context.rank} is already a member of ${name}`);
+        group.joined = request;
+        this.#change(name, this.#self, true);
+        return undefined;
+      },
+    },
+    leave: {
+      handler: (request: Request) => {
+        const { name } = request.unpack({ name: 's' });
+        this.#checkLocal(request);
+        const group = this.#groups.get(name);
+        if (!group?.joined) throw new FluxError('ENOENT', `rank ${this.#context.rank} is not a member of ${name}`);
+        group.joined = undefined;
+        this.#change(name, this.#self, false);
+        return undefined;
+      },
+    },
+    get: {
+      allow: Role.user,
+      handler: (request: Request) => {
+        const { name } = request.unpack({ name: 's' });
+        if (this.#context.rank > 0) throw new FluxError('EPROTO', 'this RPC is only available on rank 0');
+        const group = this.#group(name);
+        request.respond({ members: group.members.encode() });
+        if (request.isStreaming) group.watchers.add(request);
+        return LATER;
+      },
+    },
+    update: {
+      handler: (request: Request) => {
+        const { update } = request.unpack({ update: 'o' });
+        this.#update(update);
+        return LATER;
+      },
+    },
+    'stats-get': {
+      allow: Role.user,
+      handler: () => ({
+        subtree: Object.fromEntries([...this.#groups].map(([name, group]) => [name, group.members.encode()])),
+      }),
+    },
+    disconnect: {
+      allow: Role.user,
+      handler: (request: Request) => {
+        for (const [name, group] of this.#groups) {
+          group.watchers.disconnect(request);
+          if (group.joined?.sender !== request.sender) continue;
+          group.joined = undefined;
+          this.#change(name, this.#self, false);
+        }
+        return undefined;
+      },
+    },
+  };
+}

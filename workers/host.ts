@@ -1,0 +1,61 @@
+/**
+ * The entry of every worker thread: a mailbox, and behind it the ranks and services that the plan gives to this thread.
+ */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Methods } from '../core/handle/methods.ts';
+import { decodeMessage } from '../core/message/codec.ts';
+import type { WorkerData } from '../core/node/instance.ts';
+import { MAIN } from '../core/node/plan.ts';
+import { ThreadControl } from '../core/node/thread-control.ts';
+import { indexOf, threadOf } from '../core/ring/endpoint.ts';
+import { Mailbox } from '../core/ring/mailbox.ts';
+import { RemoteModules } from './remote-modules.ts';
+import { Router } from './router/router.ts';
+import { processStopped } from './world.ts';
+
+/** Bytes that may wait for one thread before this one takes no more from the sockets. */
+const QUEUE_BYTES_MARK = 4 * 1024 * 1024;
+
+const { thread, plan, doorbells, instance } = workerData as WorkerData;
+const own = plan.threads[thread];
+
+const mailbox = new Mailbox({
+  thread,
+  doorbells,
+  ringBytes: plan.ringBytes,
+  queueBytesMark: QUEUE_BYTES_MARK,
+  sources: [MAIN],
+  spinMicroseconds: plan.spinMicroseconds,
+  connect: (to, memory) => parentPort!.postMessage({ ring: memory, to }),
+});
+// A pending Atomics.waitAsync does not keep a thread alive; listening here does.
+parentPort!.on('message', ({ ring, from }: { ring: SharedArrayBuffer; from: number }) => mailbox.addRing(from, ring));
+
+const remoteModules = new RemoteModules(mailbox, () => control);
+const methods: Record<string, Methods[string]> = {
+  ...remoteModules.methods,
+  'process.stopped': {
+    handler: (request) => {
+      processStopped(request.unpack({ pid: 'i' }).pid);
+      return undefined;
+    },
+  },
+};
+const control: ThreadControl = new ThreadControl(mailbox, methods);
+const router = own?.routes ? new Router(mailbox, control, plan, instance) : undefined;
+Object.assign(methods, router?.methods);
+
+void mailbox
+  .run((source, start, end, to, from) => {
+    if (indexOf(to) === 0) control.receive(decodeMessage(source, start, end), threadOf(from));
+    else if (router) router.receive(source, start, end, to, from);
+    else remoteModules.receive(decodeMessage(source, start, end), to);
+  })
+  .catch((error: unknown) => {
+    // An error here is a bug; it ends the thread, and the main thread reports it.
+    queueMicrotask(() => {
+      throw error;
+    });
+  });
+await router?.start();

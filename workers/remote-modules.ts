@@ -1,0 +1,150 @@
+/**
+ * The modules of this thread that belong to ranks of other threads: process-wide services that the plan puts here, and
+ * the modules that a user loaded. Each has an endpoint of its own; the first message to it is its welcome (RFC 5).
+ */
+
+import { ModuleStatus } from '../core/broker/module.ts';
+import { ModuleHost } from '../core/broker/module-host.ts';
+import type { ModuleDefinition } from '../core/broker/service.ts';
+import { asFluxError, FluxError } from '../core/errno.ts';
+import type { Methods } from '../core/handle/methods.ts';
+import { Role } from '../core/message/credentials.ts';
+import type { JsonObject } from '../core/message/json.ts';
+import { Flag, Message, MessageType } from '../core/message/message.ts';
+import type { ThreadControl } from '../core/node/thread-control.ts';
+import { endpoint, indexOf, threadOf } from '../core/ring/endpoint.ts';
+import type { Mailbox } from '../core/ring/mailbox.ts';
+import { bundledModules } from './bundled.ts';
+import { importModule } from './module-files.ts';
+import { rexecModule } from './rexec/rexec.ts';
+import { realWorld } from './world.ts';
+
+/** Runs one module for a broker that it exchanges messages with; where the messages go is up to who makes it. */
+export class RemoteModule {
+  readonly #definition: () => Promise<ModuleDefinition>;
+  readonly #send: (message: Message) => void;
+  readonly #onEnd: () => void;
+  #host: ModuleHost | undefined;
+
+  /**
+   * @param definition reads what the module is
+   * @param onEnd called when it was told to end and has
+   */
+  constructor(definition: () => Promise<ModuleDefinition>, send: (message: Message) => void, onEnd: () => void) {
+    this.#definition = definition;
+    this.#send = send;
+    this.#onEnd = onEnd;
+  }
+
+  receive(message: Message): void {
+    if (!this.#host) void this.#welcome(message);
+    else if (message.type === MessageType.request && message.topic === `${this.#host.name}.shutdown`)
+      void this.#shutdown();
+    else this.#host.receive(message);
+  }
+
+  async #welcome(message: Message): Promise<void> {
+    const { args, attrs, conf, name, uuid } = message.unpack({
+      args: 'a',
+      attrs: 'o',
+      conf: 'o',
+      name: 's',
+      uuid: 's',
+    });
+    const attribute = (key: string) => attrs[key] as string | undefined;
+    const number = (key: string) => Number(attrs[key]);
+    const welcome = {
+      name,
+      uuid,
+      rank: number('rank'),
+      size: number('size'),
+      owner: number('security.owner'),
+      args: args as string[],
+      config: conf,
+      attribute,
+    };
+    this.#host = new ModuleHost(welcome, realWorld, this.#send);
+    try {
+      await this.#host.start(await this.#definition());
+      this.#tellStatus({ status: ModuleStatus.running });
+    } catch (error) {
+      const fault = asFluxError(error, 'EINVAL');
+      this.#host.log('err', `module ${name} cannot start: ${fault.message}`);
+      this.#tellStatus({ status: ModuleStatus.exited, errnum: fault.errno });
+      this.#onEnd();
+    }
+  }
+
+  async #shutdown(): Promise<void> {
+    this.#tellStatus({ status: ModuleStatus.finalizing });
+    let errnum = 0;
+    try {
+      await this.#host!.stop();
+    } catch (error) {
+      errnum = asFluxError(error).errno;
+    }
+    this.#tellStatus({ status: ModuleStatus.exited, errnum });
+    this.#onEnd();
+  }
+
+  #tellStatus(payload: JsonObject): void {
+    this.#send(
+      Message.request({
+        topic: 'module.status',
+        payload,
+        flags: Flag.noresponse,
+        credentials: { userid: 0, rolemask: Role.owner },
+      }),
+    );
+  }
+}
+
+export class RemoteModules {
+  readonly #mailbox: Mailbox;
+  readonly #control: () => ThreadControl;
+  readonly #modules = new Map<number, RemoteModule>();
+  #lastIndex = 0;
+
+  /** `control` is how other threads are asked. */
+  constructor(mailbox: Mailbox, control: () => ThreadControl) {
+    this.#mailbox = mailbox;
+    this.#control = control;
+  }
+
+  /** rexec for a rank of another thread. */
+  #rexec(rankEndpoint: number): ModuleDefinition {
+    return rexecModule((context) => ({
+      environment: () =>
+        this.#control().rpc<Record<string, string>>(threadOf(rankEndpoint), 'rank.environment', { rank: context.rank }),
+      localUri: async () => ((await context.rpc('attr.get', { name: 'local-uri' })) as { value: string }).value,
+    }));
+  }
+
+  #add(definition: () => Promise<ModuleDefinition>, rankEndpoint: number): number {
+    const index = ++this.#lastIndex;
+    const address = endpoint(this.#mailbox.thread, index);
+    const send = (message: Message) => this.#mailbox.send(rankEndpoint, address, message);
+    this.#modules.set(index, new RemoteModule(definition, send, () => this.#modules.delete(index)));
+    return address;
+  }
+
+  receive(message: Message, to: number): void {
+    this.#modules.get(indexOf(to))?.receive(message);
+  }
+
+  readonly methods: Methods = {
+    'service.start': {
+      handler: (request) => {
+        const { service, rankEndpoint } = request.unpack({ service: 's', rankEndpoint: 'i' });
+        if (service !== 'rexec') throw new FluxError('ENOENT', `no service ${service} can run here`);
+        return { endpoint: this.#add(async () => this.#rexec(rankEndpoint), rankEndpoint) };
+      },
+    },
+    'module.start': {
+      handler: (request) => {
+        const { path, rankEndpoint } = request.unpack({ path: 's', rankEndpoint: 'i' });
+        return { endpoint: this.#add(async () => bundledModules[path] ?? importModule(path), rankEndpoint) };
+      },
+    },
+  };
+}

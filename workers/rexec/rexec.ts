@@ -1,0 +1,195 @@
+/**
+ * The module `rexec`: runs programs for clients of its rank (RFC 42).
+ */
+
+import { constants } from 'node:os';
+import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
+import { FluxError } from '../../core/errno.ts';
+import { LATER, type Method, type Methods, type Request } from '../../core/handle/methods.ts';
+import { Role } from '../../core/message/credentials.ts';
+import type { JsonObject } from '../../core/message/json.ts';
+import { isObject } from '../../core/message/unpack.ts';
+import { type Command, parseCommand } from './command.ts';
+import { decodeIo } from './io.ts';
+import { ExecFlag, LocalFlag, requestKey, Subprocess } from './subprocess.ts';
+
+export interface RexecHost {
+  /** The environment of the rank now. */
+  environment(): Promise<Readonly<Record<string, string>>>;
+  /** FLUX_URI of the programs of this rank; its socket is there once this resolves. */
+  localUri(): Promise<string>;
+}
+
+/** Seconds that programs have to end after SIGTERM when the module is removed. */
+const STOP_TIMEOUT = 5;
+
+export function rexecModule(host: (context: ServiceContext) => RexecHost): ModuleDefinition {
+  return { start: (context) => new Rexec(context, host(context)) };
+}
+
+class Rexec implements Service {
+  readonly #context: ServiceContext;
+  readonly #host: RexecHost;
+  readonly #byPid = new Map<number, Subprocess>();
+  readonly #byLabel = new Map<string, Subprocess>();
+  // Those that a client may write to, by the request that started them.
+  readonly #byRequest = new Map<string, Subprocess>();
+  #onEmpty: (() => void) | undefined;
+
+  constructor(context: ServiceContext, host: RexecHost) {
+    this.#context = context;
+    this.#host = host;
+  }
+
+  /** On rank 0 of an instance with guests, only those who are on that rank may run programs. */
+  #checkAllowed(request: Request): void {
+    if (this.#context.rank > 0 || request.rolemask & Role.local) return;
+    const { access } = this.#context.config;
+    if (isObject(access) && access['allow-guest-user'] === true)
+      throw new FluxError('EPERM', 'Remote rexec requests are not allowed on rank 0');
+  }
+
+  #find(pid: number, label: string | undefined): Subprocess {
+    const found = label === undefined ? this.#byPid.get(pid) : this.#byLabel.get(label);
+    if (found) return found;
+    const what = label === undefined ? `pid ${pid}` : `label ${label}`;
+    throw new FluxError('ESRCH', `${what} does not belong to any subprocess`);
+  }
+
+  /** Forgets one that is over, unless somebody may still ask for its status. */
+  #reap(subprocess: Subprocess): void {
+    if (!subprocess.isOver || subprocess.isWaitable) return;
+    this.#byPid.delete(subprocess.pid);
+    if (subprocess.command.label !== undefined) this.#byLabel.delete(subprocess.command.label);
+    this.#byRequest.delete(subprocess.requestKey);
+    if (this.#byPid.size === 0) this.#onEmpty?.();
+  }
+
+  async #parse(json: JsonObject): Promise<Command> {
+    const uri = await this.#host.localUri();
+    // Only a request that names no variables needs to know those of this rank.
+    const isEmpty = isObject(json.env) && Object.keys(json.env).length === 0;
+    return parseCommand(json, isEmpty ? await this.#host.environment() : {}, uri);
+  }
+
+  async #exec(request: Request): Promise<typeof LATER> {
+    const background = !request.isStreaming;
+    const { cmd, flags, local_flags: localFlags = 0 } = request.unpack({ cmd: 'o', flags: 'i', local_flags: 'i?' });
+    if (background && flags & ExecFlag.writeCredit)
+      throw new FluxError('EINVAL', 'write-credit flag is not allowed in background mode');
+    if (background && localFlags & LocalFlag.passThrough)
+      throw new FluxError('EINVAL', 'stdio-fallthrough flag is not allowed in background mode');
+    if (!background && flags & ExecFlag.waitable)
+      throw new FluxError('EINVAL', 'waitable flag only supported in background mode');
+    const command = await this.#parse(cmd);
+    if (command.label !== undefined && this.#byLabel.has(command.label))
+      throw new FluxError('EINVAL', 'command label is not unique');
+    if (background && command.channels.length)
+      throw new FluxError('EINVAL', 'auxiliary channels are not allowed in background mode');
+    const subprocess = new Subprocess(this.#context, { command, flags, localFlags, background, request }, (ended) =>
+      this.#reap(ended),
+    );
+    this.#byPid.set(subprocess.pid, subprocess);
+    if (command.label !== undefined) this.#byLabel.set(command.label, subprocess);
+    if (!background) this.#byRequest.set(subprocess.requestKey, subprocess);
+    return LATER;
+  }
+
+  #write(request: Request): void {
+    const { matchtag, io } = request.unpack({ matchtag: 'i', io: 'o' });
+    const { stream, data, eof } = decodeIo(io);
+    const subprocess = this.#byRequest.get(requestKey(request.sender, matchtag));
+    try {
+      subprocess?.write(stream, data, eof);
+    } catch (error) {
+      this.#context.log('err', (error as FluxError).message);
+      subprocess?.abort(error as FluxError);
+    }
+  }
+
+  #wait(request: Request): void {
+    const { pid, label } = request.unpack({ pid: 'i', label: 's?' });
+    const subprocess = this.#find(pid, label);
+    if (!subprocess.isWaitable) throw new FluxError('EINVAL', 'process is not waitable');
+    if (subprocess.waiter) throw new FluxError('EINVAL', 'process is already being waited on');
+    if (subprocess.isAttached) throw new FluxError('EBUSY', 'subprocess has a client attached');
+    subprocess.wait(request);
+    this.#reap(subprocess);
+  }
+
+  #attach(request: Request): void {
+    const { pid, label, flags } = request.unpack({ pid: 'i', label: 's?', flags: 'i' });
+    if (!request.isStreaming) throw new FluxError('EPROTO', 'attach request is missing STREAMING flag');
+    let subprocess: Subprocess;
+    try {
+      subprocess = this.#find(pid, label);
+    } catch (error) {
+      throw new FluxError('ENOENT', (error as FluxError).message);
+    }
+    if (!subprocess.background) throw new FluxError('EBUSY', 'subprocess is not in background mode');
+    if (subprocess.isAttached) throw new FluxError('EBUSY', 'subprocess already has a client attached');
+    if (subprocess.waiter) throw new FluxError('EBUSY', 'subprocess is being waited on');
+    subprocess.attach(request, flags);
+    this.#reap(subprocess);
+  }
+
+  #checked(handler: Method['handler']): Method {
+    return {
+      handler: (request) => {
+        this.#checkAllowed(request);
+        return handler(request);
+      },
+    };
+  }
+
+  readonly methods: Methods = {
+    exec: this.#checked((request) => this.#exec(request)),
+    write: this.#checked((request) => {
+      this.#write(request);
+      return undefined;
+    }),
+    kill: this.#checked((request) => {
+      const { pid, signum, label } = request.unpack({ pid: 'i', signum: 'i', label: 's?' });
+      this.#find(pid, label).kill(signum);
+      return undefined;
+    }),
+    wait: this.#checked((request) => {
+      this.#wait(request);
+      return LATER;
+    }),
+    attach: this.#checked((request) => {
+      this.#attach(request);
+      return LATER;
+    }),
+    list: this.#checked(() => ({
+      rank: this.#context.rank,
+      procs: [...this.#byPid.values()].map((subprocess) => subprocess.describe()),
+    })),
+    disconnect: {
+      handler: (request) => {
+        for (const subprocess of this.#byPid.values()) subprocess.disconnect(request.sender);
+        return undefined;
+      },
+    },
+  };
+
+  /** Ends all programs: asks them first, and makes them after a while. */
+  async stop(): Promise<void> {
+    const running = () => [...this.#byPid.values()].filter((subprocess) => !subprocess.isOver);
+    const signal = (signum: number) => {
+      for (const subprocess of running()) subprocess.kill(signum);
+    };
+    if (running().length === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#context.clock.after(STOP_TIMEOUT, () => {
+        signal(constants.signals.SIGKILL);
+        resolve();
+      });
+      this.#onEmpty = () => {
+        timer.cancel();
+        resolve();
+      };
+      signal(constants.signals.SIGTERM);
+    });
+  }
+}

@@ -1,0 +1,296 @@
+/**
+ * One rank put together: its broker, its place in the tree, its modules, its clients and its life.
+ */
+
+import { Attributes } from '../../core/broker/attributes.ts';
+import { Broker, type InternalServices } from '../../core/broker/broker.ts';
+import { Environment } from '../../core/broker/environment.ts';
+import type { EventBus } from '../../core/broker/event-bus.ts';
+import { Lifecycle } from '../../core/broker/lifecycle.ts';
+import type { World } from '../../core/broker/module-host.ts';
+import { type BuiltinModule, type ModuleSource, Modules } from '../../core/broker/modules.ts';
+import { RcPrograms } from '../../core/broker/rc.ts';
+import { attrService } from '../../core/broker/services/attr.ts';
+import { brokerService } from '../../core/broker/services/broker.ts';
+import { eventService } from '../../core/broker/services/event.ts';
+import { type LogSink, logService } from '../../core/broker/services/log.ts';
+import { moduleService } from '../../core/broker/services/module.ts';
+import { runatService } from '../../core/broker/services/runat.ts';
+import { serviceService } from '../../core/broker/services/service.ts';
+import { shutdownService } from '../../core/broker/services/shutdown.ts';
+import { stateMachineService } from '../../core/broker/services/state-machine.ts';
+import type { State } from '../../core/broker/state-machine.ts';
+import type { Methods } from '../../core/handle/methods.ts';
+import type { JsonObject } from '../../core/message/json.ts';
+import type { Message } from '../../core/message/message.ts';
+import { brokerUuid, type Instance } from '../../core/node/instance.ts';
+import { Overlay } from '../../core/overlay/overlay.ts';
+import type { Topology } from '../../core/overlay/topology.ts';
+import { configModule } from '../config/config.ts';
+import { Connector, type ConnectorHost } from '../connector-local/connector.ts';
+import { groupsModule } from '../groups/groups.ts';
+import { overlayModule } from '../overlay/overlay.ts';
+import { rexecModule } from '../rexec/rexec.ts';
+
+export interface RankHost {
+  readonly instance: Instance;
+  readonly topology: Topology;
+  readonly sharedAttributes: ReadonlyMap<string, string | null>;
+  readonly config: JsonObject;
+  readonly bus: EventBus;
+  readonly world: World;
+  readonly clients: ConnectorHost;
+  readonly log: LogSink;
+  readonly modules: Pick<ModuleSource, 'bundled' | 'resolve' | 'launch'>;
+  /** Whether programs of this rank are run on this thread. */
+  readonly runsPrograms: boolean;
+  /** Hands a message to the broker of a neighbour. */
+  transmit(message: Message, from: number, to: number): void;
+  /** Opens the socket of a rank's connector, if it is not open. */
+  listen(rank: number): Promise<void>;
+  readConfig(): JsonObject | undefined;
+  /** The rank and all below it are no part of the instance any more. */
+  severed(rank: number): void;
+  stateChanged(rank: number, state: State): void;
+  exited(rank: number, exitCode: number): void;
+}
+
+/** Modules that are part of every broker, in the order in which they are loaded. */
+const builtins = ['config', 'connector-local', 'groups', 'rexec', 'overlay'];
+/** Modules that rc1 loads unless it is told otherwise. */
+const rc1Modules = ['heartbeat'];
+/** What rc1 and rc3 are unless they are told otherwise: the broker does it itself, without a process. */
+export const defaultRc = { rc1: 'flux modprobe rc1', rc3: 'flux modprobe rc3' } as const;
+
+const internalServices = new Set([
+  'broker',
+  'log',
+  'attr',
+  'event',
+  'service',
+  'module',
+  'runat',
+  'state-machine',
+  'shutdown',
+]);
+
+export class Rank {
+  readonly rank: number;
+  readonly broker: Broker;
+  readonly overlay: Overlay;
+  readonly connector: Connector;
+  readonly modules: Modules;
+  readonly lifecycle: Lifecycle;
+  readonly environment: Environment;
+  readonly #host: RankHost;
+  readonly #programs: RcPrograms;
+  #listening: Promise<void> | undefined;
+
+  constructor(rank: number, host: RankHost) {
+    this.rank = rank;
+    this.#host = host;
+    const { instance, topology, bus, world } = host;
+    this.environment = new Environment(instance.environment);
+    this.broker = new Broker({
+      rank,
+      size: instance.size,
+      uuid: brokerUuid(instance.id, rank),
+      owner: instance.owner,
+      topology,
+      attributes: this.#attributes(),
+      config: host.config,
+      bus,
+      world,
+      internal: this.#internalServices(),
+    });
+    this.overlay = this.#makeOverlay();
+    if (this.overlay.parent) this.broker.setParent(this.overlay.parent);
+    for (const link of this.overlay.children.values()) this.broker.addChild(link);
+    this.connector = new Connector(this.broker, host.clients);
+    this.modules = new Modules(this.broker, { ...host.modules, builtin: (name) => this.#builtin(name) }, (text) =>
+      this.panic(text),
+    );
+    this.#programs = this.#makePrograms();
+    this.lifecycle = new Lifecycle(this.broker, this.#programs, {
+      loadBuiltins: () => this.#loadBuiltins(),
+      unloadBuiltins: () => this.modules.removeAll(),
+      stateChanged: (state) => this.#stateChanged(state),
+      exited: (exitCode) => host.exited(rank, exitCode),
+    });
+    if (rank === 0) this.broker.prepareService('shutdown');
+  }
+
+  #attributes(): Attributes {
+    const { instance, topology, sharedAttributes } = this.#host;
+    const own: [string, string | null][] = [
+      ['rank', String(this.rank)],
+      ['broker.uuid', brokerUuid(instance.id, this.rank)],
+      ['hostname', instance.hostnames[this.rank]!],
+      ['local-uri', `local://${instance.rundir}/local-${this.rank}`],
+      ['tbon.level', String(topology.level(this.rank))],
+      ['tbon.descendants', String(topology.descendants(this.rank))],
+    ];
+    return new Attributes(sharedAttributes, this.rank === 0 ? [...own, ...instance.leaderAttributes] : own);
+  }
+
+  #internalServices(): InternalServices {
+    return {
+      has: (name) => internalServices.has(name),
+      methods: (name) => this.#internalService(name),
+    };
+  }
+
+  #internalService(name: string): Methods {
+    const { broker } = this;
+    switch (name) {
+      case 'broker':
+        return brokerService(this.environment)(broker);
+      case 'log':
+        return logService(this.#host.log)(broker);
+      case 'attr':
+        return attrService(broker, (attribute) => (attribute === 'local-uri' ? this.listen() : undefined));
+      case 'event':
+        return eventService(broker);
+      case 'service':
+        return serviceService(broker);
+      case 'module':
+        return moduleService(this.modules);
+      case 'runat':
+        return runatService(this.#programs, () => this.#shell());
+      case 'state-machine':
+        return stateMachineService(this.lifecycle);
+      case 'shutdown':
+        return shutdownService(this.lifecycle)(broker);
+      default:
+        return {};
+    }
+  }
+
+  #makeOverlay(): Overlay {
+    const { instance, topology, world, transmit } = this.#host;
+    const { broker, rank } = this;
+    return new Overlay(
+      {
+        rank,
+        topology,
+        now: () => world.clock.now(),
+        monotonic: () => world.clock.monotonic(),
+        log: (severity, text) => broker.log(severity, text, 'overlay'),
+        receiveFromPeer: (message, link) => broker.receiveFromPeer(message, link),
+        failRequest: (message, error) => broker.failRequest(message, error),
+        childrenGone: () => this.lifecycle.post('children-complete'),
+        parentLost: (why) => {
+          this.#host.severed(rank);
+          this.lifecycle.parentLost(why);
+        },
+        hostname: (other) => instance.hostnames[other] ?? '?',
+      },
+      (other) => ({ uuid: brokerUuid(instance.id, other), transmit: (message) => transmit(message, rank, other) }),
+    );
+  }
+
+  #builtin(name: string): BuiltinModule | undefined {
+    const host = this.#host;
+    switch (name) {
+      case 'config':
+        return {
+          definition: configModule({
+            modules: () => this.modules.names(),
+            accept: (config) => {
+              this.broker.config = config;
+            },
+            readFiles: () => host.readConfig(),
+          }),
+        };
+      case 'connector-local':
+        return { definition: this.connector.definition, intercept: (module) => this.connector.attach(module) };
+      case 'groups':
+        return {
+          definition: groupsModule({
+            onChild: (listener) => this.overlay.onChild(listener),
+            subtree: (rank) => host.topology.subtree(rank),
+          }),
+        };
+      case 'rexec':
+        if (!host.runsPrograms) return {};
+        return {
+          definition: rexecModule(() => ({
+            environment: async () => this.environment.all(),
+            localUri: () => this.localUri(),
+          })),
+        };
+      case 'overlay':
+        return { definition: overlayModule(this.overlay) };
+      default:
+        return undefined;
+    }
+  }
+
+  async #loadBuiltins(): Promise<void> {
+    // Modules of followers ask their parents from the start.
+    this.overlay.join();
+    for (const path of builtins) await this.modules.load({ path, args: [] });
+  }
+
+  // ---- programs
+
+  #shell(): string {
+    return this.environment.get('SHELL') ?? '/bin/bash';
+  }
+
+  #makePrograms(): RcPrograms {
+    const { instance } = this.#host;
+    const programs = new RcPrograms(this.broker, () => this.environment.all(), instance.workingDirectory);
+    for (const name of ['rc1', 'rc3'] as const) {
+      const text = instance[name];
+      if (text === defaultRc[name])
+        programs.pushInternal(name, () => (name === 'rc1' ? this.#loadRc1Modules() : this.#removeRc1Modules()));
+      else if (text) programs.push(name, { argv: [this.#shell(), '-c', text], passThrough: false, text });
+    }
+    if (this.rank === 0 && instance.initialProgram) programs.push('rc2', instance.initialProgram);
+    return programs;
+  }
+
+  async #loadRc1Modules(): Promise<void> {
+    for (const path of rc1Modules) if (!this.modules.get(path)) await this.modules.load({ path, args: [] });
+  }
+
+  async #removeRc1Modules(): Promise<void> {
+    for (const name of this.modules.names().reverse()) if (!builtins.includes(name)) await this.modules.remove(name);
+  }
+
+  // ---- life
+
+  #stateChanged(state: State): void {
+    if (state === 'cleanup') this.overlay.refuseChildren();
+    else if (state === 'shutdown') {
+      this.overlay.refuseChildren();
+      if (!this.overlay.awaitChildren()) this.lifecycle.post('children-none');
+    } else if (state === 'goodbye' && this.rank > 0) {
+      this.overlay.leave();
+      this.lifecycle.post('goodbye');
+    }
+    this.#host.stateChanged(this.rank, state);
+  }
+
+  start(): void {
+    this.lifecycle.start();
+  }
+
+  /** The instance can't go on with what happened here. */
+  panic(text: string): void {
+    this.broker.log('crit', text);
+    this.lifecycle.panic();
+  }
+
+  /** Opens the socket of this rank's connector; it is there once this resolves. */
+  listen(): Promise<void> {
+    this.#listening ??= this.#host.listen(this.rank);
+    return this.#listening;
+  }
+
+  async localUri(): Promise<string> {
+    await this.listen();
+    return this.broker.attributes.get('local-uri')!;
+  }
+}

@@ -1,0 +1,332 @@
+/**
+ * The ranks of one thread: hands what comes over the rings to the rank it is for, and what ranks send to each other from
+ * one to the next.
+ *
+ * Two ranks on this thread hand messages over by reference. They go through a queue, not through calls, so a message may
+ * pass any number of ranks without growing the stack, and every link keeps its order.
+ */
+
+import { EventBus } from '../../core/broker/event-bus.ts';
+import type { Severity } from '../../core/broker/log-format.ts';
+import type { Module } from '../../core/broker/module.ts';
+import type { ModuleSource } from '../../core/broker/modules.ts';
+import type { LogSink } from '../../core/broker/services/log.ts';
+import { FluxError } from '../../core/errno.ts';
+import type { Methods } from '../../core/handle/methods.ts';
+import { decodeMessage, encodeMessage } from '../../core/message/codec.ts';
+import { type JsonObject, parseJson } from '../../core/message/json.ts';
+import { type Message, MessageType } from '../../core/message/message.ts';
+import { readConfigPath } from '../../core/node/config-files.ts';
+import type { Instance } from '../../core/node/instance.ts';
+import { leaderThread, MAIN, type Plan, rankIndex, threadOfService } from '../../core/node/plan.ts';
+import type { ThreadControl } from '../../core/node/thread-control.ts';
+import { Topology } from '../../core/overlay/topology.ts';
+import { endpoint, indexOf, threadOf } from '../../core/ring/endpoint.ts';
+import type { Mailbox } from '../../core/ring/mailbox.ts';
+import { bundledModules } from '../bundled.ts';
+import type { ConnectorHost } from '../connector-local/connector.ts';
+import { resolveModule } from '../module-files.ts';
+import { realWorld } from '../world.ts';
+import { Rank, type RankHost } from './rank.ts';
+
+/** Ranks that are started before timers and rings have their turn. */
+const START_BATCH = 64;
+
+/** A module of a rank that runs elsewhere, by the endpoint it has there. */
+interface Remote {
+  readonly rank: Rank;
+  readonly module: Module;
+}
+
+export class Router {
+  readonly #mailbox: Mailbox;
+  readonly #control: ThreadControl;
+  readonly #plan: Plan;
+  readonly #instance: Instance;
+  readonly #topology: Topology;
+  readonly #bus: EventBus;
+  readonly #ranks = new Map<number, Rank>();
+  // The rank of each client, by the client's endpoint.
+  readonly #rankOfClient = new Map<number, Rank>();
+  readonly #remotes = new Map<number, Remote>();
+  // Messages between ranks of this thread: from, to, message, in turns of three.
+  #hops: (number | Message)[] = [];
+  #draining = false;
+  // The encoded form of the event that is being delivered, made for the first client that gets it.
+  #encodedEvent: { readonly event: Message; readonly bytes: Buffer } | undefined;
+
+  constructor(mailbox: Mailbox, control: ThreadControl, plan: Plan, instance: Instance) {
+    this.#mailbox = mailbox;
+    this.#control = control;
+    this.#plan = plan;
+    this.#instance = instance;
+    this.#topology = Topology.create(instance.topology, instance.size, instance.customHosts);
+    this.#bus = new EventBus((event) => this.#broadcast(event));
+    const host = this.#rankHost();
+    for (let rank = 0; rank < instance.size; rank++)
+      if (plan.threadOfRank[rank] === mailbox.thread) this.#ranks.set(rank, new Rank(rank, host));
+  }
+
+  /** Starts the ranks, parents first. */
+  async start(): Promise<void> {
+    let started = 0;
+    for (const rank of this.#ranks.values()) {
+      rank.start();
+      if (++started % START_BATCH === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #rankHost(): RankHost {
+    const instance = this.#instance;
+    const config = parseJson(instance.config) as JsonObject;
+    const { thread } = this.#mailbox;
+    return {
+      instance,
+      topology: this.#topology,
+      sharedAttributes: new Map(instance.attributes),
+      config,
+      bus: this.#bus,
+      world: realWorld,
+      clients: this.#clientHost(),
+      log: this.#logSink(),
+      modules: this.#moduleSource(),
+      runsPrograms: this.#plan.threads[thread]!.services.includes('rexec'),
+      transmit: (message, from, to) => this.#transmit(message, from, to),
+      listen: async (rank) => {
+        await this.#control.rpc(MAIN, 'listen', { rank });
+      },
+      readConfig: () => (instance.configPath === undefined ? undefined : readConfigPath(instance.configPath)),
+      severed: (rank) => {
+        for (const below of this.#topology.subtree(rank)) {
+          const severed = this.#ranks.get(below);
+          if (severed) severed.broker.isOnline = false;
+        }
+      },
+      stateChanged: (rank, state) => {
+        if (rank === 0) this.#control.notify(MAIN, 'leader.state', { state });
+      },
+      exited: (rank, exitCode) => this.#control.notify(MAIN, 'rank.exited', { rank, exitCode }),
+    };
+  }
+
+  #logSink(): LogSink {
+    return {
+      stderr: (line) => this.#control.notify(MAIN, 'log.stderr', { line }),
+      file: (path, line) => this.#control.notify(MAIN, 'log.file', { path, line }),
+      syslog: (severity, line) => this.#control.notify(MAIN, 'log.syslog', { severity, line }),
+    };
+  }
+
+  #clientHost(): ConnectorHost {
+    const own = endpoint(this.#mailbox.thread, 0);
+    return {
+      send: (client, message) => this.#mailbox.send(client, own, message),
+      sendEvent: (client, event) => {
+        if (this.#encodedEvent?.event !== event) this.#encodedEvent = { event, bytes: encodeMessage(event) };
+        const { bytes } = this.#encodedEvent;
+        this.#mailbox.sendBytes(client, own, bytes, 0, bytes.length);
+      },
+      close: (client) => this.#control.notify(MAIN, 'client.close', { endpoint: client }),
+      setAccess: ({ allowGuestUser, allowRootOwner }) =>
+        this.#control.notify(MAIN, 'access', { allowGuestUser, allowRootOwner }),
+    };
+  }
+
+  #moduleSource(): Pick<ModuleSource, 'bundled' | 'resolve' | 'launch'> {
+    return {
+      bundled: (name) => bundledModules[name],
+      resolve: (target) => resolveModule(target, this.#instance.environment.FLUX_MODULE_PATH),
+      launch: async (module, welcome, inProcess) => {
+        const rank = this.#rankOf(module);
+        const from = endpoint(this.#mailbox.thread, rankIndex(rank.rank));
+        const { endpoint: address } =
+          module.path === 'rexec'
+            ? await this.#control.rpc<{ endpoint: number }>(
+                threadOfService(this.#plan, 'rexec', rank.rank),
+                'service.start',
+                { service: 'rexec', rankEndpoint: from },
+              )
+            : await this.#control.rpc<{ endpoint: number }>(MAIN, 'module.launch', {
+                path: module.path,
+                name: module.name,
+                rankEndpoint: from,
+                inProcess,
+              });
+        this.#remotes.set(address, { rank, module });
+        this.#mailbox.send(address, from, welcome);
+        return {
+          send: (message) => this.#mailbox.send(address, from, message),
+          kill: () => this.#control.notify(MAIN, 'module.kill', { endpoint: address }),
+        };
+      },
+    };
+  }
+
+  #rankOf(module: Module): Rank {
+    for (const rank of this.#ranks.values()) if (rank.modules.get(module.name) === module) return rank;
+    throw new FluxError('ENOENT', `module ${module.name} is on no rank of this thread`);
+  }
+
+  // ---- what comes over the rings
+
+  /** Takes a message to one of this thread's endpoints other than the thread itself. */
+  receive(source: Buffer, start: number, end: number, to: number, from: number): void {
+    const rank = this.#ranks.get(indexOf(to) - 1);
+    if (!rank) return;
+    let message: Message;
+    try {
+      message = decodeMessage(source, start, end);
+    } catch (error) {
+      this.#refuse(rank, from, error as FluxError);
+      return;
+    }
+    this.#dispatch(rank, message, from);
+    this.#drainHops();
+  }
+
+  #refuse(rank: Rank, from: number, error: FluxError): void {
+    if (!this.#rankOfClient.has(from)) throw error;
+    rank.broker.log('debug', `client sent what is no message: ${error.message}`, 'connector-local');
+    this.#control.notify(MAIN, 'client.close', { endpoint: from });
+  }
+
+  #dispatch(rank: Rank, message: Message, from: number): void {
+    if (this.#rankOfClient.has(from)) {
+      rank.connector.receive(from, message);
+      return;
+    }
+    const remote = this.#remotes.get(from);
+    if (remote) {
+      remote.module.receive(message);
+      return;
+    }
+    if (threadOf(from) === leaderThread(this.#plan) && message.type === MessageType.event && message.sequence) {
+      this.#bus.deliver(message);
+      return;
+    }
+    const neighbour = indexOf(from) - 1;
+    (rank.overlay.parent?.rank === neighbour ? rank.overlay.parent : rank.overlay.children.get(neighbour))?.receive(
+      message,
+    );
+  }
+
+  // ---- between ranks
+
+  #transmit(message: Message, from: number, to: number): void {
+    const thread = this.#plan.threadOfRank[to]!;
+    if (thread !== this.#mailbox.thread) {
+      this.#mailbox.send(endpoint(thread, rankIndex(to)), endpoint(this.#mailbox.thread, rankIndex(from)), message);
+      return;
+    }
+    this.#hops.push(from, to, message);
+    if (this.#hops.length === 3 && !this.#draining) queueMicrotask(() => this.#drainHops());
+  }
+
+  #drainHops(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    try {
+      while (this.#hops.length) {
+        const hops = this.#hops;
+        this.#hops = [];
+        for (let i = 0; i < hops.length; i += 3)
+          this.#hop(hops[i] as number, hops[i + 1] as number, hops[i + 2] as Message);
+      }
+    } finally {
+      this.#draining = false;
+    }
+  }
+
+  #hop(from: number, to: number, message: Message): void {
+    const { overlay } = this.#ranks.get(to)!;
+    (overlay.parent?.rank === from ? overlay.parent : overlay.children.get(from))!.receive(message);
+  }
+
+  /** Rank 0 has numbered an event: the other threads with ranks get it, each at one of its ranks. */
+  #broadcast(event: Message): void {
+    const own = this.#mailbox.thread;
+    let bytes: Buffer | undefined;
+    for (const { index, routes } of this.#plan.threads) {
+      if (!routes || index === own) continue;
+      const rank = this.#plan.threadOfRank.indexOf(index);
+      if (rank < 0) continue;
+      bytes ??= encodeMessage(event);
+      this.#mailbox.sendBytes(endpoint(index, rankIndex(rank)), endpoint(own, 0), bytes, 0, bytes.length);
+    }
+  }
+
+  // ---- what the main thread tells
+
+  readonly methods: Methods = {
+    'client.connected': {
+      handler: (request) => {
+        const {
+          endpoint: client,
+          rank,
+          userid,
+          rolemask,
+          pid,
+        } = request.unpack({ endpoint: 'i', rank: 'i', userid: 'i', rolemask: 'i', pid: 'i' });
+        const host = this.#ranks.get(rank)!;
+        this.#rankOfClient.set(client, host);
+        host.connector.connected(client, { userid, rolemask }, pid);
+        return undefined;
+      },
+    },
+    'client.gone': {
+      handler: (request) => {
+        const { endpoint: client } = request.unpack({ endpoint: 'i' });
+        this.#rankOfClient.get(client)?.connector.disconnected(client);
+        this.#rankOfClient.delete(client);
+        this.#drainHops();
+        return undefined;
+      },
+    },
+    'module.gone': {
+      handler: (request) => {
+        const { endpoint: address, errnum, text } = request.unpack({ endpoint: 'i', errnum: 'i', text: 's?' });
+        const remote = this.#remotes.get(address);
+        this.#remotes.delete(address);
+        remote?.rank.modules.exited(remote.module, errnum ? new FluxError(errnum, text) : undefined);
+        return undefined;
+      },
+    },
+    'thread.died': {
+      handler: (request) => {
+        const { thread, text } = request.unpack({ thread: 'i', text: 's' });
+        for (const [address, { rank, module }] of [...this.#remotes]) {
+          if (threadOf(address) !== thread) continue;
+          this.#remotes.delete(address);
+          rank.modules.exited(module, new FluxError('EHOSTUNREACH', text));
+        }
+        return undefined;
+      },
+    },
+    'rank.environment': {
+      handler: (request) => this.#ranks.get(request.unpack({ rank: 'i' }).rank)?.environment.all() ?? {},
+    },
+    'rank.log': {
+      handler: (request) => {
+        const { rank, severity, text, appname } = request.unpack({ rank: 'i', severity: 's', text: 's', appname: 's' });
+        this.#ranks.get(rank)?.broker.log(severity as Severity, text, appname);
+        return undefined;
+      },
+    },
+    signal: {
+      handler: (request) => {
+        const { signum } = request.unpack({ signum: 'i' });
+        this.#ranks.get(0)?.lifecycle.signal(signum);
+        return undefined;
+      },
+    },
+    panic: {
+      handler: (request) => {
+        const { text, exitCode = 1 } = request.unpack({ text: 's', exitCode: 'i?' });
+        const leader = this.#ranks.get(0);
+        leader?.broker.log('crit', text);
+        leader?.lifecycle.panic(exitCode);
+        return undefined;
+      },
+    },
+  };
+}
