@@ -39,8 +39,6 @@ async function main() {
     outdir: dist,
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
-    minifySyntax: true,
-    minifyWhitespace: true,
     sourcemap: true,
   });
   if (process.argv.includes('--no-types')) return;

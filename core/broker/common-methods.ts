@@ -90,6 +90,8 @@ export function commonMethods(options: CommonMethodsOptions): Methods {
       allow: Role.user,
       handler(request) {
         const { payload, message } = request;
+        // The answer is the payload with more in it, and an array has no room for names.
+        if (Array.isArray(payload)) throw new FluxError('ENOMEM', 'an array cannot take the fields of an answer');
         if (!isObject(payload)) throw new FluxError('EPROTO', 'ping wants a JSON object');
         const { userid, rolemask } = message;
         // The route has every hop but this one; as a C int, a rolemask of all bits is -1.

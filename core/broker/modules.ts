@@ -90,14 +90,26 @@ export class Modules {
   // ---- load
 
   /**
+   * Whether a module can be loaded, as far as its name says.
+   *
+   * @throws FluxError EINVAL: it can't run in a process of its own; EEXIST: that name is loaded
+   */
+  checkLoad(request: Pick<LoadRequest, 'path' | 'name' | 'exec'>): void {
+    const { path, name = path, exec } = request;
+    if (exec && this.#source.builtin(path))
+      throw new FluxError('EINVAL', 'built-in modules cannot execute in a separate process');
+    if (this.#modules.has(name)) throw new FluxError('EEXIST', `module ${name} is loaded already`);
+  }
+
+  /**
    * Loads a module and resolves when it runs.
    *
    * @throws FluxError EEXIST: that name is loaded; ENOENT: no such module; EINVAL: it can't run so; what its start failed with
    */
   async load(request: LoadRequest): Promise<void> {
     const { path: target, args, exec = false } = request;
+    this.checkLoad(request);
     const builtin = this.#source.builtin(target);
-    if (builtin && exec) throw new FluxError('EINVAL', 'built-in modules cannot execute in a separate process');
     const bundled = this.#source.bundled(target);
     const here = builtin?.definition ?? (exec ? undefined : bundled);
     if (here) {
@@ -105,11 +117,11 @@ export class Modules {
       return;
     }
     const file = builtin || bundled ? { name: target, path: target } : await this.#source.resolve(target);
+    this.checkLoad({ ...request, name: request.name ?? file.name });
     await this.#loadElsewhere(this.#create(request.name ?? file.name, file.path, args, true), exec);
   }
 
   #create(name: string, path: string, args: readonly string[], isRemote: boolean): Module {
-    if (this.#modules.has(name)) throw new FluxError('EEXIST', `module ${name} is loaded already`);
     const observer = {
       onMessage: (prefix: 'tx' | 'rx', module: Module, message: Message) => {
         if (!this.tracer.isIdle) this.tracer.module(prefix, module.name, message);

@@ -49,6 +49,8 @@ export interface RankHost {
   /** Opens the socket of a rank's connector, if it is not open. */
   listen(rank: number): Promise<void>;
   readConfig(): JsonObject | undefined;
+  /** What the threads of this node do. */
+  engineInfo(): Promise<JsonObject>;
   /** The rank and all below it are no part of the instance any more. */
   severed(rank: number): void;
   stateChanged(rank: number, state: State): void;
@@ -72,6 +74,7 @@ const internalServices = new Set([
   'runat',
   'state-machine',
   'shutdown',
+  'engine',
 ]);
 
 export class Rank {
@@ -161,6 +164,8 @@ export class Rank {
         return stateMachineService(this.lifecycle);
       case 'shutdown':
         return shutdownService(this.lifecycle)(broker);
+      case 'engine':
+        return { info: { handler: () => this.#host.engineInfo() } };
       default:
         return {};
     }

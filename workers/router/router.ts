@@ -96,6 +96,7 @@ export class Router {
         await this.#control.rpc(MAIN, 'listen', { rank });
       },
       readConfig: () => (instance.configPath === undefined ? undefined : readConfigPath(instance.configPath)),
+      engineInfo: () => this.#control.rpc(MAIN, 'engine.info'),
       severed: (rank) => {
         for (const below of this.#topology.subtree(rank)) {
           const severed = this.#ranks.get(below);
