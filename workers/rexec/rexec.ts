@@ -5,12 +5,12 @@
 import { constants } from 'node:os';
 import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
 import { FluxError } from '../../core/errno.ts';
+import { decodeIo } from '../../core/formats/io.ts';
 import { LATER, type Method, type Methods, type Request } from '../../core/handle/methods.ts';
 import { Role } from '../../core/message/credentials.ts';
 import type { JsonObject } from '../../core/message/json.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import { type Command, parseCommand } from './command.ts';
-import { decodeIo } from './io.ts';
 import { ExecFlag, LocalFlag, requestKey, Subprocess } from './subprocess.ts';
 
 export interface RexecHost {

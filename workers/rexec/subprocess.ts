@@ -5,11 +5,12 @@
 import { constants } from 'node:os';
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { FluxError } from '../../core/errno.ts';
+import { encodeIo } from '../../core/formats/io.ts';
 import type { Request } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/message/json.ts';
 import type { Process, Stdio } from '../../native/process.ts';
 import { bufferBytes, type Command, isLineBuffered, programName } from './command.ts';
-import { encodeIo, LineCutter } from './io.ts';
+import { LineCutter } from './lines.ts';
 
 /** Flags of a request to run or attach (RFC 42). */
 export const ExecFlag = { stdout: 1, stderr: 2, channel: 4, writeCredit: 8, waitable: 16 } as const;
