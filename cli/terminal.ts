@@ -1,0 +1,50 @@
+/** Colours, where they are wanted. */
+
+import { type Command, InvalidArgumentError } from 'commander';
+
+/** Parameters of the terminal's "select graphic rendition" sequence (ECMA-48). */
+const styles = {
+  bold: '1',
+  red: '31',
+  green: '32',
+  yellow: '33',
+  blue: '34',
+  cyan: '36',
+  gray: '90',
+  boldRed: '01;31',
+  boldGreen: '01;32',
+  boldBlue: '01;34',
+  reverseRed: '07;31',
+} as const;
+
+export type Style = keyof typeof styles;
+
+/** Puts a text in a style, or leaves it as it is. */
+export type Painter = (style: Style | undefined, text: string) => string;
+
+const whens = ['always', 'never', 'auto'] as const;
+type When = (typeof whens)[number];
+
+/** What `--color[=WHEN]` was given: true without WHEN. */
+export type ColorOption = When | true | undefined;
+
+/** Adds `-L, --color[=WHEN]`. */
+export function colorOption(command: Command): Command {
+  return command.option(
+    '-L, --color [WHEN]',
+    'Use colours: always (when WHEN is left out), never, or auto, on terminals only (the default).',
+    (text) => {
+      if (!(whens as readonly string[]).includes(text))
+        throw new InvalidArgumentError(`'${text}' is not always, never or auto.`);
+      return text;
+    },
+  );
+}
+
+/** The painter for stdout that an option asks for; without it, the terminal and NO_COLOR decide (no-color.org). */
+export function painter(option?: ColorOption): Painter {
+  const when = option === true ? 'always' : (option ?? (process.env.NO_COLOR ? 'never' : 'auto'));
+  const colored = when === 'always' || (when === 'auto' && process.stdout.isTTY);
+  if (!colored) return (_, text) => text;
+  return (style, text) => (style === undefined ? text : `\x1b[${styles[style]}m${text}\x1b[0m`);
+}

@@ -1,0 +1,99 @@
+/** A real instance for tests: `flux start` in a process of its own, and commands run in it. */
+
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import process from 'node:process';
+
+/** The `flux` under test; FLUX_TEST_COMMAND names another. */
+export const flux = path.resolve(process.env.FLUX_TEST_COMMAND ?? 'bin/flux');
+
+export interface Outcome {
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The exit code, or the signal that ended it. */
+  readonly exit: number | NodeJS.Signals;
+}
+
+export interface RunOptions {
+  readonly stdin?: string | Uint8Array;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+  /** Called with all of stdout so far, each time there is more; what it returns as true ends the command by SIGTERM. */
+  readonly until?: (stdout: string) => boolean;
+  readonly timeoutMs?: number;
+}
+
+/** Runs a program to its end. */
+export function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  const { stdin = '', env, cwd, until, timeoutMs = 20_000 } = options;
+  const child = spawn(file, args, { env: { ...process.env, ...env }, cwd });
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    if (until?.(stdout)) child.kill('SIGTERM');
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  child.stdin.on('error', () => {}).end(stdin);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ stdout, stderr, exit: code ?? signal! });
+    });
+  });
+}
+
+export interface Instance {
+  readonly uri: string;
+  /** Runs `flux ARGS…` as a client of rank 0. */
+  flux(args: readonly string[], options?: RunOptions): Promise<Outcome>;
+  /** Runs a shell script whose `flux` is the one under test, as a client of rank 0. */
+  shell(script: string, options?: RunOptions): Promise<Outcome>;
+  /** Ends the instance; resolves to what `flux start` had to say and its exit code. */
+  stop(): Promise<{ readonly stderr: string; readonly exit: number | NodeJS.Signals }>;
+}
+
+/** Starts an instance of some ranks, with more options for `flux start`. */
+export async function startInstance(size: number, options: readonly string[] = []): Promise<Instance> {
+  // It lives as long as its initial program's stdin is open.
+  const program = ['sh', '-c', 'echo "$FLUX_URI"; exec cat'];
+  const child = spawn(flux, ['start', `--test-size=${size}`, ...options, ...program]);
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const closed = new Promise<number | NodeJS.Signals>((resolve) => {
+    child.on('close', (code, signal) => resolve(code ?? signal!));
+  });
+  const uri = await new Promise<string>((resolve, reject) => {
+    child.on('error', reject);
+    child.stdout.setEncoding('utf8').once('data', (line: string) => resolve(line.trim()));
+    void closed.then((exit) => reject(new Error(`flux start ended with ${exit}: ${stderr}`)));
+  });
+  const env = { FLUX_URI: uri, PATH: `${path.dirname(flux)}:${process.env.PATH}`, TZ: 'UTC' };
+  const withEnv = (more: RunOptions = {}): RunOptions => ({ ...more, env: { ...env, ...more.env } });
+  return {
+    uri,
+    flux: (args, more) => run(flux, args, withEnv(more)),
+    shell: (script, more) => run('bash', ['-c', script], withEnv(more)),
+    async stop() {
+      child.stdin.end();
+      return { exit: await closed, stderr };
+    },
+  };
+}
+
+/** One row of a table of command lines. */
+export interface CommandRow {
+  readonly args: readonly string[];
+  /** What stdout must be, or match; nothing when absent. */
+  readonly stdout?: string | RegExp;
+  /** What stderr must match; nothing when absent. */
+  readonly stderr?: RegExp;
+  readonly exit?: number | NodeJS.Signals;
+  readonly options?: RunOptions;
+}
