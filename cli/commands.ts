@@ -21,4 +21,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   getattr: { group: 'instance', summary: 'Show a broker attribute', load: () => import('./getattr.ts') },
   setattr: { group: 'instance', summary: 'Set a broker attribute', load: () => import('./setattr.ts') },
   lsattr: { group: 'instance', summary: 'List broker attributes', load: () => import('./lsattr.ts') },
+  exec: { group: 'programs', summary: 'Run a program on many ranks at once', load: () => import('./exec.ts') },
+  uptime: { group: 'instance', summary: 'Tell how long the instance has been up', load: () => import('./uptime.ts') },
+  ping: { group: 'messages', summary: 'Measure how long a service takes to answer', load: () => import('./ping.ts') },
+  event: { group: 'messages', summary: 'Publish events, and show them', load: () => import('./event.ts') },
+  dmesg: { group: 'messages', summary: "Show the broker's log", load: () => import('./dmesg.ts') },
+  logger: { group: 'messages', summary: "Write to the broker's log", load: () => import('./logger.ts') },
 };
