@@ -2,6 +2,7 @@
  * What every subcommand has in common: how its options are read, how it says what went wrong, and how it ends.
  */
 
+import os from 'node:os';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { asFluxError, FluxError } from '../core/errno.ts';
 import { parseDurationArgument } from '../core/formats/duration.ts';
@@ -69,8 +70,16 @@ function describe(error: unknown): string {
       : asFluxError(error).message;
 }
 
+/** Ends this process when its output has nowhere to go: a closed pipe as SIGPIPE does, silently. */
+function endWithoutReader(error: NodeJS.ErrnoException): never {
+  if (error.code === 'EPIPE') process.exit(128 + os.constants.signals.SIGPIPE);
+  console.error(`flux: write error: ${asFluxError(error).message}`);
+  process.exit(1);
+}
+
 /** Runs `work` with a connection to the broker, and closes it. */
 export async function withHandle<T>(work: (handle: Handle) => Promise<T>, uri?: string): Promise<T> {
+  process.stdout.once('error', endWithoutReader);
   const handle = await Handle.open(uri);
   try {
     return await work(handle);
