@@ -158,6 +158,8 @@ export function strerror(number: number): string {
   return byNumber.get(number)?.[1] ?? `Unknown error ${number}`;
 }
 
+const keepsStacks = process.env.FLUX_DEBUG !== undefined;
+
 /**
  * A failed operation: an errno, and a sentence that says what was wrong and where.
  *
@@ -171,7 +173,11 @@ export class FluxError extends Error {
 
   constructor(number: number | ErrnoName, detail?: string, options?: ErrorOptions) {
     const value = typeof number === 'number' ? number : errno[number];
+    // An answer, not a bug: nobody reads its stack, and taking one costs more than all else that a request does.
+    const { stackTraceLimit } = Error;
+    if (!keepsStacks) Error.stackTraceLimit = 0;
     super(detail ?? strerror(value), options);
+    Error.stackTraceLimit = stackTraceLimit;
     this.errno = value;
     this.detail = detail;
   }

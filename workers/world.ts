@@ -19,7 +19,9 @@ const clock: Clock = {
   },
 };
 
-const random: Random = { uuid: () => randomUUID(), number: () => Math.random() };
+// randomUUID() returns a tree of twenty strings; a copy is one, and there are many that live long.
+const uuid = () => Buffer.from(randomUUID(), 'latin1').toString('latin1');
+const random: Random = { uuid, number: () => Math.random() };
 
 /** Who is told that a process was stopped by a signal, by process id. */
 const stopListeners = new Map<number, () => void>();

@@ -22,7 +22,7 @@ export interface Subscriber {
 export class EventBus {
   readonly #subscriptions = new Subscriptions<Subscriber>();
   // The prefixes of each subscriber, so that it can go without saying what it subscribed to.
-  readonly #prefixes = new Map<Subscriber, Set<string>>();
+  readonly #prefixes = new Map<Subscriber, string[]>();
   readonly #broadcast: (event: Message) => void;
   #sequence = 0;
 
@@ -34,8 +34,8 @@ export class EventBus {
   subscribe(prefix: string, subscriber: Subscriber): void {
     this.#subscriptions.add(prefix, subscriber);
     const prefixes = this.#prefixes.get(subscriber);
-    if (prefixes) prefixes.add(prefix);
-    else this.#prefixes.set(subscriber, new Set([prefix]));
+    if (!prefixes) this.#prefixes.set(subscriber, [prefix]);
+    else if (!prefixes.includes(prefix)) prefixes.push(prefix);
   }
 
   /** False when there was no such subscription. */

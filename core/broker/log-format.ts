@@ -32,11 +32,18 @@ export interface LogEntry {
   readonly text: string;
 }
 
+let lastSecond = 0;
+let lastSecondText = '1970-01-01T00:00:00';
+
 /** Seconds since the epoch as an RFC 3339 timestamp with microseconds. */
 export function formatTimestamp(seconds: number): string {
   const whole = Math.floor(seconds);
   const micros = Math.min(999_999, Math.round((seconds - whole) * 1e6));
-  return `${new Date(whole * 1000).toISOString().slice(0, 19)}.${String(micros).padStart(6, '0')}Z`;
+  if (whole !== lastSecond) {
+    lastSecondText = new Date(whole * 1000).toISOString().slice(0, 19);
+    lastSecond = whole;
+  }
+  return `${lastSecondText}.${String(micros).padStart(6, '0')}Z`;
 }
 
 export function formatEntry(entry: LogEntry): string {

@@ -52,7 +52,8 @@ export class ModuleHost implements ServiceContext {
   readonly #send: (message: Message) => void;
   readonly #credentials: Credentials;
   readonly #rpc: RpcClient;
-  readonly #subscriptions = new Subscriptions<(event: Message) => void>();
+  // Made when first needed: there are modules on every rank, and few of them subscribe.
+  #subscriptions: Subscriptions<(event: Message) => void> | undefined;
   readonly #args: readonly string[];
   readonly #world: World;
   #common: Methods | undefined;
@@ -89,7 +90,7 @@ export class ModuleHost implements ServiceContext {
       rank: this.rank,
       rusage: this.#world.rusage,
       stats: () => this.#service.stats?.() ?? this.counters.toJSON(),
-      clearStats: () => (this.#service.clearStats ?? (() => this.counters.clear()))(),
+      clearStats: () => this.#clearStats(),
       configure: (config) => this.#configure(config),
     });
     return this.#common;
@@ -104,7 +105,7 @@ export class ModuleHost implements ServiceContext {
     const started = definition.start(this, this.#args);
     this.#service = started instanceof Promise ? await started : started;
     this.#running = true;
-    this.subscribe(`${this.name}.stats-clear`, () => this.#service.clearStats?.() ?? this.counters.clear());
+    this.#subscribe(`${this.name}.stats-clear`);
     for (const service of this.#service.services ?? []) await this.rpc('service.add', { service });
   }
 
@@ -141,8 +142,14 @@ export class ModuleHost implements ServiceContext {
     return Object.hasOwn(common, name) ? common[name] : undefined;
   }
 
+  #clearStats(): void {
+    if (this.#service.clearStats) this.#service.clearStats();
+    else this.counters.clear();
+  }
+
   #dispatchEvent(event: Message): void {
-    for (const callback of this.#subscriptions.of(event.topic ?? '')) {
+    if (event.topic === `${this.name}.stats-clear`) this.#clearStats();
+    for (const callback of this.#subscriptions?.of(event.topic ?? '') ?? []) {
       try {
         callback(event);
       } catch (error) {
@@ -194,7 +201,12 @@ export class ModuleHost implements ServiceContext {
   }
 
   subscribe(prefix: string, callback: (event: Message) => void): void {
+    this.#subscriptions ??= new Subscriptions();
     this.#subscriptions.add(prefix, callback);
+    this.#subscribe(prefix);
+  }
+
+  #subscribe(prefix: string): void {
     this.notify('event.subscribe', { topic: prefix });
   }
 

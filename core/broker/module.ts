@@ -63,6 +63,10 @@ export class Module implements Port, Subscriber {
     this.lastSeen = broker.world.clock.monotonic();
   }
 
+  get rank(): number {
+    return this.#broker.rank;
+  }
+
   get isOnline(): boolean {
     return this.#broker.isOnline;
   }

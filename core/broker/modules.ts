@@ -47,14 +47,20 @@ interface Pending {
   readonly reject: (error: FluxError) => void;
 }
 
+interface Loaded {
+  readonly module: Module;
+  /** Where it runs, when that is in the broker. */
+  readonly host?: ModuleHost;
+  loading?: Pending | undefined;
+  /** Those who wait for it to be gone. */
+  removing?: (() => void)[];
+}
+
 export class Modules {
   readonly tracer: Tracer;
   readonly #broker: Broker;
   readonly #source: ModuleSource;
-  readonly #modules = new Map<string, Module>();
-  readonly #loading = new Map<Module, Pending>();
-  readonly #removing = new Map<Module, Pending[]>();
-  readonly #hosts = new Map<Module, ModuleHost>();
+  readonly #loaded = new Map<string, Loaded>();
   readonly #onFailure: (text: string) => void;
 
   /** `onFailure` is told when a module fails that was running. */
@@ -66,16 +72,16 @@ export class Modules {
   }
 
   get(name: string): Module | undefined {
-    return this.#modules.get(name);
+    return this.#loaded.get(name)?.module;
   }
 
   names(): string[] {
-    return [...this.#modules.keys()];
+    return [...this.#loaded.keys()];
   }
 
   list(): JsonObject {
     const now = this.#broker.world.clock.monotonic();
-    const mods = [...this.#modules.values()].map((module) => ({
+    const mods = [...this.#loaded.values()].map(({ module }) => ({
       name: module.name,
       path: module.path,
       idle: Math.floor(now - module.lastSeen),
@@ -98,7 +104,7 @@ export class Modules {
     const { path, name = path, exec } = request;
     if (exec && this.#source.builtin(path))
       throw new FluxError('EINVAL', 'built-in modules cannot execute in a separate process');
-    if (this.#modules.has(name)) throw new FluxError('EEXIST', `module ${name} is loaded already`);
+    if (this.#loaded.has(name)) throw new FluxError('EEXIST', `module ${name} is loaded already`);
   }
 
   /**
@@ -130,7 +136,6 @@ export class Modules {
     const module = new Module({ name, path, args, isRemote }, this.#broker, observer);
     this.#broker.addService(name, module);
     this.#broker.addPort(module);
-    this.#modules.set(name, module);
     return module;
   }
 
@@ -141,7 +146,7 @@ export class Modules {
       if (!isTaken?.(message)) host.receive(message);
     };
     module.attach({ send, kill: () => void this.#stopHere(module, host) });
-    this.#hosts.set(module, host);
+    this.#loaded.set(module.name, { module, host });
     try {
       await host.start(definition);
     } catch (error) {
@@ -152,11 +157,12 @@ export class Modules {
   }
 
   async #loadElsewhere(module: Module, inProcess: boolean): Promise<void> {
-    const running = new Promise<void>((resolve, reject) => this.#loading.set(module, { resolve, reject }));
+    const running = new Promise<void>((resolve, reject) =>
+      this.#loaded.set(module.name, { module, loading: { resolve, reject } }),
+    );
     try {
       module.attach(await this.#source.launch(module, this.#welcomeMessage(module), inProcess));
     } catch (error) {
-      this.#loading.delete(module);
       this.#forget(module);
       throw error;
     }
@@ -198,18 +204,17 @@ export class Modules {
    * @throws FluxError ENOENT: no such module
    */
   async remove(name: string, force = false): Promise<void> {
-    const module = this.#modules.get(name);
-    if (!module) throw new FluxError('ENOENT', `module ${name} is not loaded`);
+    const loaded = this.#loaded.get(name);
+    if (!loaded) throw new FluxError('ENOENT', `module ${name} is not loaded`);
     this.#broker.log('debug', `rmmod ${name}`);
-    const host = this.#hosts.get(module);
+    const { module, host } = loaded;
     if (host) {
       await this.#stopHere(module, host);
       return;
     }
-    const gone = new Promise<void>((resolve, reject) => {
-      const waiting = this.#removing.get(module);
-      if (waiting) waiting.push({ resolve, reject });
-      else this.#removing.set(module, [{ resolve, reject }]);
+    const gone = new Promise<void>((resolve) => {
+      loaded.removing ??= [];
+      loaded.removing.push(resolve);
     });
     if (force) module.kill();
     else module.send(this.#shutdownRequest(module));
@@ -240,8 +245,7 @@ export class Modules {
   }
 
   #forget(module: Module): void {
-    this.#modules.delete(module.name);
-    this.#hosts.delete(module);
+    this.#loaded.delete(module.name);
     this.#broker.bus.remove(module);
     this.#broker.removePort(module);
     for (const request of module.takeUnanswered())
@@ -252,28 +256,27 @@ export class Modules {
 
   /** RFC 5, Status Request. */
   statusChanged(uuid: string, status: number, errnum: number): void {
-    const module = [...this.#modules.values()].find((each) => each.uuid === uuid);
-    if (!module || this.#hosts.has(module)) return;
+    const loaded = [...this.#loaded.values()].find((each) => each.module.uuid === uuid);
+    if (!loaded || loaded.host) return;
+    const { module } = loaded;
     if (status === ModuleStatus.running) {
       module.status = ModuleStatus.running;
-      this.#loading.get(module)?.resolve();
-      this.#loading.delete(module);
+      loaded.loading?.resolve();
+      loaded.loading = undefined;
     } else if (status === ModuleStatus.finalizing) module.status = ModuleStatus.finalizing;
     else if (status === ModuleStatus.exited) this.exited(module, errnum ? new FluxError(errnum) : undefined);
   }
 
   /** The thread or process of a module has ended; `error` says why, when it was not asked to. */
   exited(module: Module, error: FluxError | undefined): void {
-    if (this.#modules.get(module.name) !== module) return;
+    const loaded = this.#loaded.get(module.name);
+    if (loaded?.module !== module) return;
     const wasRunning = module.status === ModuleStatus.running;
     module.status = ModuleStatus.exited;
     this.#forget(module);
-    const loading = this.#loading.get(module);
-    this.#loading.delete(module);
+    const { loading, removing } = loaded;
     loading?.reject(error ?? new FluxError('ECONNABORTED', `module ${module.name} ended before it ran`));
-    const removing = this.#removing.get(module);
-    this.#removing.delete(module);
-    for (const { resolve } of removing ?? []) resolve();
+    for (const resolve of removing ?? []) resolve();
     if (removing || loading || !wasRunning) return;
     if (!error) {
       this.#broker.log('info', `module ${module.name} exited`);

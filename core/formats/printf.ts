@@ -13,15 +13,16 @@ const DIGITS_MAX = 100;
 export function formatFixed(value: number, digits: number): string {
   if (!Number.isFinite(value)) return nonFinite(value);
   if (Math.abs(value) >= 1e21) return `${BigInt(value)}${digits ? `.${'0'.repeat(digits)}` : ''}`;
-  return evenAtHalf(value.toFixed(digits), value.toFixed(Math.min(digits + EXACT_DIGITS, DIGITS_MAX)));
+  return evenAtHalf(value.toFixed(digits), (more) => value.toFixed(Math.min(digits + more, DIGITS_MAX)));
 }
 
 /** `%.*g`: a number with `precision` significant digits, 1 to 70, trailing zeros cut, large and small ones as `1e+06`. */
 export function formatGeneral(value: number, precision: number): string {
   if (!Number.isFinite(value)) return nonFinite(value);
   const [rounded, exponent] = value.toExponential(precision - 1).split('e') as [string, string];
-  const [exact] = value.toExponential(Math.min(precision - 1 + EXACT_DIGITS, DIGITS_MAX)).split('e') as [string];
-  const mantissa = evenAtHalf(rounded, exact);
+  const mantissa = evenAtHalf(rounded, (more) => {
+    return value.toExponential(Math.min(precision - 1 + more, DIGITS_MAX)).split('e')[0]!;
+  });
   const power = Number(exponent);
   if (power < -4 || power >= precision) {
     return `${trimZeros(mantissa)}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
@@ -34,8 +35,11 @@ function nonFinite(value: number): string {
   return value > 0 ? 'inf' : '-inf';
 }
 
-/** `rounded`, or the even neighbour below it when `exact`, which has more digits, ends there in exactly a half. */
-function evenAtHalf(rounded: string, exact: string): string {
+/** `rounded`, or the even neighbour below it when the number ends there in exactly a half; `digits` gives more of it. */
+function evenAtHalf(rounded: string, digits: (more: number) => string): string {
+  // All digits cost a microsecond, one more tells nearly always that it is no half.
+  if (!digits(1).endsWith('5')) return rounded;
+  const exact = digits(EXACT_DIGITS);
   const cut = rounded.includes('.') ? rounded.length : rounded.length + 1;
   const below = exact.slice(0, rounded.length);
   return /^50*$/.test(exact.slice(cut)) && /[02468]$/.test(below) ? below : rounded;

@@ -139,7 +139,8 @@ export function resultOf(message: Message): JsonValue | undefined {
 
 export class RpcClient {
   readonly #send: (request: Message) => void;
-  readonly #pending = new Map<number, Responses>();
+  // Made when first needed: there is a client in every module of every rank, and most never ask.
+  #pending: Map<number, Responses> | undefined;
   #lastMatchtag = 0;
   #failure: FluxError | undefined;
 
@@ -149,17 +150,18 @@ export class RpcClient {
   }
 
   get pendingCount(): number {
-    return this.#pending.size;
+    return this.#pending?.size ?? 0;
   }
 
   /** Sends a request whose responses will come. */
   request(topic: string, payload?: Payload, options: RpcOptions = {}): Responses {
     const matchtag = this.#newMatchtag();
-    const responses = new Responses(matchtag, () => this.#pending.delete(matchtag));
+    const responses = new Responses(matchtag, () => this.#pending?.delete(matchtag));
     if (this.#failure) {
       responses.fail(this.#failure);
       return responses;
     }
+    this.#pending ??= new Map();
     this.#pending.set(matchtag, responses);
     this.#send(makeRequest(topic, payload, matchtag, options));
     return responses;
@@ -179,9 +181,9 @@ export class RpcClient {
 
   /** Takes a response; false when nobody waits for it. */
   receive(response: Message): boolean {
-    const responses = this.#pending.get(response.matchtag);
+    const responses = this.#pending?.get(response.matchtag);
     if (!responses) return false;
-    if (response.isLastResponse) this.#pending.delete(response.matchtag);
+    if (response.isLastResponse) this.#pending!.delete(response.matchtag);
     responses.put(response);
     return true;
   }
@@ -189,15 +191,15 @@ export class RpcClient {
   /** Ends everything that is pending, and what is asked from now on. */
   fail(error: FluxError): void {
     this.#failure = error;
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
+    const pending = [...(this.#pending?.values() ?? [])];
+    this.#pending = undefined;
     for (const responses of pending) responses.fail(error);
   }
 
   /** Unique among the pending requests, never MATCHTAG_NONE. */
   #newMatchtag(): number {
     do this.#lastMatchtag = (this.#lastMatchtag + 1) >>> 0;
-    while (this.#lastMatchtag === MATCHTAG_NONE || this.#pending.has(this.#lastMatchtag));
+    while (this.#lastMatchtag === MATCHTAG_NONE || this.#pending?.has(this.#lastMatchtag));
     return this.#lastMatchtag;
   }
 }

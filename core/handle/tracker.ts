@@ -10,28 +10,32 @@ function keyOf(message: Message): string {
 }
 
 export class RpcTracker {
-  readonly #pending = new Map<string, Message>();
+  // Made when first needed: most links of a large instance carry no requests.
+  #pending: Map<string, Message> | undefined;
 
   get count(): number {
-    return this.#pending.size;
+    return this.#pending?.size ?? 0;
   }
 
   /** Notes a message that leaves over the link or comes in over it. */
   update(message: Message): void {
     if (message.type === MessageType.request) {
-      if (message.wantsResponse) this.#pending.set(keyOf(message), message.clone());
-    } else if (message.type === MessageType.response && message.isLastResponse) this.#pending.delete(keyOf(message));
+      if (!message.wantsResponse) return;
+      this.#pending ??= new Map();
+      this.#pending.set(keyOf(message), message.clone());
+    } else if (message.type === MessageType.response && message.isLastResponse) this.#pending?.delete(keyOf(message));
   }
 
   /** Drops what one client is still waiting for. */
   forgetSender(sender: string): void {
-    for (const [key, request] of this.#pending) if (request.routes.sender === sender) this.#pending.delete(key);
+    for (const [key, request] of this.#pending ?? [])
+      if (request.routes.sender === sender) this.#pending!.delete(key);
   }
 
   /** Takes every request that is not answered. */
   takeAll(): Message[] {
-    const requests = [...this.#pending.values()];
-    this.#pending.clear();
+    const requests = [...(this.#pending?.values() ?? [])];
+    this.#pending = undefined;
     return requests;
   }
 }

@@ -3,12 +3,16 @@
  * with its stack; what follows from that is for its owner to say.
  */
 
+import os from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { FluxError } from '../errno.ts';
 import { type RingStats, ringStats } from '../ring/layout.ts';
 import type { Mailbox } from '../ring/mailbox.ts';
 import type { WorkerData } from './instance.ts';
 import { MAIN, THREADS_MAX } from './plan.ts';
+
+/** Ranks live long: copying them out of a small young generation costs a third of a large start. */
+const resourceLimits = { maxYoungGenerationSizeMb: 96, maxOldGenerationSizeMb: Math.floor(os.totalmem() / 2 ** 20) };
 
 interface Thread {
   readonly worker: Worker;
@@ -59,7 +63,7 @@ export class WorkerPool {
   }
 
   start(name: string, data: WorkerData): void {
-    const worker = new Worker(this.#entry, { workerData: data, name, stdin: false });
+    const worker = new Worker(this.#entry, { workerData: data, name, stdin: false, resourceLimits });
     const thread: Thread = { worker, name, ending: false };
     this.#threads.set(data.thread, thread);
     worker.on('message', ({ ring, to }: { ring: SharedArrayBuffer; to: number }) =>

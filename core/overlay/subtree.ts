@@ -26,13 +26,14 @@ interface ChildStatus {
 /** The statuses of a rank's children, counted, so that the rank's own costs the same however many there are. */
 export class SubtreeHealth {
   readonly #children = new Map<number, ChildStatus>();
-  readonly #counts = new Map<SubtreeStatus, number>();
+  // How many children have each status, by its number.
+  readonly #counts = subtreeStatuses.map(() => 0);
   status: SubtreeStatus;
   since: number;
 
   constructor(children: Iterable<number>, now: number) {
     for (const rank of children) this.#children.set(rank, { status: 'offline', since: now, error: '' });
-    this.#counts.set('offline', this.#children.size);
+    this.#counts[statusNumber('offline')] = this.#children.size;
     this.since = now;
     this.status = this.#derive();
   }
@@ -46,7 +47,7 @@ export class SubtreeHealth {
   }
 
   #count(status: SubtreeStatus): number {
-    return this.#counts.get(status) ?? 0;
+    return this.#counts[statusNumber(status)]!;
   }
 
   #derive(): SubtreeStatus {
@@ -69,8 +70,8 @@ export class SubtreeHealth {
     const child = this.#children.get(rank)!;
     child.error = error;
     if (child.status === status) return false;
-    this.#counts.set(child.status, this.#count(child.status) - 1);
-    this.#counts.set(status, this.#count(status) + 1);
+    this.#counts[statusNumber(child.status)]!--;
+    this.#counts[statusNumber(status)]!++;
     child.status = status;
     child.since = now;
     const own = this.#derive();

@@ -138,7 +138,7 @@ export class Router {
       bundled: (name) => bundledModules[name],
       resolve: (target) => resolveModule(target, this.#instance.environment.FLUX_MODULE_PATH),
       launch: async (module, welcome, inProcess) => {
-        const rank = this.#rankOf(module);
+        const rank = this.#ranks.get(module.rank)!;
         const from = endpoint(this.#mailbox.thread, rankIndex(rank.rank));
         const { endpoint: address } =
           module.path === 'rexec'
@@ -163,11 +163,6 @@ export class Router {
     };
   }
 
-  #rankOf(module: Module): Rank {
-    for (const rank of this.#ranks.values()) if (rank.modules.get(module.name) === module) return rank;
-    throw new FluxError('ENOENT', `module ${module.name} is on no rank of this thread`);
-  }
-
   // ---- what comes over the rings
 
   /** Takes a message to one of this thread's endpoints other than the thread itself. */
@@ -185,9 +180,11 @@ export class Router {
     this.#drainHops();
   }
 
+  /** What came over a socket is no message: its connection ends. What our own threads send is one, or they have a bug. */
   #refuse(rank: Rank, from: number, error: FluxError): void {
-    if (!this.#rankOfClient.has(from)) throw error;
-    rank.broker.log('debug', `client sent what is no message: ${error.message}`, 'connector-local');
+    if (threadOf(from) !== MAIN) throw error;
+    const who = this.#remotes.get(from)?.module.name ?? 'a client';
+    rank.broker.log('err', `${who} sent what is no message: ${error.message}`, 'connector-local');
     this.#control.notify(MAIN, 'client.close', { endpoint: from });
   }
 
@@ -201,6 +198,8 @@ export class Router {
       remote.module.receive(message);
       return;
     }
+    // From a connection that was closed here already.
+    if (threadOf(from) === MAIN) return;
     if (threadOf(from) === leaderThread(this.#plan) && message.type === MessageType.event && message.sequence) {
       this.#bus.deliver(message);
       return;

@@ -39,6 +39,8 @@ function label(entry: LogEntry): string {
   return `${entry.appname}.${severities[entry.severity]}[${entry.hostname}]: ${entry.text}`;
 }
 
+const payloadOf = (text: string) => Buffer.from(`${text}\0`);
+
 function parseLevel(text: string): number {
   const level = Number(text);
   if (text.trim() === '' || !Number.isInteger(level) || level > severities.length - 1)
@@ -60,30 +62,29 @@ export function logService(sink: LogSink): (broker: Broker) => Methods {
     let stderrLevel = number('log-stderr-level');
 
     // The ring: entries as they came, the oldest at #first once it is full.
-    const ring: Buffer[] = [];
+    const ring: string[] = [];
     let first = 0;
     const followers = new RequestList();
     const counts = { count: 0, local: 0, remote: 0 };
 
-    const keep = (bytes: Buffer): void => {
+    const keep = (text: string): void => {
       counts.count++;
       if (ringSize > 0) {
-        if (ring.length < ringSize) ring.push(bytes);
+        if (ring.length < ringSize) ring.push(text);
         else {
-          ring[first] = bytes;
+          ring[first] = text;
           first = (first + 1) % ringSize;
         }
       }
-      followers.respondAll(bytes);
+      if (followers.count) followers.respondAll(payloadOf(text));
     };
     const entries = () => [...ring.slice(first), ...ring.slice(0, first)];
 
     const append = (text: string): void => {
       const entry = parseEntry(text);
-      const bytes = Buffer.from(`${text}\0`);
       const isOurs = entry.hostname === String(broker.rank);
       counts[isOurs ? 'local' : 'remote']++;
-      if (isOurs && entry.severity <= level) keep(bytes);
+      if (isOurs && entry.severity <= level) keep(text);
       const line = label(entry);
       const stamped = `${entry.timestamp} ${line}`;
       let toStderr = false;
@@ -91,7 +92,7 @@ export function logService(sink: LogSink): (broker: Broker) => Methods {
       if (isOurs && entry.severity <= criticalLevel) toStderr = true;
       if (toStderr) sink.stderr(local ? `<${entry.severity}>${line}` : stamped);
       if (broker.rank > 0) {
-        if (entry.severity <= forwardLevel) broker.notify('log.append', bytes, { nodeid: 0 });
+        if (entry.severity <= forwardLevel) broker.notify('log.append', payloadOf(text), { nodeid: 0 });
       } else {
         if (file) sink.file(file, stamped);
         if (!toStderr && !local && entry.severity <= stderrLevel) sink.stderr(stamped);
@@ -117,7 +118,7 @@ export function logService(sink: LogSink): (broker: Broker) => Methods {
         handler(request) {
           const { follow, nobacklog = false } = request.unpack({ follow: 'b', nobacklog: 'b?' });
           if (!request.isStreaming) throw new FluxError('EPROTO', 'log.dmesg requires the streaming flag');
-          if (!nobacklog) for (const bytes of entries()) request.respond(bytes);
+          if (!nobacklog) for (const text of entries()) request.respond(payloadOf(text));
           if (follow) followers.add(request);
           else request.endStream();
           return LATER;
