@@ -1,5 +1,8 @@
 /** The library: a handle to a broker, and instances started from a program. */
 
+import type { StartOptions } from './node/node.ts';
+import type { RunningInstance } from './start.ts';
+
 export type { ModuleDefinition, Service, ServiceContext } from './broker/service.ts';
 export { FluxError } from './errno.ts';
 export {
@@ -14,3 +17,10 @@ export type { Responses, RpcOptions, Stream } from './handle/rpc.ts';
 export { type Credentials, Role } from './message/credentials.ts';
 export { type JsonObject, type JsonValue, Real } from './message/json.ts';
 export { Flag, Message, NODEID_ANY, NODEID_UPSTREAM, type Payload } from './message/message.ts';
+export type { RunningInstance, StartOptions };
+
+/** As `startInstance` of start.ts; a program that only connects does not load what an instance needs. */
+export async function start(options: StartOptions = {}): Promise<RunningInstance> {
+  const { startInstance } = await import('./start.ts');
+  return startInstance(options);
+}

@@ -14,6 +14,7 @@ import { type ErrnoName, FluxError } from '../core/errno.ts';
 export interface Addon {
   peerCredentials(fd: number, out: Float64Array): number;
   rusage(subject: number, out: Float64Array): number;
+  writeSyslog(severity: number, line: string): void;
   /** Whether the functions from here to takeStopped work on this system; without pidfd they are missing. */
   readonly processes: boolean;
   startProcesses(onEvent: (id: number, event: number, stream: number, value: unknown) => void): number;

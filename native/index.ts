@@ -13,6 +13,7 @@ export {
 } from './process.ts';
 export { spawnProcess, takeStopped } from './processes.ts';
 export { type Rusage, type RusageSubject, rusage } from './rusage.ts';
+export { writeSyslog } from './syslog.ts';
 export {
   type CpuTopology,
   countGpus,

@@ -46,6 +46,20 @@ export function formatTimestamp(seconds: number): string {
   return `${lastSecondText}.${String(micros).padStart(6, '0')}Z`;
 }
 
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+const twoDigits = (value: number) => String(value).padStart(2, '0');
+
+/** An entry's timestamp as people read it in a log: `Nov 21 15:18:34.198341 UTC 2026`, in local time. */
+export function localTimestamp(timestamp: string): string {
+  const date = new Date(timestamp);
+  const minutes = -date.getTimezoneOffset();
+  const offset = `${twoDigits(Math.floor(Math.abs(minutes) / 60))}${twoDigits(Math.abs(minutes) % 60)}`;
+  const zone = minutes === 0 ? 'UTC' : `${minutes < 0 ? '-' : '+'}${offset}`;
+  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(':');
+  const micros = /\.(\d+)/.exec(timestamp)?.[1] ?? '000000';
+  return `${months[date.getMonth()]} ${twoDigits(date.getDate())} ${time}.${micros} ${zone} ${date.getFullYear()}`;
+}
+
 export function formatEntry(entry: LogEntry): string {
   return `<${entry.severity << 3}>1 ${entry.timestamp} ${entry.hostname} ${entry.appname} - - - ${entry.text}`;
 }

@@ -9,7 +9,7 @@
 import { asFluxError, FluxError } from '../errno.ts';
 import { type Credentials, Role, UNKNOWN_CREDENTIALS, USERID_UNKNOWN } from '../message/credentials.ts';
 import type { JsonObject, JsonValue } from '../message/json.ts';
-import { Flag, Message, MessageType, type Payload } from '../message/message.ts';
+import { Flag, Message, MessageType, NODEID_UPSTREAM, type Payload } from '../message/message.ts';
 import { type BugReporter, callMethod, type Methods, Request } from './methods.ts';
 import { type Responses, RpcClient, type RpcOptions, resultOf, Stream } from './rpc.ts';
 import { connectDescriptor, connectLocal } from './socket-transport.ts';
@@ -47,6 +47,7 @@ export class Handle {
   readonly #reportBug: BugReporter;
   #transport: Transport | undefined;
   #closed: FluxError | undefined;
+  #rank: Promise<number> | undefined;
   #onClose: (error: FluxError | undefined) => void = () => {};
   /** Resolves when the connection is over; to an error when it was not closed on purpose. */
   readonly closed: Promise<FluxError | undefined>;
@@ -55,7 +56,7 @@ export class Handle {
     this.uri = uri;
     this.#credentials = credentials;
     this.#reportBug = reportBug;
-    this.#rpc = new RpcClient((request) => this.#transport?.send(request));
+    this.#rpc = new RpcClient((request) => this.#send(request));
     this.closed = new Promise((resolve) => {
       this.#onClose = resolve;
     });
@@ -158,6 +159,24 @@ export class Handle {
 
   #withCredentials(options: RpcOptions = {}): RpcOptions {
     return this.#credentials === UNKNOWN_CREDENTIALS ? options : { credentials: this.#credentials, ...options };
+  }
+
+  #send(request: Message): void {
+    if (request.nodeid === NODEID_UPSTREAM) void this.#sendUpstream(request);
+    else this.#transport?.send(request);
+  }
+
+  /** On the wire "upstream" is the own rank and a flag (RFC 3), so the first such request waits for the rank. */
+  async #sendUpstream(request: Message): Promise<void> {
+    try {
+      this.#rank ??= this.attribute('rank').then(Number);
+      request.word1 = await this.#rank;
+      request.flags |= Flag.upstream;
+      this.#transport?.send(request);
+    } catch (error) {
+      const { errno, message } = asFluxError(error);
+      this.#rpc.receive(request.respondError(errno, message, this.#credentials));
+    }
   }
 
   /** The value of a broker attribute. */

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { takeStopped } from '../../native/index.ts';
+import { takeStopped, writeSyslog } from '../../native/index.ts';
 import { asFluxError, FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
 import type { Methods } from '../handle/methods.ts';
@@ -77,7 +77,8 @@ export class FluxNode {
   readonly #connections: Connections;
   readonly #launcher: ModuleLauncher;
   readonly #stderr: (line: string) => void;
-  readonly #failedFiles = new Set<string>();
+  readonly #failedLogs = new Set<string>();
+  readonly #syslogPrefix = `${os.userInfo().username}@/`;
   #leaderState = 'load-builtins';
   #over = false;
   #resolveExited!: (exitCode: number) => void;
@@ -207,11 +208,10 @@ export class FluxNode {
         rc3: set.get('broker.rc3_path') ?? 'flux modprobe rc3',
         initialProgram: program,
       };
-      const node = new FluxNode(instance, plan, folders, options);
-      await node.#connections.listen(0);
-      return node;
+      return await new FluxNode(instance, plan, folders, options).#open();
     } catch (error) {
-      for (const folder of folders) removeFolder(folder);
+      // A folder that was there may be another instance's.
+      for (const folder of folders) if (folder.isNew) removeFolder(folder);
       throw error;
     }
   }
@@ -241,12 +241,23 @@ export class FluxNode {
     this.#control.notify(this.plan.threadOfRank[rank]!, 'rank.log', { rank, severity, text, appname });
   }
 
+  /** Opens rank 0's socket; ends what was started when that can't be. */
+  async #open(): Promise<this> {
+    try {
+      await this.#connections.listen(0);
+      return this;
+    } catch (error) {
+      await this.#stopAll();
+      throw error;
+    }
+  }
+
   #start(doorbells: SharedArrayBuffer): void {
     for (const { index, name } of this.plan.threads) {
       if (index !== MAIN)
         this.#workers.start(name, { thread: index, plan: this.plan, doorbells, instance: this.instance });
     }
-    process.on('SIGCHLD', this.#onChild);
+    process.on('SIGCHLD', this.#onChild).on('exit', this.#removeFolders);
     void this.#mailbox
       .run((source, start, end, to, from) => {
         if (indexOf(to) !== 0) this.#connections.send(to, source, start, end);
@@ -254,6 +265,16 @@ export class FluxNode {
       })
       .catch((error: Error) => this.#fatal(`main thread: ${error.stack ?? error.message}`));
   }
+
+  readonly #removeFolders = (): void => {
+    for (const folder of this.#folders) {
+      try {
+        if (folder.cleanup) removeFolder(folder);
+      } catch (error) {
+        this.#stderr(`cannot remove ${folder.path}: ${(error as Error).message}`);
+      }
+    }
+  };
 
   /** Some child changed its state; one that was stopped is told to the thread that runs it. */
   readonly #onChild = (): void => {
@@ -295,7 +316,12 @@ export class FluxNode {
           return empty(() => this.#appendLog(path, line));
         },
       },
-      'log.syslog': { handler: () => undefined },
+      'log.syslog': {
+        handler: (request) => {
+          const { severity, line } = request.unpack({ severity: 'i', line: 's' });
+          return empty(() => this.#syslog(severity, line));
+        },
+      },
       'leader.state': { handler: (request) => empty(() => this.#leaderIn(request.unpack({ state: 's' }).state)) },
       'rank.exited': {
         handler: (request) => {
@@ -311,16 +337,25 @@ export class FluxNode {
   #setAccess(access: { readonly allowGuestUser: boolean; readonly allowRootOwner: boolean }): void {
     this.#connections.access = access;
     // Guests can only reach the sockets if they may search the folder.
-    if (access.allowGuestUser && this.#folders[0]!.cleanup) fs.chmodSync(this.instance.rundir, 0o755);
+    if (access.allowGuestUser && this.#folders[0]!.isNew) fs.chmodSync(this.instance.rundir, 0o755);
   }
 
   #appendLog(path: string, line: string): void {
+    this.#tryLog(`log-filename ${path}`, () => fs.appendFileSync(path, `${line}\n`));
+  }
+
+  #syslog(severity: number, line: string): void {
+    this.#tryLog('log-syslog-enable', () => writeSyslog(severity, `${this.#syslogPrefix} ${line}`));
+  }
+
+  /** A log that can't be written is said once, and kept from ending anything. */
+  #tryLog(attribute: string, write: () => void): void {
     try {
-      fs.appendFileSync(path, `${line}\n`);
+      write();
     } catch (error) {
-      if (this.#failedFiles.has(path)) return;
-      this.#failedFiles.add(path);
-      this.#stderr(`log-filename ${path}: ${asFluxError(error).message}; log lines are lost from here on`);
+      if (this.#failedLogs.has(attribute)) return;
+      this.#failedLogs.add(attribute);
+      this.#stderr(`${attribute}: ${asFluxError(error).message}; log lines are lost from here on`);
     }
   }
 
@@ -383,17 +418,21 @@ export class FluxNode {
 
   async #finish(exitCode: number): Promise<void> {
     if (this.#over) return;
-    this.#over = true;
     this.#rejectRunning(
       new FluxError('ECANCELED', `the instance ended in state ${this.#leaderState} with exit code ${exitCode}`),
     );
-    process.off('SIGCHLD', this.#onChild);
+    await this.#stopAll();
+    this.#removeFolders();
+    this.#resolveExited(exitCode);
+  }
+
+  async #stopAll(): Promise<void> {
+    this.#over = true;
+    process.off('SIGCHLD', this.#onChild).off('exit', this.#removeFolders);
     await this.#connections.closeAll();
     this.#launcher.killAll();
     this.#mailbox.stop();
     await this.#workers.stopAll();
-    for (const folder of this.#folders) removeFolder(folder);
-    this.#resolveExited(exitCode);
   }
 }
 

@@ -15,6 +15,8 @@ const SOCKET_PATH_MAX = 107;
 
 export interface InstanceFolder {
   readonly path: string;
+  /** Whether it was made for this instance. */
+  readonly isNew: boolean;
   /** Whether it goes at the end. */
   readonly cleanup: boolean;
 }
@@ -34,18 +36,18 @@ export function openFolder(
   cleanup: string | undefined,
 ): InstanceFolder {
   try {
-    if (wanted === undefined) return { path: makeUnique(parent), cleanup: cleanup !== '0' };
+    if (wanted === undefined) return { path: makeUnique(parent), isNew: true, cleanup: cleanup !== '0' };
     const stat = fs.statSync(wanted, { throwIfNoEntry: false });
     if (!stat) {
       fs.mkdirSync(wanted, { mode: OWNER_ONLY });
-      return { path: wanted, cleanup: cleanup !== '0' };
+      return { path: wanted, isNew: true, cleanup: cleanup !== '0' };
     }
     if (!stat.isDirectory()) throw new FluxError('ENOTDIR', `${wanted} is not a directory`);
-    if (stat.mode & STICKY) return { path: makeUnique(wanted), cleanup: cleanup !== '0' };
+    if (stat.mode & STICKY) return { path: makeUnique(wanted), isNew: true, cleanup: cleanup !== '0' };
     if (stat.uid !== os.userInfo().uid) throw new FluxError('EPERM', `${wanted} is not owned by the instance owner`);
     if ((stat.mode & OWNER_ONLY) !== OWNER_ONLY)
       throw new FluxError('EPERM', `${wanted} does not give its owner read, write and search permission`);
-    return { path: wanted, cleanup: cleanup === '1' };
+    return { path: wanted, isNew: false, cleanup: cleanup === '1' };
   } catch (error) {
     const { errno, message } = asFluxError(error);
     throw new FluxError(errno, `${what}: ${message}`);
@@ -70,6 +72,15 @@ export function checkSocketPath(longest: string): void {
     );
 }
 
-export function removeFolder(folder: InstanceFolder): void {
-  if (folder.cleanup) fs.rmSync(folder.path, { recursive: true, force: true });
+/**
+ * Removes a folder with all that is in it.
+ *
+ * @throws FluxError what that failed with
+ */
+export function removeFolder({ path }: InstanceFolder): void {
+  try {
+    fs.rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    throw asFluxError(error);
+  }
 }

@@ -87,6 +87,7 @@ NAPI_MODULE_INIT() {
   }
   NAPI_TRY(env, export_credentials(env, exports));
   NAPI_TRY(env, export_rusage(env, exports));
+  NAPI_TRY(env, export_syslog(env, exports));
   NAPI_TRY(env, export_processes(env, exports));
   NAPI_TRY(env, export_hwloc(env, exports));
   NAPI_TRY(env, export_pmi(env, exports));

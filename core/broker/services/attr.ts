@@ -1,10 +1,29 @@
 /** The service `attr`: broker attributes of this rank. */
 
 import { FluxError } from '../../errno.ts';
+import { NameTable } from '../../formats/name-table.ts';
 import type { Methods } from '../../handle/methods.ts';
 import { Role } from '../../message/credentials.ts';
 import { redirectOf } from '../attributes.ts';
 import type { Broker } from '../broker.ts';
+
+/** Attributes that flux-core sets after others that share their slot in its table. */
+const setLate = [
+  'broker.critical-ranks',
+  'tbon.torpid_min',
+  'broker.shutdown-timeout',
+  'tbon.child_rcvhwm',
+  'log-syslog-level',
+  'log-ring-size',
+];
+
+/** Names in the order in which flux-core lists them, which clients print. */
+function inTableOrder(names: readonly string[]): string[] {
+  const table = new NameTable<true>();
+  for (const name of names) if (!setLate.includes(name)) table.insert(name, true);
+  for (const name of setLate) if (names.includes(name)) table.insert(name, true);
+  return [...table].map(([name]) => name);
+}
 
 /** `prepare` is called before an attribute is told, and may make true what it says. */
 export function attrService(broker: Broker, prepare: (name: string) => Promise<void> | undefined): Methods {
@@ -22,7 +41,7 @@ export function attrService(broker: Broker, prepare: (name: string) => Promise<v
         return prepare(name)?.then(() => get(name)) ?? get(name);
       },
     },
-    list: { allow: Role.all, handler: () => ({ names: attributes.names() }) },
+    list: { allow: Role.all, handler: () => ({ names: inTableOrder(attributes.names()) }) },
     set: {
       async handler(request) {
         const { name, value, force = false } = request.unpack({ name: 's', value: 's', force: 'b?' });

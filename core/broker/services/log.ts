@@ -8,7 +8,7 @@ import { LATER, type Methods } from '../../handle/methods.ts';
 import { endingMethods, RequestList } from '../../handle/request-list.ts';
 import { Role } from '../../message/credentials.ts';
 import type { Broker } from '../broker.ts';
-import { type LogEntry, parseEntry, severities } from '../log-format.ts';
+import { type LogEntry, localTimestamp, parseEntry, severities } from '../log-format.ts';
 
 /** Where copies of log entries go outside the instance. */
 export interface LogSink {
@@ -34,7 +34,10 @@ export const logAttributes: Readonly<Record<string, string>> = {
   'log-stderr-mode': 'leader',
 };
 
-/** What stands before the text: the time as `dmesg` shows it is left to the reader. */
+function stamped(entry: LogEntry): string {
+  return `${localTimestamp(entry.timestamp)} ${label(entry)}`;
+}
+
 function label(entry: LogEntry): string {
   return `${entry.appname}.${severities[entry.severity]}[${entry.hostname}]: ${entry.text}`;
 }
@@ -85,19 +88,14 @@ export function logService(sink: LogSink): (broker: Broker) => Methods {
       const isOurs = entry.hostname === String(broker.rank);
       counts[isOurs ? 'local' : 'remote']++;
       if (isOurs && entry.severity <= level) keep(text);
-      const line = label(entry);
-      const stamped = `${entry.timestamp} ${line}`;
-      let toStderr = false;
-      if (isOurs && local && entry.severity <= stderrLevel) toStderr = true;
-      if (isOurs && entry.severity <= criticalLevel) toStderr = true;
-      if (toStderr) sink.stderr(local ? `<${entry.severity}>${line}` : stamped);
-      if (broker.rank > 0) {
-        if (entry.severity <= forwardLevel) broker.notify('log.append', payloadOf(text), { nodeid: 0 });
-      } else {
-        if (file) sink.file(file, stamped);
-        if (!toStderr && !local && entry.severity <= stderrLevel) sink.stderr(stamped);
-      }
-      if (entry.severity <= syslogLevel) sink.syslog(entry.severity, line);
+      const toStderr = entry.severity <= stderrLevel;
+      if (isOurs && (entry.severity <= criticalLevel || (local && toStderr)))
+        sink.stderr(local ? `<${entry.severity}>${label(entry)}` : stamped(entry));
+      else if (broker.rank === 0 && !local && toStderr) sink.stderr(stamped(entry));
+      if (broker.rank === 0 && file) sink.file(file, stamped(entry));
+      if (broker.rank > 0 && entry.severity <= forwardLevel)
+        broker.notify('log.append', payloadOf(text), { nodeid: 0 });
+      if (entry.severity <= syslogLevel) sink.syslog(entry.severity, label(entry));
     };
 
     return {
