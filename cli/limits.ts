@@ -1,0 +1,39 @@
+/** Bounds for what a command asks of brokers: in time, and at once. */
+
+import { FluxError } from '../core/errno.ts';
+
+/**
+ * What a promise resolves to, if it does so in time.
+ *
+ * @param seconds 0 is no bound
+ * @throws FluxError ETIMEDOUT
+ */
+export async function within<T>(seconds: number, promise: Promise<T>): Promise<T> {
+  if (!seconds || seconds === Infinity) return promise;
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new FluxError('ETIMEDOUT')), seconds * 1000);
+  });
+  try {
+    return await Promise.race([promise, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Runs tasks as they are given, `count` at a time. */
+export function atMost(count: number): <T>(task: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (task) => {
+    if (running === count) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running++;
+    try {
+      return await task();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else running--;
+    }
+  };
+}

@@ -1,0 +1,81 @@
+/** `flux overlay`: the tree that connects the ranks. */
+
+import { FluxError } from '../core/errno.ts';
+import type { Handle } from '../core/handle/handle.ts';
+import { about, count, withHandle } from './command.ts';
+import { fetchHosts, rankOf, translateTarget } from './hosts.ts';
+import { runNested } from './nested.ts';
+import { errorsCommand } from './overlay-errors.ts';
+import { statusCommand } from './overlay-status.ts';
+import { Topology } from './topology.ts';
+import { type TraceOptions, trace, traceOptions } from './trace.ts';
+
+/** `flux overlay COMMAND …` */
+export function run(args: readonly string[]): Promise<number> {
+  return runNested('overlay', 'The tree of ranks that messages travel.', commands, args);
+}
+
+const commands = {
+  status: statusCommand,
+  errors: errorsCommand,
+  lookup: {
+    summary: 'Translate ranks to hosts, or hosts to ranks',
+    define: (command) =>
+      command.argument('<target>', 'an idset of ranks, or a hostlist').action((target: string) =>
+        withHandle(async (handle) => {
+          const hosts = await fetchHosts(handle);
+          console.log(translateTarget(target, hosts));
+        }),
+      ),
+  },
+  parentof: {
+    summary: 'Show the rank above a rank',
+    define: (command) =>
+      command
+        .argument('<rank>', 'the rank', count)
+        .action((rank: number) => withHandle(async (handle) => console.log(await fetchParent(handle, rank)))),
+  },
+  disconnect: {
+    summary: 'Make the ranks of a subtree leave the instance',
+    define: (command) =>
+      command
+        .argument('<target>', 'the rank or host at its top')
+        .option('-r, --parent <RANK>', 'The rank above it; by default the tree tells.', count)
+        .action((target: string, options: { parent?: number }) =>
+          withHandle((handle) => disconnect(handle, target, options.parent)),
+        ),
+  },
+  trace: {
+    summary: 'Show messages as they pass between ranks',
+    define: (command) =>
+      traceOptions(
+        command
+          .argument('[topic-glob]', 'only these topics', '*')
+          .option('-r, --rank <RANK>', 'Only messages to and from this neighbour.', count, -1),
+      ).action((topic_glob: string, options: TraceOptions & { rank: number }) =>
+        withHandle((handle) =>
+          trace(handle, 'overlay.trace', { topic_glob, nodeid: options.rank }, options, ({ prefix, rank }) => {
+            return `${prefix} ${rank < 0 ? '*' : rank}`;
+          }),
+        ),
+      ),
+  },
+} satisfies Parameters<typeof runNested>[2];
+
+async function fetchParent(handle: Handle, rank: number): Promise<number> {
+  const parent = (await Topology.fetch(handle)).parentOf(rank);
+  if (parent === undefined) throw new FluxError('EINVAL', `rank ${rank} is the root of the tree and has no parent`);
+  return parent;
+}
+
+async function disconnect(handle: Handle, target: string, wanted: number | undefined): Promise<void> {
+  const hosts = await fetchHosts(handle);
+  const rank = rankOf(target, hosts);
+  if (rank === undefined) throw new FluxError('EINVAL', `'${target}' is neither a rank nor a host of this instance`);
+  const parent = wanted ?? (await fetchParent(handle, rank));
+  const name = (each: number) => `${hosts.nth(each)} (rank ${each})`;
+  console.error(`flux-overlay: asking ${name(parent)} to disconnect child ${name(rank)}`);
+  await handle.rpc('overlay.disconnect-subtree', { rank }, { nodeid: parent }).catch((error: unknown) => {
+    throw about('overlay.disconnect-subtree', error);
+  });
+}

@@ -1,0 +1,126 @@
+/** `flux startlog`: when the instance was started and when it ended, and whether it crashed in between. */
+
+import { Option } from 'commander';
+import { FluxError } from '../core/errno.ts';
+import { formatDuration } from '../core/formats/duration.ts';
+import type { Handle } from '../core/handle/handle.ts';
+import { type JsonObject, parseJson, stringifyJson } from '../core/message/json.ts';
+import { unpack } from '../core/message/unpack.ts';
+import { FLUX_CORE_VERSION } from '../core/node/instance.ts';
+import { about, count, Exit, runCommand, subcommand, withHandle } from './command.ts';
+import { formatLocal } from './timestamps.ts';
+
+interface Options {
+  check?: boolean;
+  quiet?: boolean;
+  showVersion?: boolean;
+  json?: boolean;
+  postStartEvent?: boolean;
+  postFinishEvent?: boolean;
+  testStartlogKey: string;
+  testStartlogVersion: number;
+}
+
+/** One run of the instance. */
+interface Run {
+  readonly start: number;
+  readonly version: string;
+  end?: number;
+  state: 'running' | 'finished' | 'crashed';
+}
+
+/** Flags of operations and of commits (`kvs.commit`). */
+const KVS_APPEND = 32;
+const KVS_SYNC = 4;
+
+/** `flux startlog` */
+export function run(args: readonly string[]): Promise<number> {
+  const hidden = (option: Option) => option.hideHelp();
+  const command = subcommand('startlog', 'List when the instance was started and when it ended.')
+    .option('--check', 'Fail when it crashed before it was last started.')
+    .option('--quiet', 'List nothing.')
+    .option('-v, --show-version', 'Show the version of each start.')
+    .option('--json', 'Print a JSON object for each run.')
+    .addOption(hidden(new Option('--post-start-event', 'Note a start: for rc1.')))
+    .addOption(hidden(new Option('--post-finish-event', 'Note an end: for rc3.')))
+    .addOption(hidden(new Option('--test-startlog-key <KEY>', 'Where the events are.').default('admin.eventlog')))
+    .addOption(
+      hidden(new Option('--test-startlog-version <N>', 'Newest version of events.').argParser(count).default(1)),
+    )
+    .action((options: Options) =>
+      withHandle(async (handle) => {
+        if (options.postStartEvent) await post(handle, 'start', options);
+        else if (options.postFinishEvent) await post(handle, 'finish', options);
+        else await list(handle, options);
+      }),
+    );
+  return runCommand(command, args);
+}
+
+/** The namespace that commands read and write unless they are told another. */
+function namespace(): string {
+  return process.env.FLUX_KVS_NAMESPACE ?? 'primary';
+}
+
+async function post(handle: Handle, name: 'start' | 'finish', options: Options): Promise<void> {
+  if ((await handle.attribute('rank')) !== '0') throw new FluxError('EINVAL', 'events are only posted on rank 0');
+  const context = {
+    version: options.testStartlogVersion,
+    ...(name === 'start' && { core_version: FLUX_CORE_VERSION }),
+  };
+  const event = `${stringifyJson({ timestamp: Date.now() / 1000, name, context })}\n`;
+  const dirent = { ver: 1, type: 'val', data: Buffer.from(event).toString('base64') };
+  const commit = {
+    namespace: namespace(),
+    // A start must be known after a crash.
+    flags: name === 'start' ? KVS_SYNC : 0,
+    ops: [{ key: options.testStartlogKey, flags: KVS_APPEND, dirent }],
+  };
+  await handle.rpc('kvs.commit', commit).catch((error: unknown) => {
+    throw about(`error committing the ${name} event`, error);
+  });
+}
+
+async function list(handle: Handle, options: Options): Promise<void> {
+  const runs = runsOf(await fetchEvents(handle, options.testStartlogKey), options.testStartlogVersion);
+  if (!options.quiet)
+    for (const each of runs) console.log(options.json ? stringifyJson({ ...each }) : format(each, options));
+  const sinceFinished = runs.slice(runs.findLastIndex(({ state }) => state === 'finished') + 1);
+  if (options.check && sinceFinished.some(({ state }) => state === 'crashed')) throw new Exit(1);
+}
+
+/** The eventlog's lines (RFC 18). */
+async function fetchEvents(handle: Handle, key: string): Promise<string[]> {
+  const request = { key, namespace: namespace(), flags: 0 };
+  const { val } = await handle.rpc<{ val: JsonObject }>('kvs.lookup', request).catch((error: unknown) => {
+    throw about('error fetching the eventlog', error);
+  });
+  const { data } = unpack(val, { type: 's', data: 's' });
+  return Buffer.from(data, 'base64').toString().split('\n').filter(Boolean);
+}
+
+/** The runs that events tell of; events of other kinds and of newer versions are passed over. */
+function runsOf(lines: readonly string[], newest: number): Run[] {
+  const runs: Run[] = [];
+  for (const line of lines) {
+    const { timestamp, name, context = {} } = unpack(parseJson(line), { timestamp: 'n', name: 's', context: 'o?' });
+    const { version = Infinity, core_version = '' } = unpack(context, { version: 'i?', core_version: '*?' });
+    if (version < 0 || version > newest) continue;
+    const last = runs.at(-1);
+    if (name === 'start') {
+      if (last?.state === 'running') last.state = 'crashed';
+      runs.push({ start: timestamp, version: String(core_version), state: 'running' });
+    } else if (name === 'finish' && last?.state === 'running') {
+      last.end = timestamp;
+      last.state = 'finished';
+    }
+  }
+  return runs;
+}
+
+function format({ start, end, state, version }: Run, { showVersion }: Options): string {
+  const day = (seconds: number) => formatLocal(seconds, 0).slice(0, 16).replace('T', ' ');
+  const lasted = formatDuration(Math.max(0, (end ?? Date.now() / 1000) - start), 2);
+  const until = state === 'crashed' ? state : `${end === undefined ? state : day(end)} (${lasted})`;
+  return `${showVersion ? `${version.padStart(25)}  ` : ''}${day(start)} - ${until}`;
+}
