@@ -28,8 +28,7 @@ export class RpcTracker {
 
   /** Drops what one client is still waiting for. */
   forgetSender(sender: string): void {
-    for (const [key, request] of this.#pending ?? [])
-      if (request.routes.sender === sender) this.#pending!.delete(key);
+    for (const [key, request] of this.#pending ?? []) if (request.routes.sender === sender) this.#pending!.delete(key);
   }
 
   /** Takes every request that is not answered. */
