@@ -34,6 +34,8 @@ class Rexec implements Service {
   readonly #byLabel = new Map<string, Subprocess>();
   // Those that a client may write to, by the request that started them.
   readonly #byRequest = new Map<string, Subprocess>();
+  // Requests that are being looked into; what their clients send next waits for that.
+  readonly #starting = new Map<string, { readonly sender: string; readonly done: Promise<unknown>; gone: boolean }>();
   #onEmpty: (() => void) | undefined;
 
   constructor(context: ServiceContext, host: RexecHost) {
@@ -73,6 +75,19 @@ class Rexec implements Service {
   }
 
   async #exec(request: Request): Promise<typeof LATER> {
+    const key = requestKey(request.sender, request.message.matchtag);
+    const done = this.#start(request, () => starting.gone);
+    const starting = { sender: request.sender, done: done.catch(() => {}), gone: false };
+    this.#starting.set(key, starting);
+    try {
+      await done;
+    } finally {
+      this.#starting.delete(key);
+    }
+    return LATER;
+  }
+
+  async #start(request: Request, isGone: () => boolean): Promise<void> {
     const background = !request.isStreaming;
     const { cmd, flags, local_flags: localFlags = 0 } = request.unpack({ cmd: 'o', flags: 'i', local_flags: 'i?' });
     if (background && flags & ExecFlag.writeCredit)
@@ -82,6 +97,7 @@ class Rexec implements Service {
     if (!background && flags & ExecFlag.waitable)
       throw new FluxError('EINVAL', 'waitable flag only supported in background mode');
     const command = await this.#parse(cmd);
+    if (isGone() && !background) throw new FluxError('ECONNABORTED', 'the client is gone');
     if (command.label !== undefined && this.#byLabel.has(command.label))
       throw new FluxError('EINVAL', 'command label is not unique');
     if (background && command.channels.length)
@@ -92,13 +108,15 @@ class Rexec implements Service {
     this.#byPid.set(subprocess.pid, subprocess);
     if (command.label !== undefined) this.#byLabel.set(command.label, subprocess);
     if (!background) this.#byRequest.set(subprocess.requestKey, subprocess);
-    return LATER;
   }
 
-  #write(request: Request): void {
+  async #write(request: Request): Promise<void> {
     const { matchtag, io } = request.unpack({ matchtag: 'i', io: 'o' });
     const { stream, data, eof } = decodeIo(io);
-    const subprocess = this.#byRequest.get(requestKey(request.sender, matchtag));
+    const key = requestKey(request.sender, matchtag);
+    const starting = this.#starting.get(key);
+    if (starting) await starting.done;
+    const subprocess = this.#byRequest.get(key);
     try {
       subprocess?.write(stream, data, eof);
     } catch (error) {
@@ -144,8 +162,8 @@ class Rexec implements Service {
 
   readonly methods: Methods = {
     exec: this.#checked((request) => this.#exec(request)),
-    write: this.#checked((request) => {
-      this.#write(request);
+    write: this.#checked(async (request) => {
+      await this.#write(request);
       return undefined;
     }),
     kill: this.#checked((request) => {
@@ -168,6 +186,7 @@ class Rexec implements Service {
     disconnect: {
       handler: (request) => {
         for (const subprocess of this.#byPid.values()) subprocess.disconnect(request.sender);
+        for (const starting of this.#starting.values()) starting.gone ||= starting.sender === request.sender;
         return undefined;
       },
     },
