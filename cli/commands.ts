@@ -35,4 +35,9 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   event: { group: 'messages', summary: 'Publish events, and show them', load: () => import('./event.ts') },
   dmesg: { group: 'messages', summary: "Show the broker's log", load: () => import('./dmesg.ts') },
   logger: { group: 'messages', summary: "Write to the broker's log", load: () => import('./logger.ts') },
+  sproc: {
+    group: 'programs',
+    summary: 'List, signal and wait for programs on ranks',
+    load: () => import('./sproc.ts'),
+  },
 };

@@ -13,11 +13,15 @@ export interface IoData {
   readonly eof: boolean;
 }
 
-/** Bytes from or for a rank; null stands for the end of the stream. */
+/**
+ * Bytes from or for a rank; null stands for the end of the stream.
+ *
+ * Bytes with a NUL are no text to anyone: C clients refuse it in JSON, and escaping would take six bytes for it.
+ */
 export function encodeIo(stream: string, rank: number, data: Buffer | null): JsonObject {
   const source = { stream, rank: String(rank) };
   if (data === null) return { ...source, eof: true };
-  return isUtf8(data)
+  return isUtf8(data) && !data.includes(0)
     ? { ...source, data: data.toString() }
     : { ...source, encoding: 'base64', data: data.toString('base64') };
 }

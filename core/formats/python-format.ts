@@ -1,0 +1,200 @@
+/**
+ * Python's format strings, which `--format` options take: `{id:>12} {name:<10.10+} {runtime!F:>8h}`.
+ *
+ *     [[fill]align][sign][#][0][width][grouping][.precision][type][h][+]
+ *
+ * The last two are Flux's own: `h` writes a hyphen for what is empty, `+` marks a text that the precision cut off.
+ */
+
+import { FluxError } from '../errno.ts';
+import { Real } from '../message/json.ts';
+import { formatFixed, formatGeneral } from './printf.ts';
+
+export type FieldValue = string | number | bigint | boolean | Real;
+
+/** A piece of a format: a text, and a field behind it unless the format ends there. */
+export interface FormatPiece {
+  readonly text: string;
+  readonly field: string | undefined;
+  /** The letter behind `!`, or nothing. */
+  readonly conversion: string;
+  readonly spec: string;
+}
+
+/**
+ * Splits a format string into its pieces; doubled braces stand for themselves.
+ *
+ * @throws FluxError EINVAL: braces that do not match
+ */
+export function parseFormat(format: string): FormatPiece[] {
+  const pieces: FormatPiece[] = [];
+  let text = '';
+  const pattern = /\{\{|\}\}|\{([^{}!:]*)(?:!([^{}:]))?(?::([^{}]*))?\}|[{}]|[^{}]+/g;
+  for (const [part, field, conversion = '', spec = ''] of format.matchAll(pattern)) {
+    if (part === '{{' || part === '}}') text += part[0];
+    else if (field !== undefined) {
+      pieces.push({ text, field, conversion, spec });
+      text = '';
+    } else if (part === '{' || part === '}')
+      throw new FluxError('EINVAL', `a single '${part}' in the format '${format}'`);
+    else text += part;
+  }
+  if (text) pieces.push({ text, field: undefined, conversion: '', spec: '' });
+  return pieces;
+}
+
+export interface FormatSpec {
+  fill: string;
+  align: string;
+  sign: string;
+  alternate: boolean;
+  zero: boolean;
+  width: number | undefined;
+  grouping: string;
+  precision: number | undefined;
+  type: string;
+  hyphen: boolean;
+  marksCut: boolean;
+}
+
+const specPattern = /^(?:([\s\S])?([<>=^]))?([- +])?(#)?(0)?(\d+)?([_,])?(?:\.(\d+))?([bcdeEfFgGnosxX%])?(h)?(\+)?$/u;
+
+/** @throws FluxError EINVAL: no such format specification */
+export function parseFormatSpec(spec: string): FormatSpec {
+  const match = specPattern.exec(spec);
+  if (!match) throw new FluxError('EINVAL', `'${spec}' is no format specification`);
+  const [, fill, align, sign, alternate, zero, width, grouping, precision, type, hyphen, cut] = match;
+  return {
+    fill: fill ?? ' ',
+    align: align ?? '',
+    sign: sign ?? '-',
+    alternate: alternate !== undefined,
+    zero: zero !== undefined,
+    width: width === undefined ? undefined : Number(width),
+    grouping: grouping ?? '',
+    precision: precision === undefined ? undefined : Number(precision),
+    type: type ?? '',
+    hyphen: hyphen !== undefined,
+    marksCut: cut !== undefined,
+  };
+}
+
+/** Texts that say nothing: columns of only these can be left out, and `h` writes a hyphen for them. */
+export function isEmptyOutput(text: string): boolean {
+  return ['', '0s', '0.0', '0:00:00', '1970-01-01T00:00:00'].includes(text);
+}
+
+/** A value as Python's str() has it. */
+export function textOf(value: FieldValue): string {
+  if (value === true) return 'True';
+  if (value === false) return 'False';
+  return value instanceof Real || (typeof value === 'number' && !Number.isInteger(value))
+    ? realText(Number(value))
+    : String(value);
+}
+
+/** The shortest text that reads back as the same number, with a fraction or an exponent. */
+function realText(value: number): string {
+  if (!Number.isFinite(value)) return formatFixed(value, 0);
+  const large = Math.abs(value) >= 1e16;
+  const text = large ? value.toExponential() : String(value);
+  if (!text.includes('e')) return text.includes('.') ? text : `${text}.0`;
+  return text.replace(/e([-+])(\d)$/, 'e$10$2');
+}
+
+/**
+ * Writes a value as a specification says.
+ *
+ * @throws FluxError EINVAL: a type of presentation that the value does not have
+ */
+export function formatValue(value: FieldValue, spec: FormatSpec): string {
+  const text = textOf(value);
+  if (spec.hyphen) return markCut(formatText(isEmptyOutput(text) ? '-' : text, { ...spec, type: 's' }), text, spec);
+  const isText = typeof value === 'string' || (typeof value === 'boolean' && spec.type === '');
+  return markCut(isText ? formatText(text, spec) : formatNumber(value, spec), text, spec);
+}
+
+function markCut(result: string, text: string, { marksCut }: FormatSpec): string {
+  return marksCut && [...result].length < [...text].length ? `${[...result].slice(0, -1).join('')}+` : result;
+}
+
+function formatText(text: string, spec: FormatSpec): string {
+  if (spec.type !== '' && spec.type !== 's')
+    throw new FluxError('EINVAL', `format type '${spec.type}' is not for text such as '${text}'`);
+  const characters = [...text];
+  const kept = spec.precision === undefined ? text : characters.slice(0, spec.precision).join('');
+  const fill = spec.zero && !spec.align ? '0' : spec.fill;
+  return pad(kept, { ...spec, fill }, spec.align || '<');
+}
+
+function formatNumber(value: Exclude<FieldValue, string>, spec: FormatSpec): string {
+  const isInteger = typeof value === 'bigint' || typeof value === 'boolean' || Number.isInteger(value);
+  const negative = Number(value) < 0;
+  const magnitude = typeof value === 'bigint' ? (negative ? -value : value) : Math.abs(Number(value));
+  const digits = group(digitsOf(magnitude, isInteger, spec), spec.grouping);
+  const sign = negative ? '-' : spec.sign === '-' ? '' : spec.sign;
+  if ((spec.zero && !spec.align) || spec.align === '=') {
+    const fill = spec.zero && !spec.align ? '0' : spec.fill;
+    return sign + digits.padStart((spec.width ?? 0) - sign.length, fill);
+  }
+  return pad(sign + digits, spec, spec.align || '>');
+}
+
+function digitsOf(magnitude: number | bigint, isInteger: boolean, spec: FormatSpec): string {
+  const { type, precision, alternate } = spec;
+  if (isInteger && (type === '' || type === 'd' || type === 'n')) return String(magnitude);
+  const real = Number(magnitude);
+  switch (type) {
+    case '':
+      return precision === undefined ? realText(real) : withFraction(formatGeneral(real, precision || 1));
+    case 'f':
+    case 'F':
+      return formatFixed(real, precision ?? 6);
+    case '%':
+      return `${formatFixed(real * 100, precision ?? 6)}%`;
+    case 'e':
+    case 'E':
+      return cased(real.toExponential(precision ?? 6).replace(/e([-+])(\d)$/, 'e$10$2'), type);
+    case 'g':
+    case 'G':
+    case 'n':
+      return cased(formatGeneral(real, precision === 0 ? 1 : (precision ?? 6)), type);
+    default:
+      if (!isInteger) throw new FluxError('EINVAL', `format type '${type}' is not for numbers such as ${real}`);
+      return integerDigits(magnitude, type, alternate);
+  }
+}
+
+function integerDigits(magnitude: number | bigint, type: string, alternate: boolean): string {
+  switch (type) {
+    case 'b':
+      return (alternate ? '0b' : '') + magnitude.toString(2);
+    case 'o':
+      return (alternate ? '0o' : '') + magnitude.toString(8);
+    case 'x':
+    case 'X':
+      return cased((alternate ? '0x' : '') + magnitude.toString(16), type);
+    case 'c':
+      return String.fromCodePoint(Number(magnitude));
+    default:
+      throw new FluxError('EINVAL', `format type '${type}' is not for integers such as ${magnitude}`);
+  }
+}
+
+function withFraction(text: string): string {
+  return /[.e]/.test(text) ? text : `${text}.0`;
+}
+
+function cased(text: string, type: string): string {
+  return type === type.toUpperCase() ? text.toUpperCase() : text;
+}
+
+function group(digits: string, separator: string): string {
+  return separator ? digits.replace(/^\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, separator)) : digits;
+}
+
+function pad(text: string, { fill, width = 0 }: FormatSpec, align: string): string {
+  const missing = Math.max(0, width - [...text].length);
+  const before = align === '>' ? missing : align === '^' ? Math.floor(missing / 2) : 0;
+  return fill.repeat(before) + text + fill.repeat(missing - before);
+}
