@@ -1,33 +1,10 @@
-/**
- * Commands that are programs of their own: `flux-NAME` in the folders of FLUX_EXEC_PATH, or a path; and the environment
- * that programs under `flux` find.
- */
+/** Commands that are programs of their own: `flux-NAME` in the folders of FLUX_EXEC_PATH, or a path. */
 
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { builtInConfiguration } from '../core/broker/built-in-configuration.ts';
 import { commands } from './commands.ts';
-
-/** Adds the folders that only this variable names in front of, or behind, what there is. */
-function joinPath(...parts: (string | undefined)[]): string {
-  return [...new Set(parts.flatMap((part) => (part ? part.split(':') : [])))].join(':');
-}
-
-/** Sets the variables by which commands and modules are found, and this `flux` first in the PATH. */
-export function setUpEnvironment(): void {
-  const { env } = process;
-  env.FLUX_EXEC_PATH = joinPath(env.FLUX_EXEC_PATH_PREPEND, env.FLUX_EXEC_PATH, builtInConfiguration.exec_path);
-  env.FLUX_CONNECTOR_PATH = joinPath(
-    env.FLUX_CONNECTOR_PATH_PREPEND,
-    env.FLUX_CONNECTOR_PATH,
-    builtInConfiguration.connector_path,
-  );
-  env.FLUX_MODULE_PATH = joinPath(env.FLUX_MODULE_PATH_PREPEND, env.FLUX_MODULE_PATH, builtInConfiguration.module_path);
-  const own = process.argv[1];
-  if (own && path.basename(own) === 'flux') env.PATH = joinPath(path.dirname(fs.realpathSync(own)), env.PATH);
-}
 
 function isExecutable(file: string): boolean {
   try {

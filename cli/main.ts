@@ -4,7 +4,7 @@
 
 import { Exit } from './command.ts';
 import { commands } from './commands.ts';
-import { runExternal, setUpEnvironment } from './external.ts';
+import { setUpEnvironment } from './environment.ts';
 
 /** Options before the subcommand. */
 interface GlobalOptions {
@@ -48,13 +48,16 @@ async function main(args: string[]): Promise<number> {
     return 1;
   }
   const load = Object.hasOwn(commands, name) ? commands[name]!.load : undefined;
-  if (!load) return runExternal(name, rest, options.verbose);
+  if (!load) return (await import('./external.ts')).runExternal(name, rest, options.verbose);
   return (await load()).run(rest);
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof Exit)) console.error(`flux: ${(error as Error).message}`);
-  process.exitCode = error instanceof Exit ? error.code : 1;
-}
+main(process.argv.slice(2)).then(
+  (exitCode) => {
+    process.exitCode = exitCode;
+  },
+  (error: unknown) => {
+    if (!(error instanceof Exit)) console.error(`flux: ${(error as Error).message}`);
+    process.exitCode = error instanceof Exit ? error.code : 1;
+  },
+);

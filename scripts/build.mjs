@@ -12,14 +12,13 @@ import { build } from 'esbuild';
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const dist = path.join(root, 'dist');
 
-/** Options that every bundle shares; dependencies are bundled too, so that a command opens few files. */
+/** Options that every bundle shares; dependencies are bundled too, so that little is opened at a start. */
+const shared = { absWorkingDir: root, bundle: true, platform: 'node', target: 'node20', logLevel: 'warning' };
+
+/** Options of ES module bundles. */
 export const common = {
-  absWorkingDir: root,
-  bundle: true,
-  platform: 'node',
-  target: 'node20',
+  ...shared,
   format: 'esm',
-  logLevel: 'warning',
   // CommonJS dependencies inside an ES module bundle still ask for Node's modules with require().
   banner: {
     js: "import { createRequire as createRequire_ } from 'node:module'; const require = createRequire_(import.meta.url);",
@@ -28,14 +27,20 @@ export const common = {
 
 async function main() {
   fs.rmSync(dist, { recursive: true, force: true });
+  // One file whose parts run when they are first needed: that starts in half the time that ES modules in chunks take.
+  await build({
+    ...shared,
+    format: 'cjs',
+    entryPoints: { flux: 'cli/main.ts' },
+    outdir: dist,
+    outExtension: { '.js': '.cjs' },
+    define: { 'import.meta.url': 'importMetaUrl' },
+    banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
+    sourcemap: true,
+  });
   await build({
     ...common,
-    entryPoints: {
-      flux: 'cli/main.ts',
-      index: 'core/index.ts',
-      host: 'workers/host.ts',
-      'module-host': 'workers/module-host.ts',
-    },
+    entryPoints: { index: 'core/index.ts', host: 'workers/host.ts', 'module-host': 'workers/module-host.ts' },
     outdir: dist,
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',

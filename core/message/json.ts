@@ -18,10 +18,30 @@ export type JsonValue =
 
 export type JsonObject = { readonly [key: string]: JsonValue | undefined };
 
-// A marker that no text from outside can hold, in front of a number's digits inside a string.
-const marker = `\u0001${crypto.randomUUID()}:`;
-const markedNumber = new RegExp(`"\\\\u0001${marker.slice(1)}([-+.\\deE]+)"`, 'g');
+interface Marker {
+  /** What no text from outside can hold, in front of a number's digits inside a string. */
+  readonly text: string;
+  /** A marked number as JSON.stringify writes it. */
+  readonly pattern: RegExp;
+}
+
+let theMarker: Marker | undefined;
 let wroteMarker = false;
+
+/** Made when first needed: random bytes cost a command that needs none two milliseconds. */
+function getMarker(): Marker {
+  if (!theMarker) {
+    const id = crypto.randomUUID();
+    theMarker = { text: `\u0001${id}:`, pattern: new RegExp(`"\\\\u0001${id}:([-+.\\deE]+)"`, 'g') };
+  }
+  return theMarker;
+}
+
+/** Digits in such a form that they come out of JSON.stringify as a number. */
+function mark(digits: string): string {
+  wroteMarker = true;
+  return getMarker().text + digits;
+}
 
 /** A number that is a real even where it has no fraction: `new Real(2)` is written `2.0`. */
 export class Real {
@@ -37,9 +57,8 @@ export class Real {
 
   toJSON(): string | number | null {
     if (!Number.isInteger(this.value)) return this.value;
-    wroteMarker = true;
     const digits = String(this.value);
-    return marker + (/[.e]/.test(digits) ? digits : `${digits}.0`);
+    return mark(/[.e]/.test(digits) ? digits : `${digits}.0`);
   }
 }
 
@@ -49,9 +68,7 @@ export function real(value: number): number | Real {
 }
 
 function markBigint(_key: string, value: unknown): unknown {
-  if (typeof value !== 'bigint') return value;
-  wroteMarker = true;
-  return marker + value;
+  return typeof value === 'bigint' ? mark(String(value)) : value;
 }
 
 /** The JSON text of a value, compact, keys in their order. */
@@ -64,7 +81,7 @@ export function stringifyJson(value: JsonValue): string {
     if (!(error instanceof TypeError) || !String(error.message).includes('BigInt')) throw error;
     text = JSON.stringify(value, markBigint);
   }
-  return wroteMarker ? text.replace(markedNumber, '$1') : text;
+  return wroteMarker ? text.replace(getMarker().pattern, '$1') : text;
 }
 
 // May a text hold a number that JSON.parse would change? Strings can match too; they only take the slower way.
@@ -75,11 +92,13 @@ function markSpecial(token: string): string {
   if (token[0] === '"') return token;
   const number = Number(token);
   const isReal = /[.eE]/.test(token);
-  if (isReal ? Number.isInteger(number) : !Number.isSafeInteger(number)) return JSON.stringify(marker + token);
+  if (isReal ? Number.isInteger(number) : !Number.isSafeInteger(number))
+    return JSON.stringify(getMarker().text + token);
   return token;
 }
 
 function reviveSpecial(_key: string, value: unknown): unknown {
+  const marker = getMarker().text;
   if (typeof value !== 'string' || !value.startsWith(marker)) return value;
   const digits = value.slice(marker.length);
   return /[.eE]/.test(digits) ? new Real(Number(digits)) : BigInt(digits);

@@ -1,0 +1,31 @@
+/**
+ * The benchmarks that run in an instance: `clients.js NAME SCALE FLUX`, with the broker at FLUX_URI. Figures go to
+ * stdout, one JSON text a line. Any Flux broker can be measured: `flux start node clients.js ping-latency full flux`.
+ */
+
+import { commandFigures } from './commands.ts';
+import { connectRate } from './connect.ts';
+import { eventFanout, eventThroughput } from './event.ts';
+import type { Figure } from './figure.ts';
+import { pingLatency, pingThroughput } from './ping.ts';
+import { type Scale, scaled } from './scale.ts';
+
+type Benchmark = (uri: string, scale: Scale, flux: string) => Figure[] | Promise<Figure[]>;
+
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  'ping-latency': (uri, scale) => pingLatency(uri, scaled(scale, 4000, 1000, 50)),
+  'ping-throughput': (uri, scale) => pingThroughput(uri, scaled(scale, 10_000, 4000, 200)),
+  'event-throughput': (uri, scale) => eventThroughput(uri, scaled(scale, 40_000, 15_000, 500)),
+  'event-fanout': (uri, scale) => eventFanout(uri, scaled(scale, 200, 60, 3)),
+  connect: (uri, scale) => connectRate(uri, scaled(scale, 1500, 500, 20)),
+  commands: (_, scale, flux) => commandFigures(flux, scale),
+};
+
+const [name = '', scale = 'full', flux = 'flux'] = process.argv.slice(2);
+const uri = process.env.FLUX_URI;
+const benchmark = Object.hasOwn(benchmarks, name) ? benchmarks[name] : undefined;
+if (!benchmark || !uri) {
+  console.error(`usage: FLUX_URI=local://… clients.js ${Object.keys(benchmarks).join('|')} [full|short|tiny] [FLUX]`);
+  process.exit(2);
+}
+for (const each of await benchmark(uri, scale as Scale, flux)) console.log(JSON.stringify(each));

@@ -1,0 +1,103 @@
+/**
+ * The benchmarks: `main.js [--short|--tiny] [--only WORD] [--peer FLUX] [--json FILE]`.
+ *
+ * With a peer, another `flux` command, each benchmark that runs in an instance is run in one of its as well.
+ */
+
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { startFigures, startSizes } from './commands.ts';
+import { type Figure, formatTable } from './figure.ts';
+import { microFigures } from './micro.ts';
+import { ringFigures } from './ring.ts';
+import { type Scale, scaled } from './scale.ts';
+
+interface Benchmark {
+  readonly name: string;
+  /** Whether it can be done with a peer too. */
+  readonly compares: boolean;
+  run(flux: string, scale: Scale): Promise<Figure[]> | Figure[];
+}
+
+const clients = fileURLToPath(new URL('./clients.js', import.meta.url));
+
+/** A benchmark of `clients.ts`, in an instance of so many ranks. */
+function inInstance(name: string, size: (scale: Scale) => number): Benchmark {
+  return {
+    name,
+    compares: true,
+    async run(flux, scale) {
+      const argv = ['start', `--test-size=${size(scale)}`, process.execPath, clients, name, scale, flux];
+      const child = spawn(flux, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+      let output = '';
+      for await (const text of child.stdout.setEncoding('utf8')) output += text;
+      if (child.exitCode) throw new Error(`${flux} ${argv.join(' ')} ended with ${child.exitCode}`);
+      return output
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Figure);
+    },
+  };
+}
+
+const benchmarks: readonly Benchmark[] = [
+  { name: 'micro', compares: false, run: (_, scale) => microFigures(scaled(scale, 500, 100, 1)) },
+  {
+    name: 'ring',
+    compares: false,
+    run: (_, scale) => ringFigures(scaled(scale, 4e6, 1e6, 2000), scaled(scale, 7, 3, 1)),
+  },
+  inInstance('ping-latency', () => 1),
+  inInstance('ping-throughput', () => 1),
+  inInstance('event-throughput', () => 1),
+  inInstance('event-fanout', (scale) => scaled(scale, 1024, 1024, 4)),
+  inInstance('connect', () => 1),
+  inInstance('commands', (scale) => scaled(scale, 64, 64, 2)),
+  ...startSizes('full').map((size) => ({
+    name: `start-${size}`,
+    compares: size <= 64,
+    run: (flux: string, scale: Scale) =>
+      startSizes(scale).includes(size) ? startFigures(flux, size, size > 1024 ? 1 : scaled(scale, 7, 3, 1)) : [],
+  })),
+];
+
+/** Says on a terminal what is under way. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      short: { type: 'boolean' },
+      tiny: { type: 'boolean' },
+      only: { type: 'string', multiple: true },
+      flux: { type: 'string', default: path.resolve('bin/flux') },
+      peer: { type: 'string' },
+      json: { type: 'string' },
+    },
+  });
+  const scale: Scale = values.tiny ? 'tiny' : values.short ? 'short' : 'full';
+  const wanted = benchmarks.filter(({ name }) => !values.only || values.only.some((word) => name.includes(word)));
+  const figures: Figure[] = [];
+  const peers: Figure[] = [];
+  for (const [index, benchmark] of wanted.entries()) {
+    progress(`${index + 1}/${wanted.length} ${benchmark.name}`);
+    figures.push(...(await benchmark.run(values.flux, scale)));
+    if (values.peer === undefined || !benchmark.compares) continue;
+    progress(`${index + 1}/${wanted.length} ${benchmark.name}, peer`);
+    peers.push(...(await benchmark.run(values.peer, scale)));
+  }
+  progress('');
+  console.log(formatTable(figures, new Map(peers.map((each) => [each.name, each]))));
+  if (!values.json) return;
+  const machine = { cores: os.availableParallelism(), cpu: os.cpus()[0]?.model, node: process.version };
+  const report = { date: new Date().toISOString(), scale, machine, figures, ...(values.peer && { peers }) };
+  fs.writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
+}
+
+await main();

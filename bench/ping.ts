@@ -1,0 +1,59 @@
+/** Round trips to a service of the broker. */
+
+import { type Figure, figure } from './figure.ts';
+import { requestFrame, WireClient } from './wire-client.ts';
+
+const frame = requestFrame('broker.ping', { seq: 1, pad: '' });
+
+/** One ping at a time, milliseconds apart as `flux ping` sends them, and one right after the other. */
+export async function pingLatency(uri: string, count: number): Promise<Figure[]> {
+  const client = await WireClient.connect(uri);
+  const ping = async (): Promise<number> => {
+    const start = performance.now();
+    const answer = client.next();
+    client.send(frame);
+    await answer;
+    return performance.now() - start;
+  };
+  for (let i = 0; i < count / 10; i++) await ping();
+  const busy: number[] = [];
+  for (let i = 0; i < count; i++) busy.push(await ping());
+  const apart: number[] = [];
+  for (let i = 0; i < count / 2; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    apart.push(await ping());
+  }
+  client.close();
+  return [figure('ping.latency', 'ms', 'less', busy), figure('ping.latency-1ms-apart', 'ms', 'less', apart)];
+}
+
+/** Clients that each keep 64 pings under way. */
+export async function pingThroughput(uri: string, perClient: number, clientCount = 8): Promise<Figure[]> {
+  const clients = await Promise.all(Array.from({ length: clientCount }, () => WireClient.connect(uri)));
+  const run = async (client: WireClient, count: number): Promise<void> => {
+    let sent = 0;
+    let received = 0;
+    const send = (wanted: number) => {
+      const now = Math.min(wanted, count - sent);
+      sent += now;
+      if (now) client.send(frame, now);
+    };
+    await new Promise<void>((resolve) => {
+      client.onMessages = (messages) => {
+        received += messages;
+        if (received >= count) resolve();
+        else send(messages);
+      };
+      send(64);
+    });
+  };
+  const rates: number[] = [];
+  for (let round = 0; round < 6; round++) {
+    const start = performance.now();
+    await Promise.all(clients.map((client) => run(client, perClient)));
+    // The first round warms up.
+    if (round) rates.push((clientCount * perClient) / ((performance.now() - start) / 1000));
+  }
+  for (const client of clients) client.close();
+  return [figure('ping.throughput-8x64', 'pings/s', 'more', rates)];
+}

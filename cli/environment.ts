@@ -1,0 +1,24 @@
+/** The environment that programs under `flux` find. */
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { builtInConfiguration } from '../core/broker/built-in-configuration.ts';
+
+/** Adds the folders that only this variable names in front of, or behind, what there is. */
+function joinPath(...parts: (string | undefined)[]): string {
+  return [...new Set(parts.flatMap((part) => (part ? part.split(':') : [])))].join(':');
+}
+
+/** Sets the variables by which commands and modules are found, and this `flux` first in the PATH. */
+export function setUpEnvironment(): void {
+  const { env } = process;
+  env.FLUX_EXEC_PATH = joinPath(env.FLUX_EXEC_PATH_PREPEND, env.FLUX_EXEC_PATH, builtInConfiguration.exec_path);
+  env.FLUX_CONNECTOR_PATH = joinPath(
+    env.FLUX_CONNECTOR_PATH_PREPEND,
+    env.FLUX_CONNECTOR_PATH,
+    builtInConfiguration.connector_path,
+  );
+  env.FLUX_MODULE_PATH = joinPath(env.FLUX_MODULE_PATH_PREPEND, env.FLUX_MODULE_PATH, builtInConfiguration.module_path);
+  const own = process.argv[1];
+  if (own && path.basename(own) === 'flux') env.PATH = joinPath(path.dirname(fs.realpathSync(own)), env.PATH);
+}
