@@ -4,7 +4,7 @@
  */
 
 import { ModuleStatus } from '../core/broker/module.ts';
-import { ModuleHost } from '../core/broker/module-host.ts';
+import { ModuleHost, type World } from '../core/broker/module-host.ts';
 import type { ModuleDefinition } from '../core/broker/service.ts';
 import { asFluxError, FluxError } from '../core/errno.ts';
 import type { Methods } from '../core/handle/methods.ts';
@@ -24,16 +24,23 @@ export class RemoteModule {
   readonly #definition: () => Promise<ModuleDefinition>;
   readonly #send: (message: Message) => void;
   readonly #onEnd: () => void;
+  readonly #world: World;
   #host: ModuleHost | undefined;
 
   /**
    * @param definition reads what the module is
    * @param onEnd called when it was told to end and has
    */
-  constructor(definition: () => Promise<ModuleDefinition>, send: (message: Message) => void, onEnd: () => void) {
+  constructor(
+    definition: () => Promise<ModuleDefinition>,
+    send: (message: Message) => void,
+    onEnd: () => void,
+    world: World = realWorld,
+  ) {
     this.#definition = definition;
     this.#send = send;
     this.#onEnd = onEnd;
+    this.#world = world;
   }
 
   receive(message: Message): void {
@@ -63,7 +70,7 @@ export class RemoteModule {
       config: conf,
       attribute,
     };
-    this.#host = new ModuleHost(welcome, realWorld, this.#send);
+    this.#host = new ModuleHost(welcome, this.#world, this.#send);
     try {
       await this.#host.start(await this.#definition());
       this.#tellStatus({ status: ModuleStatus.running });
