@@ -25,6 +25,8 @@ import {
 /** What the states do outside of this broker. */
 export interface LifecycleActions {
   loadBuiltins(): Promise<void>;
+  /** A follower takes the configuration of its parent, and from then on each that follows. */
+  syncConfig(): Promise<void>;
   unloadBuiltins(): Promise<void>;
   /** The state has changed; the overlay joins, waits for its children and leaves as it does. */
   stateChanged(state: State): void;
@@ -161,7 +163,8 @@ export class Lifecycle {
         else void this.#monitorParent();
         return;
       case 'config-sync':
-        this.post(this.#broker.rank === 0 ? 'sync-none' : 'sync-success');
+        if (this.#broker.rank === 0) this.post('sync-none');
+        else void this.#syncConfig();
         return;
       case 'init':
         void this.#runProgram('rc1');
@@ -214,6 +217,16 @@ export class Lifecycle {
       this.#broker.log('err', `error loading builtins: ${(error as Error).message}`);
       this.exitCode = this.#failureCode(1);
       this.post('builtins-fail');
+    }
+  }
+
+  async #syncConfig(): Promise<void> {
+    try {
+      await this.#actions.syncConfig();
+      this.post('sync-success');
+    } catch (error) {
+      this.#broker.log('err', `cannot get the parent's configuration: ${(error as Error).message}`);
+      this.post('sync-fail');
     }
   }
 

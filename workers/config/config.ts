@@ -12,7 +12,7 @@ import { endingMethods, RequestList } from '../../core/handle/request-list.ts';
 import { untilEnd } from '../../core/handle/rpc.ts';
 import { Role } from '../../core/message/credentials.ts';
 import { type JsonObject, stringifyJson } from '../../core/message/json.ts';
-import { Flag, NODEID_UPSTREAM } from '../../core/message/message.ts';
+import { Flag, type Message, NODEID_UPSTREAM } from '../../core/message/message.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import { checkPolicies } from './policy.ts';
 
@@ -21,6 +21,8 @@ export interface ConfigHost {
   modules(): string[];
   /** The broker itself takes a configuration that all modules took. */
   accept(config: JsonObject): void;
+  /** Takes what follows the parent, to be called when the parent can be asked. */
+  onSync(follow: () => Promise<void>): void;
   /** Reads the configuration's files anew; undefined when there are none. */
   readFiles(): JsonObject | undefined;
 }
@@ -39,7 +41,7 @@ export function configModule(host: ConfigHost): ModuleDefinition {
       const checkLeader = () => {
         if (context.rank > 0) throw new FluxError('EINVAL', 'configuration can only be changed on rank 0');
       };
-      if (context.rank > 0) void followParent(context, update);
+      if (context.rank > 0) host.onSync(() => followParent(context, update));
       return {
         methods: {
           get: {
@@ -99,16 +101,23 @@ async function updateModules(
   }
 }
 
-async function followParent(context: ServiceContext, update: (config: JsonObject) => Promise<void>): Promise<void> {
+/** Resolves once the configuration that the parent has now is taken; goes on with those that follow. */
+function followParent(context: ServiceContext, update: (config: JsonObject) => Promise<void>): Promise<void> {
   const responses = context.request('config.get', undefined, { nodeid: NODEID_UPSTREAM, flags: Flag.streaming });
-  const end = await untilEnd(responses, async (response) => {
-    try {
-      await update((response.json ?? {}) as JsonObject);
-    } catch (error) {
-      context.log('err', `the parent's configuration cannot be taken: ${(error as Error).message}`);
-    }
+  return new Promise((resolve, reject) => {
+    const take = async (response: Message) => {
+      try {
+        await update((response.json ?? {}) as JsonObject);
+      } catch (error) {
+        context.log('err', `the parent's configuration cannot be taken: ${(error as Error).message}`);
+      }
+      resolve();
+    };
+    void untilEnd(responses, take).then((end) => {
+      if (!expectedEnds.includes(end.code)) context.log('err', `config.get: ${end.message}`);
+      reject(end);
+    });
   });
-  if (!expectedEnds.includes(end.code)) context.log('err', `config.get: ${end.message}`);
 }
 
 /** The parent, or this module, is gone. */

@@ -19,7 +19,7 @@ import { runatService } from '../../core/broker/services/runat.ts';
 import { serviceService } from '../../core/broker/services/service.ts';
 import { shutdownService } from '../../core/broker/services/shutdown.ts';
 import { stateMachineService } from '../../core/broker/services/state-machine.ts';
-import type { State } from '../../core/broker/state-machine.ts';
+import { type State, stateNumber } from '../../core/broker/state-machine.ts';
 import type { Methods } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/message/json.ts';
 import type { Message } from '../../core/message/message.ts';
@@ -87,6 +87,7 @@ export class Rank {
   readonly environment: Environment;
   readonly #host: RankHost;
   readonly #programs: RcPrograms;
+  #followConfig: () => Promise<void> = async () => {};
   #listening: Promise<void> | undefined;
 
   constructor(rank: number, host: RankHost) {
@@ -116,6 +117,7 @@ export class Rank {
     this.#programs = this.#makePrograms();
     this.lifecycle = new Lifecycle(this.broker, this.#programs, {
       loadBuiltins: () => this.#loadBuiltins(),
+      syncConfig: () => this.#followConfig(),
       unloadBuiltins: () => this.modules.removeAll(),
       stateChanged: (state) => this.#stateChanged(state),
       exited: (exitCode) => host.exited(rank, exitCode),
@@ -204,6 +206,7 @@ export class Rank {
             accept: (config) => {
               this.broker.config = config;
             },
+            onSync: (follow) => this.#onSync(follow),
             readFiles: () => host.readConfig(),
           }),
         };
@@ -231,8 +234,13 @@ export class Rank {
     }
   }
 
+  /** A parent has its modules once this rank may join it; `config`, loaded anew later, need not wait for that. */
+  #onSync(follow: () => Promise<void>): void {
+    this.#followConfig = follow;
+    if (stateNumber(this.lifecycle.state) > stateNumber('config-sync')) follow().catch(() => {});
+  }
+
   async #loadBuiltins(): Promise<void> {
-    // Modules of followers ask their parents from the start.
     this.overlay.join();
     for (const path of builtins) await this.modules.load({ path, args: [] });
   }
