@@ -69,6 +69,17 @@ static void place_descriptors(struct child *child) {
 }
 
 /*
+ * Node makes a pipe that it opens as its stdin, stdout or stderr non-blocking, for all who share it; programs that get
+ * these from us expect to wait, and fail with EAGAIN instead where the other end is slow.
+ */
+static void make_standard_descriptors_blocking(int count) {
+  for (int fd = 0; fd < count && fd <= STDERR_FILENO; fd++) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0 && flags & O_NONBLOCK) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+  }
+}
+
+/*
  * Descriptors above the table close on exec even if this process got them without that flag from its own parent.
  * Before Linux 5.11 there is no such call and only those would leak.
  */
@@ -108,6 +119,7 @@ static int run_child(void *argument) {
   if (program->new_group && setpgid(0, 0) < 0) fail(child, STEP_GROUP);
   if (program->directory && chdir(program->directory) < 0) fail(child, STEP_DIRECTORY);
   place_descriptors(child);
+  make_standard_descriptors_blocking(program->source_count);
   close_others_on_exec(program->source_count);
   execute_first(child);
 }
