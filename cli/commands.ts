@@ -40,4 +40,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'List, signal and wait for programs on ranks',
     load: () => import('./sproc.ts'),
   },
+  env: {
+    group: 'programs',
+    summary: 'Print the environment that programs get, or run one in it',
+    load: () => import('./env.ts'),
+  },
+  shutdown: { group: 'instance', summary: 'End a Flux instance in order', load: () => import('./shutdown.ts') },
+  uri: { group: 'instance', summary: 'Show the URI of a Flux instance', load: () => import('./uri.ts') },
 };

@@ -1,0 +1,27 @@
+import { runCommand, runsAnother, subcommand } from './command.ts';
+import { execute } from './external.ts';
+
+/** Variables that `flux` sets for what it runs. */
+const variables = ['PATH', 'FLUX_EXEC_PATH', 'FLUX_CONNECTOR_PATH', 'FLUX_MODULE_PATH'];
+
+/** `flux env [COMMAND…]` */
+export async function run(args: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const command = runsAnother(
+    subcommand('env', 'Print the environment that `flux` sets, for a shell to read, or run a command in it.').argument(
+      '[command...]',
+      'program and arguments',
+    ),
+  ).action(async ([program, ...words]: string[]) => {
+    if (program === undefined) print();
+    else exitCode = await execute(program, words);
+  });
+  return (await runCommand(command, args)) || exitCode;
+}
+
+function print(): void {
+  for (const name of variables) {
+    const value = process.env[name];
+    if (value) console.log(`export ${name}="${value.replace(/["$`\\]/g, '\\$&')}"`);
+  }
+}
