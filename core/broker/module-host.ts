@@ -57,7 +57,9 @@ export class ModuleHost implements ServiceContext {
   readonly #args: readonly string[];
   readonly #world: World;
   #common: Methods | undefined;
-  readonly #respond: (response: Message) => void;
+  readonly #respond: (response: Message, request: Request) => void;
+  // Requests that the service has not finished answering: streams and waits.
+  #unanswered: Set<Request> | undefined;
   #service: Service = {};
   #running = false;
 
@@ -78,7 +80,10 @@ export class ModuleHost implements ServiceContext {
       this.counters.sent(message);
       send(message);
     };
-    this.#respond = this.#send;
+    this.#respond = (response, request) => {
+      if (request.isAnswered) this.#unanswered?.delete(request);
+      this.#send(response);
+    };
     this.#rpc = new RpcClient(this.#send);
     this.#world = world;
   }
@@ -109,12 +114,14 @@ export class ModuleHost implements ServiceContext {
     for (const service of this.#service.services ?? []) await this.rpc('service.add', { service });
   }
 
-  /** Stops the service; what it still waits for fails. */
+  /** Stops the service; what it still waits for fails, and so does what others wait for from it. */
   async stop(): Promise<void> {
     this.#running = false;
     try {
       await this.#service.stop?.();
     } finally {
+      for (const request of this.#unanswered ?? [])
+        request.fail(new FluxError('ENOSYS', `module ${this.name} is gone`));
       this.#rpc.fail(new FluxError('ECONNABORTED', `module ${this.name} is stopped`));
     }
   }
@@ -131,8 +138,21 @@ export class ModuleHost implements ServiceContext {
     const topic = message.topic ?? '';
     const request = new Request(message, this.#credentials, this.#respond);
     const method = this.#running ? this.#method(topic.slice(topic.indexOf('.') + 1)) : undefined;
-    if (method) callMethod(method, request, (_, error) => this.#reportBug(topic, error));
-    else request.fail(new FluxError('ENOSYS', `Unknown service method '${topic}'`));
+    if (!method) {
+      request.fail(new FluxError('ENOSYS', `Unknown service method '${topic}'`));
+      return;
+    }
+    callMethod(method, request, (_, error) => this.#reportBug(topic, error));
+    if (message.wantsResponse) {
+      if (request.isAnswered) return;
+      this.#unanswered ??= new Set();
+      this.#unanswered.add(request);
+    } else if (topic.endsWith('.disconnect')) this.#forgetSender(request.sender);
+  }
+
+  /** A client is gone, and waits for nothing any more (RFC 6, Disconnection). */
+  #forgetSender(sender: string): void {
+    for (const request of this.#unanswered ?? []) if (request.sender === sender) this.#unanswered!.delete(request);
   }
 
   #method(name: string): Method | undefined {

@@ -32,10 +32,12 @@ export type Methods = Readonly<Record<string, Method>>;
 export class Request {
   readonly message: Message;
   readonly #credentials: Credentials;
-  readonly #send: (response: Message) => void;
+  readonly #send: (response: Message, request: Request) => void;
+  /** Whether nothing follows the answers that were given. */
+  isAnswered = false;
 
   /** `send` puts a response on its way; `credentials` are the responder's. */
-  constructor(message: Message, credentials: Credentials, send: (response: Message) => void) {
+  constructor(message: Message, credentials: Credentials, send: (response: Message, request: Request) => void) {
     this.message = message;
     this.#credentials = credentials;
     this.#send = send;
@@ -69,13 +71,18 @@ export class Request {
   }
 
   respond(payload?: Payload): void {
-    if (this.message.wantsResponse) this.#send(this.message.respond(payload, this.#credentials));
+    if (this.message.wantsResponse) this.#answer(this.message.respond(payload, this.#credentials));
   }
 
   fail(error: FluxError | ErrnoName): void {
     if (!this.message.wantsResponse) return;
     const { errno, detail } = typeof error === 'string' ? new FluxError(error) : error;
-    this.#send(this.message.respondError(errno, detail, this.#credentials));
+    this.#answer(this.message.respondError(errno, detail, this.#credentials));
+  }
+
+  #answer(response: Message): void {
+    this.isAnswered ||= response.isLastResponse;
+    this.#send(response, this);
   }
 
   /** Ends a stream of responses (RFC 6). */
@@ -118,7 +125,10 @@ function checkCall(method: Method, request: Request): void {
 }
 
 function sendReply(request: Request, reply: Reply): void {
-  if (reply !== LATER) request.respond(reply);
+  if (reply === LATER) return;
+  // A method that does not stream is done, even when the request has the flag.
+  request.isAnswered = true;
+  request.respond(reply);
 }
 
 function sendError(request: Request, error: unknown, reportBug: BugReporter): void {
