@@ -98,7 +98,15 @@ export class Overlay {
   /** Says goodbye to the parent. */
   leave(): void {
     this.#tellParent('offline');
-    if (this.parent) this.parent.isOnline = false;
+    this.#closeParent();
+  }
+
+  /** No answer of the parent will be taken any more. */
+  #closeParent(): void {
+    if (!this.parent) return;
+    this.parent.isOnline = false;
+    for (const request of this.parent.tracker.takeAll())
+      this.#host.failRequest(request, new FluxError('EHOSTUNREACH', 'overlay disconnect'));
   }
 
   onChild(listener: ChildListener): void {
@@ -123,12 +131,9 @@ export class Overlay {
   }
 
   #loseParent(why: string): void {
-    const parent = this.parent!;
-    if (!parent.isOnline) return;
-    parent.isOnline = false;
+    if (!this.parent?.isOnline) return;
+    this.#closeParent();
     this.#host.log('crit', why);
-    for (const request of parent.tracker.takeAll())
-      this.#host.failRequest(request, new FluxError('EHOSTUNREACH', 'overlay disconnect'));
     this.#host.parentLost(why);
   }
 
@@ -238,7 +243,7 @@ export class Overlay {
       'disconnect-parent': {
         handler: (request) => {
           const { reason = 'disconnect requested' } = request.unpack({ reason: 's?' });
-          if (this.parent) this.#loseParent(reason);
+          this.#loseParent(reason);
           return undefined;
         },
       },
