@@ -20,14 +20,17 @@ export class RpcTracker {
   /** Notes a message that leaves over the link or comes in over it. */
   update(message: Message): void {
     if (message.type === MessageType.request) {
-      if (!message.wantsResponse) return;
+      if (!message.wantsResponse) {
+        if (message.topic?.endsWith('.disconnect')) this.#forgetSender(message.routes.sender);
+        return;
+      }
       this.#pending ??= new Map();
       this.#pending.set(keyOf(message), message.clone());
     } else if (message.type === MessageType.response && message.isLastResponse) this.#pending?.delete(keyOf(message));
   }
 
-  /** Drops what one client is still waiting for. */
-  forgetSender(sender: string): void {
+  /** A client is gone, and waits for nothing any more (RFC 6, Disconnection). */
+  #forgetSender(sender: string | undefined): void {
     for (const [key, request] of this.#pending ?? []) if (request.routes.sender === sender) this.#pending!.delete(key);
   }
 
