@@ -289,6 +289,11 @@ export class Broker {
 
   // ---- the broker's own calls
 
+  /** Requests of the broker itself that are not answered. */
+  get pendingCount(): number {
+    return this.#rpc.pendingCount;
+  }
+
   rpc(topic: string, payload?: Payload, options?: RpcOptions): Promise<JsonValue | undefined> {
     return this.#rpc.rpc(topic, payload, this.#asBroker(options));
   }

@@ -1,0 +1,209 @@
+/**
+ * What ranks of a simulation have around them: the lines between them, the way of events, and what in a real node the
+ * main thread does.
+ *
+ * Events go down the tree as responses do, over the same lines, so every rank sees both in the order in which rank 0
+ * sent them.
+ */
+
+import type { ResourceUsage } from '../../core/broker/common-methods.ts';
+import { EventBus, type Subscriber } from '../../core/broker/event-bus.ts';
+import type { World } from '../../core/broker/module-host.ts';
+import type { LogSink } from '../../core/broker/services/log.ts';
+import type { State } from '../../core/broker/state-machine.ts';
+import type { JsonObject } from '../../core/message/json.ts';
+import { type Message, MessageType } from '../../core/message/message.ts';
+import { bundledModules } from '../../workers/bundled.ts';
+import type { AccessPolicy, ConnectorHost } from '../../workers/connector-local/connector.ts';
+import { Rank, type RankHost } from '../../workers/router/rank.ts';
+import type { Line } from './network.ts';
+import type { Simulation, SimulationOptions } from './simulation.ts';
+
+/** The states in which a rank that fails takes the instance with it. */
+const startingStates: readonly State[] = ['load-builtins', 'join', 'config-sync', 'init', 'quorum'];
+
+/** An event bus that counts, so that a test can see what is left. */
+class CountingBus extends EventBus {
+  readonly #counts = new Map<Subscriber, number>();
+
+  get count(): number {
+    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  #add(subscriber: Subscriber, change: number): void {
+    this.#counts.set(subscriber, (this.#counts.get(subscriber) ?? 0) + change);
+  }
+
+  override subscribe(prefix: string, subscriber: Subscriber): void {
+    super.subscribe(prefix, subscriber);
+    this.#add(subscriber, 1);
+  }
+
+  override unsubscribe(prefix: string, subscriber: Subscriber): boolean {
+    const done = super.unsubscribe(prefix, subscriber);
+    if (done) this.#add(subscriber, -1);
+    return done;
+  }
+
+  override remove(subscriber: Subscriber): void {
+    super.remove(subscriber);
+    this.#counts.delete(subscriber);
+  }
+}
+
+export interface LogLine {
+  readonly rank: number;
+  readonly text: string;
+}
+
+export class SimulatedNode {
+  readonly #sim: Simulation;
+  readonly #options: SimulationOptions;
+  readonly #lines = new Map<string, Line>();
+  readonly #buses: CountingBus[] = [];
+  /** Exit codes of the ranks that have ended. */
+  readonly exitCodes = new Map<number, number>();
+  /** The states of each rank, as it went through them. */
+  readonly history: State[][] = [];
+  readonly stderr: LogLine[] = [];
+  readonly logFile: (LogLine & { readonly path: string })[] = [];
+  readonly syslog: (LogLine & { readonly severity: number })[] = [];
+  /** Ranks whose sockets were asked for. */
+  readonly listening = new Set<number>();
+  access: AccessPolicy | undefined;
+
+  constructor(sim: Simulation, options: SimulationOptions) {
+    this.#sim = sim;
+    this.#options = options;
+  }
+
+  /** Subscriptions of one rank's modules and clients. */
+  subscriptionCount(rank: number): number {
+    return this.#buses[rank]!.count;
+  }
+
+  makeRank(rank: number): Rank {
+    const bus = new CountingBus((event) => this.#forward(event, rank));
+    this.#buses[rank] = bus;
+    this.history[rank] = [];
+    return new Rank(rank, this.#host(rank, bus));
+  }
+
+  #host(rank: number, bus: EventBus): RankHost {
+    const { instance, topology, remoteModules } = this.#sim;
+    const world = this.world(rank);
+    return {
+      instance,
+      topology,
+      sharedAttributes: new Map(instance.attributes),
+      config: JSON.parse(instance.config) as JsonObject,
+      bus,
+      world,
+      clients: this.#clients(),
+      log: this.#logSink(rank),
+      modules: {
+        bundled: (name) => this.#options.modules?.[name] ?? bundledModules[name],
+        resolve: (target) => remoteModules.resolve(target),
+        launch: (module, welcome) => remoteModules.launch(this.#sim.ranks[rank]!, module, welcome, world),
+      },
+      runsPrograms: true,
+      transmit: (message, from, to) => this.#line(from, to).send(message),
+      listen: async () => {
+        this.listening.add(rank);
+      },
+      readConfig: () => this.#options.readConfig?.(),
+      engineInfo: async () => ({}),
+      severed: () => {
+        this.#sim.ranks[rank]!.broker.isOnline = false;
+      },
+      stateChanged: (_, state) => this.history[rank]!.push(state),
+      exited: (_, exitCode) => this.#exited(rank, exitCode),
+    };
+  }
+
+  world(rank: number): World {
+    const { agenda, random, programs } = this.#sim;
+    const clock = agenda.clock(`rank ${rank}`);
+    return { clock, random, rusage: () => usage, spawn: programs.spawn(clock) };
+  }
+
+  #clients(): ConnectorHost {
+    return {
+      send: (endpoint, message) => this.#sim.clientAt(endpoint)?.deliver(message),
+      sendEvent: (endpoint, event) => this.#sim.clientAt(endpoint)?.deliver(event),
+      close: (endpoint) => this.#sim.clientAt(endpoint)?.hangUp(),
+      setAccess: (policy) => {
+        this.access = policy;
+      },
+    };
+  }
+
+  #logSink(rank: number): LogSink {
+    return {
+      stderr: (text) => this.stderr.push({ rank, text }),
+      file: (path, text) => this.logFile.push({ rank, path, text }),
+      syslog: (severity, text) => this.syslog.push({ rank, severity, text }),
+    };
+  }
+
+  #exited(rank: number, exitCode: number): void {
+    this.exitCodes.set(rank, exitCode);
+    const leader = this.#sim.ranks[0]!;
+    if (rank > 0 && exitCode && startingStates.includes(leader.lifecycle.state)) leader.lifecycle.panic(exitCode);
+  }
+
+  // ---- between ranks
+
+  #line(from: number, to: number): Line {
+    const key = `${from}-${to}`;
+    let line = this.#lines.get(key);
+    if (!line) {
+      line = this.#sim.network.line((message) => this.#arrive(message, from, to));
+      this.#lines.set(key, line);
+    }
+    return line;
+  }
+
+  #arrive(message: Message, from: number, to: number): void {
+    const { overlay } = this.#sim.ranks[to]!;
+    if (overlay.parent?.rank !== from) overlay.children.get(from)!.receive(message);
+    else if (message.type === MessageType.event) this.#takeEvent(message, to);
+    else overlay.parent.receive(message);
+  }
+
+  /** Every rank passes events on before it looks at them itself. */
+  #takeEvent(event: Message, rank: number): void {
+    if (!this.#sim.ranks[rank]!.broker.isOnline) return;
+    this.#forward(event, rank);
+    this.#buses[rank]!.deliver(event);
+  }
+
+  #forward(event: Message, rank: number): void {
+    for (const child of this.#sim.topology.children(rank)) this.#line(rank, child).send(event);
+  }
+
+  sever(rank: number, other: number): void {
+    this.#line(rank, other).cut();
+    this.#line(other, rank).cut();
+  }
+}
+
+/** Made-up figures, with times that have a fraction and that have none. */
+const usage: ResourceUsage = {
+  utime: 1,
+  stime: 0.25,
+  maxrss: 1024,
+  ixrss: 0,
+  idrss: 0,
+  isrss: 0,
+  minflt: 1,
+  majflt: 0,
+  nswap: 0,
+  inblock: 0,
+  oublock: 0,
+  msgsnd: 0,
+  msgrcv: 0,
+  nsignals: 0,
+  nvcsw: 0,
+  nivcsw: 0,
+};
