@@ -52,7 +52,7 @@ function configure(command: Command): Command {
  */
 export async function runCommand(command: Command, args: readonly string[]): Promise<number> {
   try {
-    await command.parseAsync([...args], { from: 'user' });
+    await command.parseAsync(withPresets(command, args), { from: 'user' });
     return 0;
   } catch (error) {
     if (error instanceof Exit) return error.code;
@@ -60,6 +60,16 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
     console.error(`${command.name().replace(' ', '-')}: ${describe(error)}`);
     return 1;
   }
+}
+
+/** An option whose value may be left out takes one only behind `=`: the word behind it is never its value. */
+function withPresets(command: Command, args: readonly string[]): string[] {
+  const end = args.indexOf('--');
+  return args.map((word, index) => {
+    const option = command.options.find(({ optional, short, long }) => optional && (word === short || word === long));
+    const isPlain = !option || option.presetArg === undefined || (end >= 0 && index > end);
+    return isPlain ? word : `${option.long}=${option.presetArg}`;
+  });
 }
 
 function describe(error: unknown): string {

@@ -1,6 +1,7 @@
 /** `flux shutdown`: ends an instance in order, and shows its log while that goes on. */
 
 import readline from 'node:readline/promises';
+import { Option } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/message/json.ts';
@@ -11,7 +12,7 @@ import { resolveUri } from './uri-resolve.ts';
 interface Options {
   background?: boolean;
   quiet?: boolean;
-  verbose?: true | number;
+  verbose?: number;
   dump?: string;
   gc?: boolean;
   skipGc?: boolean;
@@ -28,7 +29,11 @@ export function run(args: readonly string[]): Promise<number> {
     .argument('[target]', 'which one, as `flux uri` takes it; by default the one around')
     .option('--background', 'Do not wait for its end.')
     .option('--quiet', 'Show only warnings and errors of its log.')
-    .option('-v, --verbose [LEVEL]', 'Show all of its log (level 1), or not (level 0).', count)
+    .addOption(
+      new Option('-v, --verbose [LEVEL]', 'Show all of its log (level 1), or not (level 0).')
+        .preset('1')
+        .argParser(count),
+    )
     .option('--dump <PATH>', 'Dump the content of the KVS to an archive.')
     .option('--gc', 'Dump it so that garbage is gone after the next start; short for --dump=auto.')
     .option('--skip-gc', 'Do not dump it this time.')
@@ -49,8 +54,7 @@ function resolveTarget(target: string): Promise<string> {
 
 async function shutdown(handle: Handle, options: Options): Promise<void> {
   await configureDump(handle, options);
-  const level = options.verbose === true ? 1 : (options.verbose ?? 0);
-  const loglevel = options.quiet ? LogLevel.warning : level ? LogLevel.debug : LogLevel.info;
+  const loglevel = options.quiet ? LogLevel.warning : options.verbose ? LogLevel.debug : LogLevel.info;
   // Not sent to rank 0 by itself: other ranks refuse it.
   if (options.background) await handle.rpc('shutdown.start', { loglevel });
   else

@@ -1,6 +1,6 @@
 /** Colours, where they are wanted. */
 
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, Option } from 'commander';
 
 /** Parameters of the terminal's "select graphic rendition" sequence (ECMA-48). */
 const styles = {
@@ -25,25 +25,18 @@ export type Painter = (style: Style | undefined, text: string) => string;
 const whens = ['always', 'never', 'auto'] as const;
 type When = (typeof whens)[number];
 
-/** What `--color[=WHEN]` was given: true without WHEN. */
-export type ColorOption = When | true | undefined;
+/** What `--color[=WHEN]` was given. */
+export type ColorOption = When | undefined;
 
 /** Adds `-L, --color[=WHEN]`. */
 export function colorOption(command: Command): Command {
-  return command.option(
-    '-L, --color [WHEN]',
-    'Use colours: always (when WHEN is left out), never, or auto, on terminals only (the default).',
-    (text) => {
-      if (!(whens as readonly string[]).includes(text))
-        throw new InvalidArgumentError(`'${text}' is not always, never or auto.`);
-      return text;
-    },
-  );
+  const summary = 'Use colours: always (when WHEN is left out), never, or auto, on terminals only (the default).';
+  return command.addOption(new Option('-L, --color [WHEN]', summary).choices(whens).preset('always'));
 }
 
 /** The painter for stdout that an option asks for; without it, the terminal and NO_COLOR decide (no-color.org). */
 export function painter(option?: ColorOption): Painter {
-  const when = option === true ? 'always' : (option ?? (process.env.NO_COLOR ? 'never' : 'auto'));
+  const when = option ?? (process.env.NO_COLOR ? 'never' : 'auto');
   const colored = when === 'always' || (when === 'auto' && process.stdout.isTTY);
   if (!colored) return (_, text) => text;
   return (style, text) => (style === undefined ? text : `\x1b[${styles[style]}m${text}\x1b[0m`);
