@@ -47,4 +47,9 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   shutdown: { group: 'instance', summary: 'End a Flux instance in order', load: () => import('./shutdown.ts') },
   uri: { group: 'instance', summary: 'Show the URI of a Flux instance', load: () => import('./uri.ts') },
+  module: {
+    group: 'instance',
+    summary: 'List, load and remove modules, and look into them',
+    load: () => import('./module.ts'),
+  },
 };

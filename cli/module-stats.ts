@@ -1,0 +1,67 @@
+/** `flux module stats`: what a module counts, and what its thread has used. */
+
+import { type Command, Option } from 'commander';
+import { FluxError } from '../core/errno.ts';
+import { formatFixed } from '../core/formats/printf.ts';
+import type { Handle } from '../core/handle/handle.ts';
+import { type JsonObject, Real } from '../core/message/json.ts';
+import { about, withHandle } from './command.ts';
+import { valueAt } from './config-path.ts';
+import { indentJson } from './json.ts';
+
+interface Options {
+  parse?: string;
+  type?: 'int' | 'double';
+  scale: number;
+  rusage?: 'self' | 'children' | 'thread';
+  clear?: boolean;
+  clearAll?: boolean;
+}
+
+export const statsCommand = {
+  summary: 'Show or clear the statistics of a module',
+  define: (command: Command): Command =>
+    command
+      .argument('<name>', 'name of the module')
+      .option('-p, --parse <NAME>', 'Show only this value: names with dots between them.')
+      .addOption(new Option('-t, --type <TYPE>', 'Show it as an integer or as a real.').choices(['int', 'double']))
+      .option('-s, --scale <FACTOR>', 'Multiply it.', scale, 1)
+      .addOption(
+        new Option('-R, --rusage [WHO]', 'Show what getrusage(2) tells of the process, its children or the thread.')
+          .choices(['self', 'children', 'thread'])
+          .preset('self'),
+      )
+      .option('-c, --clear', 'Clear the statistics.')
+      .option('-C, --clear-all', 'Clear them on all ranks.')
+      .action((name: string, options: Options) => withHandle((handle) => stats(handle, name, options))),
+};
+
+function scale(text: string): number {
+  const factor = Number(text);
+  if (text.trim() === '' || Number.isNaN(factor)) throw new FluxError('EINVAL', `--scale: '${text}' is not a number`);
+  return factor;
+}
+
+async function stats(handle: Handle, name: string, options: Options): Promise<void> {
+  if (options.clear) await ask(handle, `${name}.stats-clear`);
+  else if (options.clearAll) await handle.publish(`${name}.stats-clear`);
+  else if (options.rusage) show(await ask(handle, `${name}.rusage`, { who: options.rusage }), options);
+  else show(await ask(handle, `${name}.stats-get`), options);
+}
+
+function ask(handle: Handle, topic: string, payload?: JsonObject): Promise<JsonObject> {
+  return handle.rpc(topic, payload).catch((error: unknown) => {
+    throw about(topic, error);
+  });
+}
+
+function show(answer: JsonObject, { parse, type, scale }: Options): void {
+  const value = parse === undefined ? answer : valueAt(answer, parse);
+  if (value === undefined) throw new FluxError('ENOENT', `the answer has no '${parse}'`);
+  const number = typeof value === 'number' || value instanceof Real ? Number(value) : 0;
+  if (type === 'int' || (type === undefined && typeof value === 'number' && Number.isInteger(value)))
+    console.log(String(Math.trunc(number * scale)));
+  else if (type === 'double' || typeof value === 'number' || value instanceof Real)
+    console.log(formatFixed(number * scale, 6));
+  else console.log(indentJson(value, 1));
+}
