@@ -6,6 +6,7 @@
  * value is therefore never changed once it is in a message.
  */
 
+import { isUtf8 } from 'node:buffer';
 import { FluxError, strerror } from '../errno.ts';
 import { type Credentials, UNKNOWN_CREDENTIALS } from './credentials.ts';
 import { type JsonValue, parseJson, stringifyJson } from './json.ts';
@@ -271,12 +272,17 @@ export class Message {
   }
 }
 
+const REPLACEMENT = '\ufffd';
+
 function parsePayload(payload: string | Uint8Array): JsonValue {
   let text = payload;
   if (typeof text !== 'string') {
     const nul = text.indexOf(0);
     if (nul < 0) throw new FluxError('EPROTO', 'the payload is not terminated by a NUL');
-    text = Buffer.from(text.buffer, text.byteOffset, text.byteLength).toString('utf8', 0, nul);
+    const bytes = Buffer.from(text.buffer, text.byteOffset, nul);
+    text = bytes.toString();
+    // What is no UTF-8 leaves this character behind, but a text may also have it on its own.
+    if (text.includes(REPLACEMENT) && !isUtf8(bytes)) throw new FluxError('EPROTO', 'the payload is no UTF-8');
   }
   try {
     return parseJson(text);

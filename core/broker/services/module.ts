@@ -12,8 +12,8 @@ export function moduleService(modules: Modules): Methods {
       async handler(request) {
         const { path, args, name, exec } = request.unpack({ path: 's', args: '*', name: 's?', exec: 'b?' });
         const strings = Array.isArray(args) ? args.filter((arg) => typeof arg === 'string') : [];
-        // Whether a name is taken is told before whether the arguments are any.
-        if (modules.get(name ?? path)) throw new FluxError('EEXIST', `module ${name ?? path} is loaded already`);
+        // What is wrong with the name is told before what is wrong with the arguments.
+        modules.checkLoad({ path, name, exec });
         if (!Array.isArray(args) || strings.length < args.length)
           throw new FluxError('EPROTO', 'module arguments are not an array of strings');
         await modules.load({ path, args: strings, name, exec });
