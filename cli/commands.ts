@@ -52,4 +52,9 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'List, load and remove modules, and look into them',
     load: () => import('./module.ts'),
   },
+  modprobe: {
+    group: 'instance',
+    summary: 'Load and remove modules with all that they require',
+    load: () => import('./modprobe.ts'),
+  },
 };

@@ -1,0 +1,197 @@
+/** `flux modprobe`: loads and removes modules with all that they require, as an instance does when it starts and ends. */
+
+import type { Command } from 'commander';
+import { builtinModules, initialModules, type ModuleEntry } from '../core/broker/module-table.ts';
+import { FluxError } from '../core/errno.ts';
+import type { Handle } from '../core/handle/handle.ts';
+import { collect, Exit, withHandle } from './command.ts';
+import { fetchLoaded, openTable, type TableChanges } from './modprobe-table.ts';
+import { type RunOptions, runLoad, runRemove, runScripts } from './modprobe-tasks.ts';
+import { runNested } from './nested.ts';
+
+/** `flux modprobe COMMAND …` */
+export function run(args: readonly string[]): Promise<number> {
+  return runNested('modprobe', 'Load and remove modules with all that they require.', commands, args);
+}
+
+interface ChangeOptions {
+  setAlternative: string[];
+  disable: string[];
+}
+
+const commands = {
+  load: {
+    summary: 'Load modules, and what they require',
+    define: (command) =>
+      dryRun(command)
+        .argument('<module...>', 'modules or services')
+        .action((names: string[], options: RunOptions) => withHandle((handle) => load(handle, names, options))),
+  },
+  remove: {
+    summary: 'Remove modules, and what nobody else requires',
+    define: (command) =>
+      dryRun(command)
+        .argument('<module...>', 'modules, or all')
+        .action((names: string[], options: RunOptions) => withHandle((handle) => remove(handle, names, options))),
+  },
+  list: {
+    summary: 'List the modules that are known',
+    define: (command) => command.option('--json', 'Print them as JSON.').action(list),
+  },
+  show: {
+    summary: 'Show what is known of a module',
+    define: (command) =>
+      changes(command)
+        .argument('<module>', 'a module or a service')
+        .action((name: string, options: ChangeOptions) =>
+          withHandle(async (handle) => {
+            const { order } = await openTable(handle, tableChanges(options));
+            console.log(JSON.stringify(order.resolve(name)));
+          }),
+        ),
+  },
+  'list-dependencies': {
+    summary: 'Draw what a module requires',
+    define: (command) =>
+      changes(command)
+        .argument('<module>', 'a module or a service')
+        .option('-f, --full', 'Draw what is required more than once each time.')
+        .action((name: string, options: ChangeOptions & { full?: boolean }) =>
+          withHandle((handle) => drawDependencies(handle, name, options)),
+        ),
+  },
+  rc1: {
+    summary: 'Do what an instance does when it starts',
+    define: (command) =>
+      rcOptions(command).action((options: RunOptions & { showDeps?: boolean }) =>
+        withHandle((handle) => rc1(handle, options)),
+      ),
+  },
+  rc3: {
+    summary: 'Do what an instance does when it ends',
+    define: (command) =>
+      rcOptions(command).action((options: RunOptions) =>
+        withHandle(async (handle) => {
+          await runScripts('rc3', options);
+          await remove(handle, ['all'], options);
+        }),
+      ),
+  },
+} satisfies Parameters<typeof runNested>[2];
+
+function dryRun(command: Command): Command {
+  return command.option('--dry-run', 'Only show what would be done.');
+}
+
+function rcOptions(command: Command): Command {
+  return dryRun(command)
+    .option('-v, --verbose', 'Show what is being done.')
+    .option('--show-deps', 'Show what is loaded after what, as JSON, and do nothing.');
+}
+
+function changes(command: Command): Command {
+  return command
+    .option('-S, --set-alternative <SERVICE=MODULE>', 'Take this module for a service.', collect, [])
+    .option('-D, --disable <MODULE>', 'Leave this module out.', collect, []);
+}
+
+function tableChanges({ setAlternative, disable }: ChangeOptions): TableChanges {
+  const alternatives = setAlternative.map((text): [string, string] => {
+    const [, service, name] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+    if (!service || !name) throw new FluxError('EINVAL', `--set-alternative: '${text}' is not SERVICE=MODULE`);
+    return [service, name];
+  });
+  return { alternatives, disabled: disable };
+}
+
+async function load(handle: Handle, names: readonly string[], options: RunOptions): Promise<void> {
+  const { order } = await openTable(handle);
+  const loaded = await fetchLoaded(handle);
+  const missing = order.requirements(names, true).filter((name) => !loaded.includes(name));
+  if (missing.length === 0) console.error('flux-modprobe: all of it is loaded already');
+  await runLoad(handle, order, missing, options);
+}
+
+async function remove(handle: Handle, names: readonly string[], options: RunOptions): Promise<void> {
+  const { order } = await openTable(handle);
+  const loaded = await fetchLoaded(handle);
+  for (const name of names) {
+    if (name !== 'all' && builtinModules.includes(name))
+      throw new FluxError('EINVAL', `${name} is part of the broker and stays`);
+    if (name !== 'all' && !loaded.includes(name)) throw new FluxError('ENOENT', `${name} is not loaded`);
+  }
+  const known = loaded.filter((name) => order.entry(name));
+  // Those that no table knows depend on anything, so they go first.
+  const strangers = loaded.filter((name) => !builtinModules.includes(name) && !known.includes(name));
+  const all = names.includes('all');
+  const unknown = all ? strangers.reverse() : names.filter((name) => !known.includes(name));
+  await runRemove(
+    handle,
+    order,
+    unknown,
+    order.removable(all ? known : names.filter((name) => known.includes(name)), known),
+    options,
+  );
+}
+
+async function rc1(handle: Handle, options: RunOptions & { showDeps?: boolean }): Promise<void> {
+  const { order } = await openTable(handle);
+  const wanted = order.requirements(initialModules);
+  if (options.showDeps) {
+    console.log(JSON.stringify(Object.fromEntries(order.loadOrder(wanted))));
+    throw new Exit(0);
+  }
+  const loaded = await fetchLoaded(handle);
+  await runLoad(
+    handle,
+    order,
+    wanted.filter((name) => !loaded.includes(name)),
+    options,
+  );
+  await runScripts('rc1', options);
+}
+
+// ---- what is known
+
+function list({ json }: { json?: boolean }): Promise<void> {
+  return withHandle(async (handle) => {
+    const { table, order } = await openTable(handle);
+    const loaded = await fetchLoaded(handle);
+    if (json) {
+      console.log(JSON.stringify(table.map((entry) => ({ ...entry, loaded: loaded.includes(entry.name) }))));
+      return;
+    }
+    const width = Math.max(...table.map(({ name }) => name.length), 'MODULE'.length);
+    const line = (name: string, state: string, ranks: string, requires: string): string =>
+      `${name.padEnd(width)}  ${state.padEnd(8)}  ${ranks.padEnd(5)}  ${requires}`.trimEnd();
+    console.log(line('MODULE', 'STATE', 'RANKS', 'REQUIRES'));
+    for (const entry of table) {
+      const state = loaded.includes(entry.name) ? 'loaded' : order.isEnabled(entry) ? '-' : 'disabled';
+      console.log(line(entry.name, state, entry.ranks, entry.requires.join(' ')));
+    }
+  });
+}
+
+async function drawDependencies(
+  handle: Handle,
+  name: string,
+  options: ChangeOptions & { full?: boolean },
+): Promise<void> {
+  const { order } = await openTable(handle, tableChanges(options));
+  const drawn = new Set<string>();
+  const label = (service: string, entry: ModuleEntry) =>
+    entry.name === service ? service : `${service} (${entry.name})`;
+  const draw = (service: string, entry: ModuleEntry, indent: string, path: readonly string[]): void => {
+    const children = entry.requires.filter((each) => options.full || !drawn.has(each));
+    for (const each of children) drawn.add(each);
+    for (const [index, each] of children.entries()) {
+      const isLast = index === children.length - 1;
+      const child = order.resolve(each);
+      console.log(`${indent}${isLast ? '└── ' : '├── '}${label(each, child)}`);
+      if (!path.includes(each)) draw(each, child, `${indent}${isLast ? '    ' : '│   '}`, [...path, service]);
+    }
+  };
+  const entry = order.resolve(name);
+  console.log(label(name, entry));
+  draw(name, entry, '', []);
+}
