@@ -57,11 +57,22 @@ export interface Instance {
   stop(): Promise<{ readonly stderr: string; readonly exit: number | NodeJS.Signals }>;
 }
 
+/** Where and with which variables `flux start` runs; the test's own when absent. */
+export interface Surroundings {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
 /** Starts an instance of some ranks, with more options for `flux start`. */
-export async function startInstance(size: number, options: readonly string[] = []): Promise<Instance> {
+export async function startInstance(
+  size: number,
+  options: readonly string[] = [],
+  surroundings: Surroundings = {},
+): Promise<Instance> {
   // It lives as long as its initial program's stdin is open.
   const program = ['sh', '-c', 'echo "$FLUX_URI"; exec cat'];
-  const child = spawn(flux, ['start', `--test-size=${size}`, ...options, ...program]);
+  const child = spawn(flux, ['start', `--test-size=${size}`, ...options, ...program], surroundings);
+  child.stdin.on('error', () => {});
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;

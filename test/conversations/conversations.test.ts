@@ -1,0 +1,49 @@
+/**
+ * Conversations between flux-core's clients and brokers, recorded, and replayed here against this broker: each answer is
+ * compared with flux-core's (wire), and each command's output with that of flux-core's command (cli).
+ */
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { thatCount } from './compare.ts';
+import { allWaiting, mayDiffer, waitsFor } from './expectations.ts';
+import { type Recording, readRecording, recordedNames } from './recording.ts';
+import { type Mode, replay } from './replay.ts';
+
+/** Conversations at a time: they wait for timers half of their time. */
+const LANES = 4;
+
+const recordings = recordedNames().map((name) => readRecording(name, '/tmp'));
+
+const isIn: Readonly<Record<Mode, (recording: Recording) => boolean>> = {
+  wire: ({ head, lines }) => lines.length > 0 && !head.cli_only,
+  cli: ({ head }) => !head.wire_only,
+};
+
+const titles: Readonly<Record<Mode, string>> = {
+  wire: 'a broker answers as flux-core does',
+  cli: 'a command does what flux-core does',
+};
+
+for (const mode of ['wire', 'cli'] as const) {
+  const names = recordings.filter(isIn[mode]).map(({ head }) => head.name);
+
+  describe(titles[mode], { concurrency: LANES }, () => {
+    for (const name of names) {
+      const service = waitsFor(mode, name);
+      const title = service === undefined ? name : `${name}: only when there is ${service}`;
+      test(title, async () => {
+        const found = thatCount(await replay(name, mode, service !== undefined), mayDiffer(mode, name));
+        if (service === undefined) assert.deepEqual(found, []);
+        else assert.notDeepEqual(found, [], `${name} matches now; it is to be taken off the list of those that wait`);
+      });
+    }
+  });
+
+  test(`those that wait are recorded (${mode})`, () => {
+    assert.deepEqual(
+      allWaiting(mode).filter((name) => !names.includes(name)),
+      [],
+    );
+  });
+}
