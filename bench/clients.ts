@@ -5,7 +5,7 @@
 
 import { commandFigures } from './commands.ts';
 import { connectRate } from './connect.ts';
-import { eventFanout, eventThroughput } from './event.ts';
+import { eventThroughput, eventToClients, eventToRanks } from './event.ts';
 import type { Figure } from './figure.ts';
 import { pingLatency, pingThroughput } from './ping.ts';
 import { type Scale, scaled } from './scale.ts';
@@ -16,7 +16,8 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'ping-latency': (uri, scale) => pingLatency(uri, scaled(scale, 4000, 1000, 50)),
   'ping-throughput': (uri, scale) => pingThroughput(uri, scaled(scale, 10_000, 4000, 200)),
   'event-throughput': (uri, scale) => eventThroughput(uri, scaled(scale, 40_000, 15_000, 500)),
-  'event-fanout': (uri, scale) => eventFanout(uri, scaled(scale, 200, 60, 3)),
+  'event-ranks': (uri, scale) => eventToRanks(uri, scaled(scale, 100, 30, 3)),
+  'event-clients': (uri, scale) => eventToClients(uri, scaled(scale, 200, 60, 3)),
   connect: (uri, scale) => connectRate(uri, scaled(scale, 1500, 500, 20)),
   commands: (_, scale, flux) => commandFigures(flux, scale),
 };

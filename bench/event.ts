@@ -1,7 +1,9 @@
 /** Events: how many can be published, and how long one takes to reach many. */
 
+import { fileURLToPath } from 'node:url';
 import { Handle } from '../core/handle/handle.ts';
 import { type Figure, figure } from './figure.ts';
+import type { LastEvent } from './subscriber.ts';
 import { requestFrame, WireClient } from './wire-client.ts';
 
 const subscribe = requestFrame('event.subscribe', { topic: 'bench' });
@@ -39,8 +41,32 @@ export async function eventThroughput(uri: string, count: number): Promise<Figur
   return [figure('event.throughput', 'events/s', 'more', rates)];
 }
 
-/** From the publisher's request to the last of one subscriber on each rank. */
-export async function eventFanout(uri: string, rounds: number): Promise<Figure[]> {
+/** From the publisher's request until a module on every rank has the event. */
+export async function eventToRanks(uri: string, rounds: number): Promise<Figure[]> {
+  const handle = await Handle.open(uri);
+  const size = Number(await handle.attribute('size'));
+  const ranks = Array.from({ length: size }, (_, rank) => rank);
+  const path = fileURLToPath(new URL('./subscriber.js', import.meta.url));
+  const load = (nodeid: number) => handle.rpc('module.load', { path, args: [] }, { nodeid });
+  await Promise.all(ranks.map(load));
+  const times: number[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    const start = process.hrtime.bigint();
+    await handle.publish('bench.event');
+    // Asking earlier would slow down what is measured.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    let last: LastEvent[];
+    do last = await Promise.all(ranks.map((nodeid) => handle.rpc<LastEvent>('subscriber.last', null, { nodeid })));
+    while (last.some(({ count }) => count < round));
+    const latest = last.reduce((max, { time }) => (BigInt(time) > max ? BigInt(time) : max), 0n);
+    times.push(Number(latest - start) / 1e6);
+  }
+  await handle.close();
+  return [figure(`event.to-${size}-ranks`, 'ms', 'less', times)];
+}
+
+/** From the publisher's request until one client on every rank has the event; all of them are in one process. */
+export async function eventToClients(uri: string, rounds: number): Promise<Figure[]> {
   const handle = await Handle.open(uri);
   const size = Number(await handle.attribute('size'));
   const subscribers: WireClient[] = [];
@@ -68,5 +94,5 @@ export async function eventFanout(uri: string, rounds: number): Promise<Figure[]
     times.push(performance.now() - start);
   }
   for (const client of [...subscribers, publisher]) client.close();
-  return [figure(`event.fanout-${size}`, 'ms', 'less', times)];
+  return [figure(`event.to-${size}-clients`, 'ms', 'less', times)];
 }

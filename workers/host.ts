@@ -11,6 +11,7 @@ import { ThreadControl } from '../core/node/thread-control.ts';
 import { indexOf, threadOf } from '../core/ring/endpoint.ts';
 import { Mailbox } from '../core/ring/mailbox.ts';
 import { RemoteModules } from './remote-modules.ts';
+import { slowReaders } from './rexec/slow-readers.ts';
 import { Router } from './router/router.ts';
 import { processStopped } from './world.ts';
 
@@ -20,6 +21,8 @@ const QUEUE_BYTES_MARK = 4 * 1024 * 1024;
 const { thread, plan, doorbells, instance } = workerData as WorkerData;
 const own = plan.threads[thread];
 
+/** Threads that do not keep up with what this one sends them. */
+const congested = new Set<number>();
 const mailbox = new Mailbox({
   thread,
   doorbells,
@@ -28,6 +31,11 @@ const mailbox = new Mailbox({
   sources: [MAIN],
   spinMicroseconds: plan.spinMicroseconds,
   connect: (to, memory) => parentPort!.postMessage({ ring: memory, to }),
+  onCongestion: (to, isCongested) => {
+    if (isCongested) congested.add(to);
+    else congested.delete(to);
+    slowReaders.hold(congested.size > 0);
+  },
 });
 // A pending Atomics.waitAsync does not keep a thread alive; listening here does.
 parentPort!.on('message', ({ ring, from }: { ring: SharedArrayBuffer; from: number }) => mailbox.addRing(from, ring));
@@ -35,6 +43,13 @@ parentPort!.on('message', ({ ring, from }: { ring: SharedArrayBuffer; from: numb
 const remoteModules = new RemoteModules(mailbox, () => control);
 const methods: Record<string, Methods[string]> = {
   ...remoteModules.methods,
+  'reader.slow': {
+    handler: (request) => {
+      const { client, isSlow } = request.unpack({ client: 's', isSlow: 'b' });
+      slowReaders.set(client, isSlow);
+      return undefined;
+    },
+  },
   'process.stopped': {
     handler: (request) => {
       processStopped(request.unpack({ pid: 'i' }).pid);

@@ -25,9 +25,13 @@ export interface ConnectionsOptions {
   threadOfRank(rank: number): number;
   connected(client: Connection): void;
   gone(client: Connection): void;
+  /** More waits for a client than it should, or nothing does any more. */
+  slow(client: Connection, isSlow: boolean): void;
   log(rank: number, severity: 'debug' | 'info' | 'err', text: string): void;
 }
 
+/** Bytes that wait for a client from which on it counts as slow. */
+const SLOW_BYTES = 1024 * 1024;
 /** Answers of several connections are joined into one write up to this size. */
 const JOIN_BYTES_MAX = 64 * 1024;
 /** Connections that wait to be accepted. */
@@ -47,6 +51,7 @@ export class Connection {
   readonly #reader = new FrameReader();
   #outgoing: Buffer[] = [];
   #outgoingBytes = 0;
+  isSlow = false;
 
   constructor(
     socket: net.Socket,
@@ -194,6 +199,7 @@ export class Connections {
         socket.destroy();
       }
     });
+    socket.on('drain', () => this.#setSlow(connection, false));
     socket.on('error', () => {});
     socket.on('close', () => this.#closed(connection));
     return connection;
@@ -203,6 +209,12 @@ export class Connections {
     do this.#lastIndex = this.#lastIndex === INDEX_MAX ? 1 : this.#lastIndex + 1;
     while (this.#byEndpoint.has(endpoint(MAIN, this.#lastIndex)));
     return endpoint(MAIN, this.#lastIndex);
+  }
+
+  #setSlow(connection: Connection, isSlow: boolean): void {
+    if (connection.isSlow === isSlow) return;
+    connection.isSlow = isSlow;
+    this.#options.slow(connection, isSlow);
   }
 
   #closed(connection: Connection): void {
@@ -231,7 +243,10 @@ export class Connections {
   flush(): void {
     const dirty = this.#dirty;
     this.#dirty = [];
-    for (const connection of dirty) connection.flush();
+    for (const connection of dirty) {
+      connection.flush();
+      if (connection.socket.writableLength > SLOW_BYTES) this.#setSlow(connection, true);
+    }
   }
 
   /** Ends a connection. */

@@ -233,6 +233,7 @@ export class FluxNode {
       gone: ({ endpoint, thread }) => {
         if (!this.#launcher.gone(endpoint)) this.#control.notify(thread, 'client.gone', { endpoint });
       },
+      slow: ({ endpoint, thread }, isSlow) => this.#control.notify(thread, 'client.slow', { endpoint, isSlow }),
       log: (rank, severity, text) => this.#log(rank, severity, text, 'connector-local'),
     });
   }

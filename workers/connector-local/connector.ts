@@ -217,6 +217,11 @@ export class Connector {
     }
   }
 
+  /** The id by which others know a client. */
+  uuidOf(endpoint: number): string | undefined {
+    return this.#byEndpoint.get(endpoint)?.uuid;
+  }
+
   closeAll(): void {
     for (const endpoint of [...this.#byEndpoint.keys()]) {
       this.#host.close(endpoint);

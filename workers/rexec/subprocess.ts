@@ -11,6 +11,7 @@ import type { JsonObject } from '../../core/message/json.ts';
 import type { Process, Stdio } from '../../native/process.ts';
 import { bufferBytes, type Command, isLineBuffered, programName } from './command.ts';
 import { LineCutter } from './lines.ts';
+import { slowReaders } from './slow-readers.ts';
 
 /** Flags of a request to run or attach (RFC 42). */
 export const ExecFlag = { stdout: 1, stderr: 2, channel: 4, writeCredit: 8, waitable: 16 } as const;
@@ -107,9 +108,21 @@ export class Subprocess {
         close: () => this.#finish(),
       },
     );
-    if (!background) this.#listener = request;
+    if (!background) this.#listen(request);
     request.respond({ type: 'started', pid: this.pid });
     if (flags & ExecFlag.writeCredit) for (const [name, { capacity }] of this.#inputs) this.#credit(name, capacity);
+  }
+
+  #listen(request: Request): void {
+    this.#listener = request;
+    slowReaders.add(request.sender, this);
+  }
+
+  /** Nobody gets its output any more; it is still read, so that the program can end. */
+  #forgetListener(): void {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    if (listener) slowReaders.remove(listener.sender, this);
   }
 
   /** What each of the program's descriptors is; notes those that lead here. */
@@ -296,7 +309,7 @@ export class Subprocess {
       this.#listener.endStream();
       if (this.background) this.isWaitable = false;
     }
-    this.#listener = undefined;
+    this.#forgetListener();
     this.#answerWaiter();
     this.#onEnd(this);
   }
@@ -320,13 +333,13 @@ export class Subprocess {
   /** Somebody listens from now on to the streams that `flags` name. */
   attach(request: Request, flags: number): void {
     this.#flags = flags;
-    this.#listener = request;
+    this.#listen(request);
     this.#tell({ type: 'attached', pid: this.pid, cmd: this.command.json });
     for (const [name, { ended }] of this.#outputs) if (ended) this.#tellOutput(name, null);
     if (!this.isOver) return;
     this.#tell({ type: 'finished', status: this.#status! });
     request.endStream();
-    this.#listener = undefined;
+    this.#forgetListener();
     this.isWaitable = false;
   }
 
@@ -334,7 +347,7 @@ export class Subprocess {
   disconnect(sender: string): void {
     if (this.waiter?.sender === sender) this.waiter = undefined;
     if (this.#listener?.sender !== sender) return;
-    this.#listener = undefined;
+    this.#forgetListener();
     if (this.background || this.#status !== undefined) return;
     this.kill(constants.signals.SIGKILL);
   }
@@ -342,9 +355,11 @@ export class Subprocess {
   /** Ends it because something that can't be mended went wrong with it. */
   abort(error: FluxError): void {
     this.#listener?.fail(error);
-    this.#listener = undefined;
+    this.#forgetListener();
     if (this.#status === undefined) this.kill(constants.signals.SIGKILL);
   }
+
+  // ---- flow control of its output
 
   pause(): void {
     for (const [name, { ended }] of this.#outputs) if (!ended) this.#process.pause(this.#names.indexOf(name));

@@ -48,6 +48,7 @@ export class Router {
   readonly #ranks = new Map<number, Rank>();
   // The rank of each client, by the client's endpoint.
   readonly #rankOfClient = new Map<number, Rank>();
+  readonly #slowClients = new Set<number>();
   readonly #remotes = new Map<number, Remote>();
   // Messages between ranks of this thread: from, to, message, in turns of three.
   #hops: (number | Message)[] = [];
@@ -255,6 +256,16 @@ export class Router {
     }
   }
 
+  /** Programs whose output goes to a client wait while it is slow, wherever they run. */
+  #setSlow(client: number, isSlow: boolean): void {
+    const uuid = this.#rankOfClient.get(client)?.connector.uuidOf(client);
+    if (uuid === undefined || this.#slowClients.has(client) === isSlow) return;
+    if (isSlow) this.#slowClients.add(client);
+    else this.#slowClients.delete(client);
+    for (const { index, services } of this.#plan.threads)
+      if (services.includes('rexec')) this.#control.notify(index, 'reader.slow', { client: uuid, isSlow });
+  }
+
   // ---- what the main thread tells
 
   readonly methods: Methods = {
@@ -273,9 +284,17 @@ export class Router {
         return undefined;
       },
     },
+    'client.slow': {
+      handler: (request) => {
+        const { endpoint: client, isSlow } = request.unpack({ endpoint: 'i', isSlow: 'b' });
+        this.#setSlow(client, isSlow);
+        return undefined;
+      },
+    },
     'client.gone': {
       handler: (request) => {
         const { endpoint: client } = request.unpack({ endpoint: 'i' });
+        this.#setSlow(client, false);
         this.#rankOfClient.get(client)?.connector.disconnected(client);
         this.#rankOfClient.delete(client);
         this.#drainHops();
