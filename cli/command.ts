@@ -48,15 +48,16 @@ function configure(command: Command): Command {
 /**
  * Runs a subcommand to its end.
  *
+ * @param usageError its exit code when the command line is wrong
  * @returns its exit code
  */
-export async function runCommand(command: Command, args: readonly string[]): Promise<number> {
+export async function runCommand(command: Command, args: readonly string[], usageError = 1): Promise<number> {
   try {
     await command.parseAsync(withPresets(command, args), { from: 'user' });
     return 0;
   } catch (error) {
     if (error instanceof Exit) return error.code;
-    if (error instanceof CommanderError) return error.exitCode;
+    if (error instanceof CommanderError) return error.exitCode && usageError;
     console.error(`${command.name().replace(' ', '-')}: ${describe(error)}`);
     return 1;
   }
@@ -107,7 +108,7 @@ export function about(what: string, error: unknown): FluxError {
 // ---- values of options
 
 /** A reader of option values that says what it wanted. */
-function reader<T>(read: (text: string) => T): (text: string) => T {
+export function reader<T>(read: (text: string) => T): (text: string) => T {
   return (text) => {
     try {
       return read(text);

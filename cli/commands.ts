@@ -57,4 +57,6 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'Load and remove modules with all that they require',
     load: () => import('./modprobe.ts'),
   },
+  hostlist: { group: 'tools', summary: 'Put lists of hosts together', load: () => import('./hostlist.ts') },
+  idset: { group: 'tools', summary: 'Put sets of ids together', load: () => import('./idset.ts') },
 };
