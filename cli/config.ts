@@ -7,7 +7,7 @@ import { builtInConfiguration } from '../core/broker/built-in-configuration.ts';
 import { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../core/message/json.ts';
-import { about, Exit, withHandle } from './command.ts';
+import { Exit, withHandle } from './command.ts';
 import { valueAt, withValueAt } from './config-path.ts';
 import { formatValue, type GetType, getTypes, parseValue, type SetType, setTypes, typeOf } from './config-types.ts';
 import { runNested } from './nested.ts';
@@ -62,7 +62,7 @@ const commands = {
     define: (command) =>
       command.argument('[path]', 'a file or a folder of .toml files').action(async (where: string | undefined) => {
         const config = where === undefined ? await parseInput(await text(process.stdin)) : await readFiles(where);
-        await withHandle((handle) => load(handle, config, 'load'));
+        await withHandle((handle) => handle.rpc('config.load', config));
       }),
   },
   reload: {
@@ -73,9 +73,7 @@ const commands = {
         .action((options: { followerNoop?: boolean }) =>
           withHandle(async (handle) => {
             if (options.followerNoop && (await handle.attribute('rank')) !== '0') return;
-            await handle.rpc('config.reload').catch((error: unknown) => {
-              throw about('reload', error);
-            });
+            await handle.rpc('config.reload');
           }),
         ),
   },
@@ -112,21 +110,13 @@ async function get(name: string | undefined, options: GetOptions): Promise<void>
 }
 
 function fetchConfig(handle: Handle): Promise<JsonObject> {
-  return handle.rpc<JsonObject>('config.get').catch((error: unknown) => {
-    throw about('error fetching the configuration', error);
-  });
+  return handle.rpc<JsonObject>('config.get');
 }
 
 /** Gives the broker the configuration that `edit` makes of the one it has. */
 function change(edit: (config: JsonObject) => JsonObject): Promise<void> {
-  return withHandle(async (handle) =>
-    load(handle, edit(await fetchConfig(handle)), 'error updating the configuration'),
-  );
-}
-
-async function load(handle: Handle, config: JsonValue, what: string): Promise<void> {
-  await handle.rpc('config.load', config).catch((error: unknown) => {
-    throw about(what, error);
+  return withHandle(async (handle) => {
+    await handle.rpc('config.load', edit(await fetchConfig(handle)));
   });
 }
 

@@ -29,9 +29,14 @@ async function log(words: readonly string[], { severity, appname }: Options): Pr
     const rank = await handle.attribute('rank');
     const answers = lines.map((line) => {
       // A syslog line (RFC 5424) as log-format.ts reads it; the numbers of severities are those of syslog.
-      const header = `<${severityNumber(severity) << 3}>1 ${formatTimestamp(Date.now() / 1000)} ${rank} ${appname}`;
+      const header = `<${severityNumber(severity) << 3}>1 ${formatTimestamp(now())} ${rank} ${appname}`;
       return handle.rpcBytes('log.append', Buffer.from(`${header} ${process.pid} - - ${line}`));
     });
     await Promise.all(answers);
   });
+}
+
+/** Seconds since the epoch, with microseconds. */
+function now(): number {
+  return (performance.timeOrigin + performance.now()) / 1000;
 }

@@ -27,7 +27,12 @@ export interface RunOptions {
 export function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const { stdin = '', env, cwd, until, timeoutMs = 20_000 } = options;
   const child = spawn(file, args, { env: { ...process.env, ...env }, cwd });
-  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+  const timer = setTimeout(() => {
+    child.kill('SIGKILL');
+    // What it started may hold its output open.
+    child.stdout.destroy();
+    child.stderr.destroy();
+  }, timeoutMs);
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -49,6 +54,9 @@ export function run(file: string, args: readonly string[], options: RunOptions =
 
 export interface Instance {
   readonly uri: string;
+  /** The process of `flux start`, and what it has written to stderr so far. */
+  readonly pid: number;
+  stderr(): string;
   /** Runs `flux ARGS…` as a client of rank 0. */
   flux(args: readonly string[], options?: RunOptions): Promise<Outcome>;
   /** Runs a shell script whose `flux` is the one under test, as a client of rank 0. */
@@ -89,6 +97,8 @@ export async function startInstance(
   const withEnv = (more: RunOptions = {}): RunOptions => ({ ...more, env: { ...env, ...more.env } });
   return {
     uri,
+    pid: child.pid!,
+    stderr: () => stderr,
     flux: (args, more) => run(flux, args, withEnv(more)),
     shell: (script, more) => run('bash', ['-c', script], withEnv(more)),
     async stop() {
