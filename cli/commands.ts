@@ -59,4 +59,5 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   hostlist: { group: 'tools', summary: 'Put lists of hosts together', load: () => import('./hostlist.ts') },
   idset: { group: 'tools', summary: 'Put sets of ids together', load: () => import('./idset.ts') },
+  R: { group: 'tools', summary: 'Make, read and combine resource sets', load: () => import('./R.ts') },
 };
