@@ -4,7 +4,7 @@
 
 import os from 'node:os';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { asFluxError, FluxError } from '../core/errno.ts';
+import { asFluxError, FluxError, strerror } from '../core/errno.ts';
 import { parseDurationArgument } from '../core/formats/duration.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { Handle } from '../core/handle/handle.ts';
@@ -78,13 +78,21 @@ function describe(error: unknown): string {
     ? error.message
     : process.env.FLUX_DEBUG && error instanceof Error
       ? (error.stack ?? error.message)
-      : asFluxError(error).message;
+      : sentenceOf(error);
+}
+
+/** What went wrong in a system call, by its errno; of other errors what they say. */
+function sentenceOf(error: unknown): string {
+  const { errno, message } = asFluxError(error);
+  const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
+  if (error instanceof FluxError || syscall === undefined) return message;
+  return path === undefined ? strerror(errno) : `${path}: ${strerror(errno)}`;
 }
 
 /** Ends this process when its output has nowhere to go: a closed pipe as SIGPIPE does, silently. */
 function endWithoutReader(error: NodeJS.ErrnoException): never {
   if (error.code === 'EPIPE') process.exit(128 + os.constants.signals.SIGPIPE);
-  console.error(`flux: write error: ${asFluxError(error).message}`);
+  console.error(`flux: write error: ${sentenceOf(error)}`);
   process.exit(1);
 }
 
@@ -101,8 +109,10 @@ export async function withHandle<T>(work: (handle: Handle) => Promise<T>, uri?: 
 
 /** Adds what the user calls it to an error's sentence. */
 export function about(what: string, error: unknown): FluxError {
-  const { errno, message } = asFluxError(error);
-  return new FluxError(errno, `${what}: ${message}`);
+  const { errno } = asFluxError(error);
+  const sentence = sentenceOf(error);
+  // The path of a system call is mostly what the user calls it, too.
+  return new FluxError(errno, sentence.startsWith(`${what}: `) ? sentence : `${what}: ${sentence}`);
 }
 
 // ---- values of options

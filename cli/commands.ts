@@ -60,4 +60,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   hostlist: { group: 'tools', summary: 'Put lists of hosts together', load: () => import('./hostlist.ts') },
   idset: { group: 'tools', summary: 'Put sets of ids together', load: () => import('./idset.ts') },
   R: { group: 'tools', summary: 'Make, read and combine resource sets', load: () => import('./R.ts') },
+  keygen: { group: 'tools', summary: 'Make a certificate for the overlay network', load: () => import('./keygen.ts') },
+  top: { group: 'tools', load: () => import('./top.ts') },
+  admin: { group: 'tools', summary: 'Do what only administrators do', load: () => import('./admin.ts') },
 };
