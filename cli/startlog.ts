@@ -85,8 +85,7 @@ async function list(handle: Handle, options: Options): Promise<void> {
   const runs = runsOf(await fetchEvents(handle, options.testStartlogKey), options.testStartlogVersion);
   if (!options.quiet)
     for (const each of runs) console.log(options.json ? stringifyJson({ ...each }) : format(each, options));
-  const sinceFinished = runs.slice(runs.findLastIndex(({ state }) => state === 'finished') + 1);
-  if (options.check && sinceFinished.some(({ state }) => state === 'crashed')) throw new Exit(1);
+  if (options.check && hasCrashed(runs)) throw new Exit(1);
 }
 
 /** The eventlog's lines (RFC 18). */
@@ -100,7 +99,7 @@ async function fetchEvents(handle: Handle, key: string): Promise<string[]> {
 }
 
 /** The runs that events tell of; events of other kinds and of newer versions are passed over. */
-function runsOf(lines: readonly string[], newest: number): Run[] {
+export function runsOf(lines: readonly string[], newest: number): Run[] {
   const runs: Run[] = [];
   for (const line of lines) {
     const { timestamp, name, context = {} } = unpack(parseJson(line), { timestamp: 'n', name: 's', context: 'o?' });
@@ -116,6 +115,13 @@ function runsOf(lines: readonly string[], newest: number): Run[] {
     }
   }
   return runs;
+}
+
+/** Whether a run crashed since one finished as it should. */
+export function hasCrashed(runs: readonly Run[]): boolean {
+  return runs
+    .slice(runs.findLastIndex(({ state }) => state === 'finished') + 1)
+    .some(({ state }) => state === 'crashed');
 }
 
 function format({ start, end, state, version }: Run, { showVersion }: Options): string {
