@@ -63,4 +63,5 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   keygen: { group: 'tools', summary: 'Make a certificate for the overlay network', load: () => import('./keygen.ts') },
   top: { group: 'tools', load: () => import('./top.ts') },
   admin: { group: 'tools', summary: 'Do what only administrators do', load: () => import('./admin.ts') },
+  'job-validator': { group: 'tools', load: () => import('./job-validator.ts') },
 };
