@@ -33,8 +33,7 @@ export class Request {
   readonly message: Message;
   readonly #credentials: Credentials;
   readonly #send: (response: Message, request: Request) => void;
-  /** Whether nothing follows the answers that were given. */
-  isAnswered = false;
+  #isAnswered = false;
 
   /** `send` puts a response on its way; `credentials` are the responder's. */
   constructor(message: Message, credentials: Credentials, send: (response: Message, request: Request) => void) {
@@ -66,22 +65,36 @@ export class Request {
     return this.message.json;
   }
 
+  /** Whether nothing follows the answers that were given. */
+  get isAnswered(): boolean {
+    return this.#isAnswered;
+  }
+
   unpack<F extends Fields>(fields: F): Unpacked<F> {
     return this.message.unpack(fields);
   }
 
   respond(payload?: Payload): void {
-    if (this.message.wantsResponse) this.#answer(this.message.respond(payload, this.#credentials));
+    if (!this.message.wantsResponse) return;
+    const response = this.message.respond(payload, this.#credentials);
+    this.#answer(response, response.isLastResponse);
+  }
+
+  /** Responds for the only time, even when the request has the streaming flag. */
+  reply(payload?: Payload): void {
+    if (this.message.wantsResponse) this.#answer(this.message.respond(payload, this.#credentials), true);
   }
 
   fail(error: FluxError | ErrnoName): void {
     if (!this.message.wantsResponse) return;
     const { errno, detail } = typeof error === 'string' ? new FluxError(error) : error;
-    this.#answer(this.message.respondError(errno, detail, this.#credentials));
+    this.#answer(this.message.respondError(errno, detail, this.#credentials), true);
   }
 
-  #answer(response: Message): void {
-    this.isAnswered ||= response.isLastResponse;
+  /** What comes after the last response, of a service that was told to stop or has a bug, goes nowhere. */
+  #answer(response: Message, isLast: boolean): void {
+    if (this.#isAnswered) return;
+    this.#isAnswered = isLast;
     this.#send(response, this);
   }
 
@@ -125,10 +138,7 @@ function checkCall(method: Method, request: Request): void {
 }
 
 function sendReply(request: Request, reply: Reply): void {
-  if (reply === LATER) return;
-  // A method that does not stream is done, even when the request has the flag.
-  request.isAnswered = true;
-  request.respond(reply);
+  if (reply !== LATER) request.reply(reply);
 }
 
 function sendError(request: Request, error: unknown, reportBug: BugReporter): void {
