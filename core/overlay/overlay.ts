@@ -243,6 +243,7 @@ export class Overlay {
       'disconnect-parent': {
         handler: (request) => {
           const { reason = 'disconnect requested' } = request.unpack({ reason: 's?' });
+          this.#tellParent('lost');
           this.#loseParent(reason);
           return undefined;
         },
