@@ -123,6 +123,9 @@ export class Connector {
   readonly #byUuid = new Map<string, Client>();
   readonly #byService = new Map<string, Client>();
   #module: Module | undefined;
+  // What clients sent before this module was loaded.
+  #early: [endpoint: number, message: Message][] = [];
+  #isStopped = false;
   #connects = 0;
   #policy: AccessPolicy = { allowGuestUser: false, allowRootOwner: false };
 
@@ -138,13 +141,19 @@ export class Connector {
   readonly definition: ModuleDefinition = {
     start: (context) => {
       this.#configure(context.config);
+      this.#isStopped = false;
+      for (const [endpoint, message] of this.#early.splice(0)) this.receive(endpoint, message);
       return {
         methods: {
           'stats-get': { handler: () => this.#stats() },
           'config-sync': { handler: (request) => this.#configure(request.payload as JsonObject) },
         },
         configure: (config) => this.#configure(config),
-        stop: () => this.closeAll(),
+        stop: () => {
+          this.closeAll();
+          this.#isStopped = true;
+          this.#module = undefined;
+        },
       };
     },
   };
@@ -190,6 +199,10 @@ export class Connector {
   // ---- clients
 
   connected(endpoint: number, credentials: Credentials, pid: number): void {
+    if (this.#isStopped) {
+      this.#host.close(endpoint);
+      return;
+    }
     const client = new Client(endpoint, credentials, pid, this.#broker, this.#host);
     this.#connects++;
     this.#byEndpoint.set(endpoint, client);
@@ -232,7 +245,11 @@ export class Connector {
   /** Takes a message that a client sent. */
   receive(endpoint: number, message: Message): void {
     const client = this.#byEndpoint.get(endpoint);
-    if (!client || !this.#module) return;
+    if (!client) return;
+    if (!this.#module) {
+      this.#early.push([endpoint, message]);
+      return;
+    }
     client.received++;
     if (message.type === MessageType.request) this.#request(client, message);
     else if (message.type === MessageType.response) {
