@@ -53,7 +53,7 @@ export class SimulatedClient {
   readonly #sim: Simulation;
   readonly #toRank: Line;
   readonly #fromRank: Line;
-  readonly #services = new Map<string, ClientMethod>();
+  readonly services = new Map<string, ClientMethod>();
   readonly #listeners = new Set<(message: Message) => void>();
   isConnected = true;
 
@@ -134,7 +134,7 @@ export class SimulatedClient {
 
   /** Answers requests for a name; the method is called with each. */
   async serve(name: string, method: ClientMethod): Promise<void> {
-    this.#services.set(name, method);
+    this.services.set(name, method);
     await this.rpc('service.add', { service: name });
   }
 
@@ -166,7 +166,7 @@ export class SimulatedClient {
 
   #receive(message: Message): void {
     if (message.type === MessageType.request) {
-      this.#services.get(message.service)?.(message, this);
+      this.services.get(message.service)?.(message, this);
       return;
     }
     this.received.push(message);
