@@ -64,4 +64,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   top: { group: 'tools', load: () => import('./top.ts') },
   admin: { group: 'tools', summary: 'Do what only administrators do', load: () => import('./admin.ts') },
   'job-validator': { group: 'tools', load: () => import('./job-validator.ts') },
+  engine: {
+    group: 'instance',
+    summary: 'Show the threads of an instance, and how busy they are',
+    load: () => import('./engine.ts'),
+  },
+  broker: { group: 'instance', load: () => import('./broker.ts') },
 };

@@ -7,7 +7,7 @@ import { readConfigPath, updateConfig } from '../core/node/config-files.ts';
 import { FluxNode, type StartOptions } from '../core/node/node.ts';
 import { collect, count, increase, runCommand, runsAnother, subcommand } from './command.ts';
 
-interface Options {
+export interface Options {
   size?: number;
   testSize?: number;
   testHosts?: string;

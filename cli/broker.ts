@@ -1,0 +1,16 @@
+import { runCommand, runsAnother, subcommand } from './command.ts';
+import { brokerOptions, type Options, runNode, startOptions } from './start.ts';
+
+/** `flux broker [OPTIONS] [COMMAND…]`: the ranks that the configuration or a launcher gives this process. */
+export async function run(args: readonly string[]): Promise<number> {
+  let exitCode = 0;
+  const command = runsAnother(
+    brokerOptions(subcommand('broker', 'Run a broker, and a program in it.')).argument(
+      '[command...]',
+      'the initial program; a shell when there is none',
+    ),
+  ).action(async (words: string[], options: Options) => {
+    exitCode = await runNode(startOptions(words, options));
+  });
+  return (await runCommand(command, args)) || exitCode;
+}
