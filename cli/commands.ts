@@ -70,4 +70,5 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./engine.ts'),
   },
   broker: { group: 'instance', load: () => import('./broker.ts') },
+  help: { group: 'tools', summary: 'Show commands, and the manual page of one', load: () => import('./help.ts') },
 };
