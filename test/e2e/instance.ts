@@ -107,14 +107,3 @@ export async function startInstance(
     },
   };
 }
-
-/** One row of a table of command lines. */
-export interface CommandRow {
-  readonly args: readonly string[];
-  /** What stdout must be, or match; nothing when absent. */
-  readonly stdout?: string | RegExp;
-  /** What stderr must match; nothing when absent. */
-  readonly stderr?: RegExp;
-  readonly exit?: number | NodeJS.Signals;
-  readonly options?: RunOptions;
-}
