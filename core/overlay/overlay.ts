@@ -121,7 +121,8 @@ export class Overlay {
         this.#loseParent(`${this.#host.hostname(link.rank)} (rank ${link.rank}) sent disconnect control message`);
       return;
     }
-    if (type !== ControlType.status) return;
+    // What a child sent before it learned that it is cut off does not bring it back.
+    if (type !== ControlType.status || this.#health.child(link.rank)!.status === 'lost') return;
     const name = subtreeStatuses[status] ?? 'unknown';
     if (isOnlineStatus(name) && !link.isOnline && this.#refuseChildren) {
       link.send(Message.control(ControlType.disconnect, 0));
