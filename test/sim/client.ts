@@ -62,8 +62,12 @@ export class SimulatedClient {
     this.endpoint = endpoint;
     this.rank = host.rank;
     this.credentials = credentials;
-    this.#toRank = sim.network.line((message) => host.connector.receive(endpoint, message), true);
-    this.#fromRank = sim.network.line((message) => this.#receive(message), true);
+    this.#toRank = sim.network.line(
+      `client ${endpoint}→${this.rank}`,
+      (message) => host.connector.receive(endpoint, message),
+      true,
+    );
+    this.#fromRank = sim.network.line(`${this.rank}→client ${endpoint}`, (message) => this.#receive(message), true);
   }
 
   get events(): Message[] {

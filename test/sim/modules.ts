@@ -28,8 +28,8 @@ export class RemoteModules {
 
   async launch(rank: Rank, module: Module, welcome: Message, world: World): Promise<ModuleRuntime> {
     const key = `${rank.rank}/${module.name}`;
-    const toBroker = this.#network.line((message) => module.receive(message), true);
-    const toModule = this.#network.line((message) => remote.receive(message), true);
+    const toBroker = this.#network.line(`${key}→${rank.rank}`, (message) => module.receive(message), true);
+    const toModule = this.#network.line(`${rank.rank}→${key}`, (message) => remote.receive(message), true);
     /** The thread or process is over; its broker learns of it after what it sent. */
     const end = (error?: FluxError) => {
       this.#running.delete(key);

@@ -3,16 +3,26 @@
  * order.
  */
 
+import process from 'node:process';
 import { decodeMessage, encodeMessage } from '../../core/message/codec.ts';
-import type { Message } from '../../core/message/message.ts';
+import { type Message, MessageType } from '../../core/message/message.ts';
 import type { Agenda } from './agenda.ts';
 import type { SeededRandom } from './random.ts';
 
 /** Seconds that messages take over the lines of a run: each line is drawn one, so that some are far slower than others. */
 const delays = [0, 1e-5, 1e-4, 1e-4, 1e-3, 2e-2];
 
+const isTraced = process.env.FLUX_SIM_TRACE !== undefined;
+
+function describe(message: Message): string {
+  const { type, topic = '', word1, word2, routes } = message;
+  const name = Object.entries(MessageType).find(([, number]) => number === type)![0];
+  return `${name} ${topic} ${type === MessageType.response ? `errnum ${word1}` : word1} matchtag ${word2} [${routes}]`;
+}
+
 export class Line {
   readonly #network: Network;
+  readonly #name: string;
   readonly #delay: number;
   /** Messages travel as bytes, as between threads, or by reference, as within one. */
   readonly #encoded: boolean;
@@ -21,8 +31,9 @@ export class Line {
   #closed = false;
   #cut = false;
 
-  constructor(network: Network, delay: number, encoded: boolean, deliver: (message: Message) => void) {
+  constructor(network: Network, name: string, delay: number, encoded: boolean, deliver: (message: Message) => void) {
     this.#network = network;
+    this.#name = name;
     this.#delay = delay;
     this.#encoded = encoded;
     this.#deliver = deliver;
@@ -30,7 +41,10 @@ export class Line {
 
   send(message: Message): void {
     const bytes = this.#encoded && !this.#closed ? encodeMessage(message) : undefined;
-    this.inOrder(() => this.#deliver(bytes ? decodeMessage(bytes) : message));
+    this.inOrder(() => {
+      if (isTraced) console.error(this.#network.agenda.time.toFixed(6), this.#name, describe(message));
+      this.#deliver(bytes ? decodeMessage(bytes) : message);
+    });
   }
 
   /** Does something once all that was sent before has arrived. */
@@ -68,8 +82,8 @@ export class Network {
     this.random = random;
   }
 
-  /** A line to a receiver; `encoded` when it is never by reference. */
-  line(deliver: (message: Message) => void, encoded = this.random.chance(0.5)): Line {
-    return new Line(this, this.random.pick(delays), encoded, deliver);
+  /** A line to a receiver, named for traces; `encoded` when it is never by reference. */
+  line(name: string, deliver: (message: Message) => void, encoded = this.random.chance(0.5)): Line {
+    return new Line(this, name, this.random.pick(delays), encoded, deliver);
   }
 }

@@ -158,7 +158,7 @@ export class SimulatedNode {
     const key = `${from}-${to}`;
     let line = this.#lines.get(key);
     if (!line) {
-      line = this.#sim.network.line((message) => this.#arrive(message, from, to));
+      line = this.#sim.network.line(`${from}→${to}`, (message) => this.#arrive(message, from, to));
       this.#lines.set(key, line);
     }
     return line;

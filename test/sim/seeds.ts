@@ -27,10 +27,8 @@ export function forSeeds(
       try {
         await scenario(new SeededRandom(seed), seed);
       } catch (error) {
-        if (error instanceof Error) {
-          error.message = `seed ${seed}: ${error.message}`;
-          error.stack = `${error.stack}\n(replay with FLUX_SIM_SEED=${seed})`;
-        }
+        if (error instanceof Error)
+          error.stack = `seed ${seed} (FLUX_SIM_SEED=${seed} to see it again): ${error.stack}`;
         throw error;
       }
     }

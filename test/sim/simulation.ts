@@ -12,7 +12,6 @@ import type { ModuleDefinition } from '../../core/broker/service.ts';
 import type { State } from '../../core/broker/state-machine.ts';
 import type { Credentials } from '../../core/message/credentials.ts';
 import type { JsonObject } from '../../core/message/json.ts';
-import type { Message } from '../../core/message/message.ts';
 import type { Instance } from '../../core/node/instance.ts';
 import { sharedAttributes } from '../../core/node/instance-attributes.ts';
 import { type CustomHost, Topology } from '../../core/overlay/topology.ts';
@@ -204,10 +203,4 @@ function describeInstance(options: SimulationOptions): Instance {
     rc3: options.rc3 ?? defaultRc.rc3,
     initialProgram: command && { argv: command, passThrough: true },
   };
-}
-
-/** What a message is, for people. */
-export function describeMessage(message: Message): string {
-  const { type, topic, word1, word2 } = message;
-  return `${['', 'request', 'response', '', 'event'][type] ?? 'control'} ${topic ?? ''} ${word1} ${word2}`;
 }
