@@ -3,7 +3,7 @@
  */
 
 import { FluxError } from '../errno.ts';
-import { globToRegExp } from '../formats/glob.ts';
+import { globMatcher } from '../formats/glob.ts';
 import { type JsonValue, real } from '../message/json.ts';
 import { type Message, MessageType } from '../message/message.ts';
 import type { Request } from './methods.ts';
@@ -11,7 +11,7 @@ import { RequestList } from './request-list.ts';
 
 interface Filter {
   readonly typemask: number;
-  readonly topic: RegExp;
+  readonly matches: (topic: string) => boolean;
   readonly nodeid: number;
   readonly names: readonly JsonValue[] | undefined;
   readonly full: boolean;
@@ -50,7 +50,7 @@ export class Tracer {
       full = false,
     } = request.unpack({ typemask: 'i', topic_glob: 's', nodeid: 'i?', names: 'a?', full: 'b?' });
     if (!request.isStreaming) throw new FluxError('EPROTO', `${request.topic} requires the streaming flag`);
-    this.#filters.set(request, { typemask, topic: globToRegExp(topic_glob), nodeid, names, full });
+    this.#filters.set(request, { typemask, matches: globMatcher(topic_glob), nodeid, names, full });
     this.requests.add(request);
   }
 
@@ -74,7 +74,7 @@ export class Tracer {
     const errnum = message.type === MessageType.response ? message.errnum : 0;
     for (const request of this.requests) {
       const filter = this.#filters.get(request)!;
-      if ((filter.typemask & message.type) === 0 || !filter.topic.test(topic)) continue;
+      if ((filter.typemask & message.type) === 0 || !filter.matches(topic)) continue;
       if (filter.nodeid !== -1 && rank !== NO_RANK && filter.nodeid !== rank) continue;
       if (filter.names?.length && !filter.names.includes(name)) continue;
       request.respond({
