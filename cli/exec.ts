@@ -11,7 +11,7 @@ import { attach } from './attach.ts';
 import { collect, idset, increase, runCommand, runsAnother, subcommand, withHandle } from './command.ts';
 import { ExecGroup, type GroupOptions } from './exec-group.ts';
 import { InputForwarder } from './exec-input.ts';
-import { filterTargets, instanceTargets, jobTargets } from './exec-targets.ts';
+import { filterTargets, instanceTargets, type Targets } from './exec-targets.ts';
 import { type CommandObject, ExecFlag, encodeExec, RemoteProcess, startInBackground } from './remote-process.ts';
 
 interface Options {
@@ -74,7 +74,7 @@ function check(words: readonly string[], { attach, bg, waitable }: Options): voi
 async function exec(handle: Handle, words: readonly string[], options: Options): Promise<number> {
   const { rank = 'all', exclude, jobid } = options;
   const [size, owner] = await Promise.all([handle.attribute('size'), handle.attribute('security.owner')]);
-  const targets = jobid === undefined ? instanceTargets(Number(size)) : await jobTargets(handle, jobid);
+  const targets = jobid === undefined ? instanceTargets(Number(size)) : await targetsOfJob(handle, jobid);
   const include = rank === 'all' ? undefined : rank;
   const ranks = filterTargets(targets.ranks, include, exclude, jobid !== undefined);
   const service = options.service ?? targets.service;
@@ -84,6 +84,11 @@ async function exec(handle: Handle, words: readonly string[], options: Options):
   return options.bg
     ? background(handle, service, ranks, command, options)
     : foreground(handle, service, ranks, command, options);
+}
+
+async function targetsOfJob(handle: Handle, jobid: string): Promise<Targets> {
+  const { jobTargets } = await import('./exec-job.ts');
+  return jobTargets(handle, jobid);
 }
 
 async function impPath(handle: Handle): Promise<string> {

@@ -6,9 +6,10 @@ import path from 'node:path';
 import { FluxError } from '../core/errno.ts';
 import { parseFluid } from '../core/formats/fluid.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { type JsonObject, parseJson } from '../core/message/json.ts';
+import type { JsonObject } from '../core/message/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { withHandle } from './command.ts';
+import { watchEventlog } from './eventlog.ts';
 
 /** What each scheme of a target means. */
 export const schemes: Readonly<Record<string, string>> = {
@@ -140,16 +141,9 @@ async function annotatedUri(handle: Handle, id: bigint, text: string): Promise<s
 
 /** Waits until a job tells its URI, or ends. */
 async function awaitMemo(handle: Handle, id: bigint): Promise<string | undefined> {
-  const request = { id, path: 'eventlog', flags: 0 };
-  const stream = handle.stream<{ event: string }>('job-info.eventlog-watch', request, {
-    cancelTopic: 'job-info.eventlog-watch-cancel',
-  });
-  for await (const { event } of stream) {
-    for (const line of event.split('\n').filter(Boolean)) {
-      const { name, context } = parseJson(line) as JsonObject;
-      if (name === 'memo' && isObject(context) && typeof context.uri === 'string') return context.uri;
-      if (name === 'finish') return undefined;
-    }
+  for await (const { name, context } of watchEventlog(handle, id, 'eventlog')) {
+    if (name === 'memo' && typeof context.uri === 'string') return context.uri;
+    if (name === 'finish') return undefined;
   }
   return undefined;
 }
