@@ -1,5 +1,5 @@
 import { runCommand, runsAnother, subcommand } from './command.ts';
-import { brokerOptions, type Options, runNode, startOptions } from './start.ts';
+import { type BrokerOptions, brokerOptions, brokerSettings, runNode } from './start.ts';
 
 /** `flux broker [OPTIONS] [COMMAND…]`: the ranks that the configuration or a launcher gives this process. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -9,8 +9,8 @@ export async function run(args: readonly string[]): Promise<number> {
       '[command...]',
       'the initial program; a shell when there is none',
     ),
-  ).action(async (words: string[], options: Options) => {
-    exitCode = await runNode(startOptions(words, options));
+  ).action(async (words: string[], options: BrokerOptions) => {
+    exitCode = await runNode(brokerSettings(words, options));
   });
   return (await runCommand(command, args)) || exitCode;
 }

@@ -3,7 +3,7 @@
  */
 
 import os from 'node:os';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, Help, InvalidArgumentError, type Option } from 'commander';
 import { asFluxError, FluxError, strerror } from '../core/errno.ts';
 import { parseDurationArgument } from '../core/formats/duration.ts';
 import { IdSet } from '../core/formats/idset.ts';
@@ -34,11 +34,17 @@ export function runsAnother(command: Command): Command {
   return command.passThroughOptions().allowUnknownOption(false);
 }
 
+/** An option's text, with its default when that tells something: an empty list does not. */
+function describeOption(option: Option): string {
+  return Array.isArray(option.defaultValue) ? option.description : new Help().optionDescription(option);
+}
+
 function configure(command: Command): Command {
   return command
     .helpOption('-h, --help', 'Display this message.')
     .helpCommand(false)
     .showHelpAfterError(`Try \`${command.name()} --help' for more information.`)
+    .configureHelp({ optionDescription: describeOption })
     .configureOutput({
       outputError: (text, write) => write(text.replace(/^error: /, `${command.name().replace(' ', '-')}: `)),
     })

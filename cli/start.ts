@@ -1,21 +1,40 @@
-/** `flux start` and `flux broker`: an instance in this process. */
+/** `flux start`: an instance in this process, and a program in it. */
 
+import fs from 'node:fs';
 import os from 'node:os';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { asFluxError, FluxError } from '../core/errno.ts';
 import type { JsonObject } from '../core/message/json.ts';
 import { readConfigPath, updateConfig } from '../core/node/config-files.ts';
-import { FluxNode, type StartOptions } from '../core/node/node.ts';
-import { collect, count, increase, runCommand, runsAnother, subcommand } from './command.ts';
+import { FluxNode } from '../core/node/node.ts';
+import type { StartOptions } from '../core/node/prepare.ts';
+import { collect, count, duration, increase, runCommand, runsAnother, subcommand } from './command.ts';
 
-export interface Options {
-  size?: number;
-  testSize?: number;
-  testHosts?: string;
+/** Where the instance of the system has its state and its configuration. */
+const SYSTEM_STATEDIR = '/var/lib/flux';
+const SYSTEM_CONFIG = '/etc/flux/system/conf.d';
+
+export interface BrokerOptions {
   setattr: string[];
   configPath?: string;
   conf: string[];
   verbose: number;
+}
+
+interface Options extends BrokerOptions {
+  brokerOpts: string[];
+  size?: number;
+  testSize?: number;
+  testHosts?: string;
+  rundir?: string;
+  testRundir?: string;
+  testRundirCleanup?: boolean;
+  testPmiClique?: string;
+  testStartMode: 'all' | 'leader';
+  testExitMode: 'any' | 'leader';
+  testExitTimeout?: number;
   recovery?: true | string;
+  sysconfig?: boolean;
   noexec?: boolean;
 }
 
@@ -28,19 +47,37 @@ export function brokerOptions(command: Command): Command {
     .option('-v, --verbose', 'Log to stderr what the broker does; twice: all of it.', increase, 0);
 }
 
-export function run(args: readonly string[]): Promise<number> {
+const startMode = new Option('--test-start-mode <MODE>', 'Start all ranks, or the leader alone.')
+  .choices(['all', 'leader'])
+  .default('all');
+const exitMode = new Option('--test-exit-mode <MODE>', "Whose exit code counts: any rank's, or the leader's.")
+  .choices(['any', 'leader'])
+  .default('any');
+
+/** `flux start [OPTIONS] [COMMAND…]` */
+export async function run(args: readonly string[]): Promise<number> {
   let exitCode = 0;
   const command = runsAnother(
     brokerOptions(subcommand('start', 'Start a Flux instance, and run a program in it.'))
       .argument('[command...]', 'the initial program; a shell when there is none')
       .option('-s, --size <N>', 'Ranks of the instance, all in this process.', count)
       .option('--test-size <N>', 'The same.', count)
+      .option('--rundir <DIR>', 'Make or use this folder for the sockets.')
+      .option('-r, --recovery [TARGET]', 'Start rank 0 alone on the state of an instance that ended, to mend it.')
+      .option('--sysconfig', `Read the configuration of the system's instance.`)
+      .option('-o, --broker-opts <OPTIONS>', 'Options of the broker, with commas between.', collect, [])
+      .option('-X, --noexec', 'Only show what would be started.')
       .option('--test-hosts <HOSTLIST>', 'Names of the hosts that the ranks play.')
-      .option('-X, --noexec', 'Only show what would be started.'),
+      .option('--test-rundir <DIR>', 'Use this folder, which must be there, for the sockets.')
+      .option('--test-rundir-cleanup', 'Remove it at the end.')
+      .option('--test-pmi-clique <MODE>', 'Which ranks share a node: single, per-broker, none, or a task map.')
+      .addOption(startMode)
+      .addOption(exitMode)
+      .option('--test-exit-timeout <FSD>', 'Kill the instance when so long after one rank others still run.', duration),
   ).action(async (words: string[], options: Options) => {
     exitCode = await start(words, options);
   });
-  return runCommand(command, args).then((code) => code || exitCode);
+  return (await runCommand(command, args)) || exitCode;
 }
 
 function parseSetattr(settings: readonly string[]): Record<string, string> {
@@ -53,8 +90,8 @@ function parseSetattr(settings: readonly string[]): Record<string, string> {
   return attributes;
 }
 
-/** What the options say, for FluxNode.start. */
-export function startOptions(words: readonly string[], options: Options): StartOptions {
+/** What the options of a broker say, for FluxNode.start. */
+export function brokerSettings(words: readonly string[], options: BrokerOptions): StartOptions {
   const attributes = parseSetattr(options.setattr);
   if (options.verbose) {
     attributes['log-stderr-mode'] ??= 'local';
@@ -63,26 +100,88 @@ export function startOptions(words: readonly string[], options: Options): StartO
   const configPath = options.configPath ?? process.env.FLUX_CONF_DIR;
   let config: JsonObject = configPath === undefined ? {} : readConfigPath(configPath);
   for (const value of options.conf) config = updateConfig(config, value);
+  return { attributes, config, command: words, ...(configPath !== undefined && { configPath }) };
+}
+
+function startSettings(words: readonly string[], options: Options): StartOptions {
   const size = options.size ?? options.testSize;
+  const rundir = chooseRundir(options);
+  const recovery = options.recovery === undefined ? [] : recoverySettings(options.recovery);
+  const isSystem = options.recovery === true || options.sysconfig;
+  const broker = withBrokerOpts(options);
+  const settings = brokerSettings(words, {
+    ...broker,
+    ...(isSystem && broker.configPath === undefined && { configPath: SYSTEM_CONFIG }),
+    setattr: [...broker.setattr, ...recovery, ...rundir],
+  });
   return {
-    attributes,
-    config,
-    command: words,
-    ...(configPath !== undefined && { configPath }),
-    ...(size !== undefined && { size, bootMethod: 'simple', rundirIsCallers: true }),
+    ...settings,
     ...(options.testHosts !== undefined && { hosts: options.testHosts }),
+    ...(size !== undefined && { size, bootMethod: 'simple', rundirIsCallers: true }),
+    ...(options.testPmiClique !== undefined && { mapping: cliqueMapping(options.testPmiClique, size ?? 1) }),
+    leaderOnly: options.testStartMode === 'leader',
+    exit: {
+      mode: options.testExitMode,
+      ...(options.testExitTimeout !== undefined && { timeout: options.testExitTimeout }),
+    },
   };
 }
 
+/** Options of a broker, those given by --broker-opts among them. */
+function withBrokerOpts({ brokerOpts, setattr, configPath, conf, verbose }: Options): BrokerOptions {
+  const words = brokerOpts.flatMap((text) => text.split(','));
+  const more = brokerOptions(subcommand('broker', '')).parse(words, { from: 'user' }).opts<BrokerOptions>();
+  const path = more.configPath ?? configPath;
+  return {
+    setattr: [...setattr, ...more.setattr],
+    conf: [...conf, ...more.conf],
+    verbose: verbose + more.verbose,
+    ...(path !== undefined && { configPath: path }),
+  };
+}
+
+function chooseRundir({ rundir, testRundir, testRundirCleanup }: Options): string[] {
+  if (testRundir !== undefined && !fs.existsSync(testRundir))
+    throw new FluxError('ENOENT', `--test-rundir: ${testRundir} is not there`);
+  const folder = rundir ?? testRundir;
+  if (folder !== undefined) return [`rundir=${folder}`, ...(testRundirCleanup ? ['rundir-cleanup=1'] : [])];
+  if (testRundirCleanup) throw new FluxError('EINVAL', '--test-rundir-cleanup goes with --test-rundir');
+  return [];
+}
+
+function cliqueMapping(mode: string, size: number): string | null {
+  if (mode === 'none') return null;
+  if (mode === 'single') return `[[0,1,${size},1]]`;
+  return mode === 'per-broker' ? `[[0,${size},1,1]]` : mode;
+}
+
+/** A broker that mends what it can: without peers, and on the state that is there. */
+function recoverySettings(target: true | string): string[] {
+  const state = target === true ? SYSTEM_STATEDIR : target;
+  const settings = ['broker.recovery-mode=1', 'broker.quorum=1', 'broker.module-nopanic=1', 'log-stderr-level=5'];
+  try {
+    const stat = fs.statSync(state);
+    if (!stat.isDirectory()) return [...settings, `content.restore=${state}`];
+    if (stat.uid !== os.userInfo().uid) throw new FluxError('EPERM', `${state} is not owned by you`);
+    fs.accessSync(`${state}/content.sqlite`, fs.constants.R_OK | fs.constants.W_OK);
+    return [...settings, `statedir=${state}`];
+  } catch (error) {
+    const { errno, message } = asFluxError(error);
+    throw new FluxError(errno, `--recovery: ${message}`);
+  }
+}
+
 async function start(words: readonly string[], options: Options): Promise<number> {
-  const settings = startOptions(words, options);
+  const settings = startSettings(words, options);
   if (options.noexec) {
-    console.log(
-      `flux start: ${settings.size ?? 1} ranks in one process${words.length ? `, running: ${words.join(' ')}` : ''}`,
-    );
+    const program = words.length ? `, running: ${words.join(' ')}` : '';
+    console.log(`flux start: ${settings.size ?? 1} ranks in one process${program}`);
     return 0;
   }
-  return runNode(settings);
+  const exitCode = await runNode(settings);
+  if (exitCode && settings.size !== undefined)
+    console.error(`flux-start: 0 (pid ${process.pid}) exited with rc=${exitCode}`);
+  return exitCode;
 }
 
 /** Signals that end a broker. */

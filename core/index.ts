@@ -1,6 +1,6 @@
 /** The library: a handle to a broker, and instances started from a program. */
 
-import type { StartOptions } from './node/node.ts';
+import type { StartOptions } from './node/prepare.ts';
 import type { RunningInstance } from './start.ts';
 
 export type { ModuleDefinition, Service, ServiceContext } from './broker/service.ts';

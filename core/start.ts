@@ -1,7 +1,8 @@
 /** Instances that live in the program that starts them. */
 
 import { Handle, type HandleOptions } from './handle/handle.ts';
-import { FluxNode, type StartOptions } from './node/node.ts';
+import { FluxNode } from './node/node.ts';
+import type { StartOptions } from './node/prepare.ts';
 
 /** The signal that ends a broker in order. */
 const SIGTERM = 15;

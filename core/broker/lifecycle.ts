@@ -288,7 +288,10 @@ export class Lifecycle {
   #onlineChanged(online: IdSet): void {
     const lost = this.#online.difference(online);
     this.#online = online;
-    if (this.#state === 'quorum' && online.count >= this.#quorumSize) this.post('quorum-full');
+    if (this.#state === 'quorum' && online.count >= this.#quorumSize) {
+      this.#broker.log('info', `online: ${this.#hosts(online)} (ranks ${online.encode()})`);
+      this.post('quorum-full');
+    }
     if (lost.count && (this.#state === 'quorum' || this.#state === 'run'))
       this.#broker.log('err', `dead to Flux: ${this.#hosts(lost)} (rank ${lost.encode()})`);
   }

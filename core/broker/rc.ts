@@ -6,6 +6,7 @@
  */
 
 import type { FluxError } from '../errno.ts';
+import { signalText } from '../formats/signal.ts';
 import { untilEnd } from '../handle/rpc.ts';
 import { Flag } from '../message/message.ts';
 import type { Broker } from './broker.ts';
@@ -186,8 +187,7 @@ export class RcPrograms {
     });
     entry.pid = undefined;
     lines.end();
-    if (end.code === 'ENODATA')
-      return [exitCodeOf(status), status & 0x7f ? `killed by signal ${status & 0x7f}` : 'Exited'];
+    if (end.code === 'ENODATA') return [exitCodeOf(status), status & 0x7f ? signalText(status & 0x7f) : 'Exited'];
     return [end.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE, end.message];
   }
 

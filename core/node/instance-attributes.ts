@@ -59,6 +59,8 @@ export interface AttributeFacts {
   readonly topology: Topology;
   readonly hostnames: readonly string[];
   readonly bootMethod: string;
+  /** See StartOptions. */
+  readonly mapping: string | null | undefined;
   readonly rundir: string;
   readonly rundirCleanup: boolean;
   readonly configPath: string | undefined;
@@ -82,7 +84,7 @@ export function sharedAttributes(facts: AttributeFacts, set: ReadonlyMap<string,
     ['hostlist', Hostlist.from(hostnames).encode()],
     ['broker.boot-method', facts.bootMethod],
     ['broker.critical-ranks', IdSet.from(topology.routers()).encode()],
-    ['broker.mapping', TaskMap.parse(`[[0,1,${size},1]]`).encode('blocks')],
+    ['broker.mapping', mappingOf(facts)],
     ['broker.pid', String(process.pid)],
     ['broker.quorum', String(size)],
     ['broker.starttime', facts.startTime.toFixed(2)],
@@ -103,6 +105,14 @@ export function sharedAttributes(facts: AttributeFacts, set: ReadonlyMap<string,
   for (const name of ['statedir', 'statedir-cleanup', 'hostname', 'local-uri', 'content.backing-module'])
     attributes.delete(name);
   return [...attributes];
+}
+
+function mappingOf({ size, mapping }: AttributeFacts): string | null {
+  if (mapping === null) return null;
+  const map = TaskMap.parse(mapping ?? `[[0,1,${size},1]]`);
+  if (map.taskCount !== size)
+    throw new FluxError('EINVAL', `the map ${mapping} places ${map.taskCount} ranks, not ${size}`);
+  return map.encode('blocks');
 }
 
 /** A custom tree's hosts, in order of rank: [bootstrap] hosts of the configuration. */

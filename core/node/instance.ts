@@ -36,6 +36,8 @@ export interface Instance {
   readonly rc3: string;
   /** What rank 0 runs while the instance does; none: it runs until it is told to end. */
   readonly initialProgram: RcCommand | undefined;
+  /** Whether all ranks are started, or rank 0 alone. */
+  readonly startsAll: boolean;
 }
 
 export interface WorkerData {

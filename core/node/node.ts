@@ -2,64 +2,31 @@
  * One process of an instance: its main thread, which owns the sockets and the processes' signals, and its workers.
  */
 
-import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { takeStopped, writeSyslog } from '../../native/index.ts';
 import { asFluxError, FluxError } from '../errno.ts';
-import { Hostlist } from '../formats/hostlist.ts';
 import type { Methods } from '../handle/methods.ts';
 import { decodeMessage } from '../message/codec.ts';
-import { type JsonObject, stringifyJson } from '../message/json.ts';
-import { Topology } from '../overlay/topology.ts';
+import type { JsonObject } from '../message/json.ts';
 import { createDoorbells } from '../ring/doorbell.ts';
 import { indexOf, threadOf } from '../ring/endpoint.ts';
 import { Mailbox } from '../ring/mailbox.ts';
 import { bundlesFolder } from './bundles.ts';
 import { Connections } from './connections.ts';
-import { initialProgram, leadsProcessGroup } from './initial-program.ts';
-import type { Instance } from './instance.ts';
-import { socketPath } from './instance.ts';
-import { checkSetAttributes, customHosts, sharedAttributes, topologyUri } from './instance-attributes.ts';
+import { type Instance, socketPath } from './instance.ts';
 import { ModuleLauncher } from './module-launcher.ts';
-import { leaderThread, MAIN, makePlan, type Plan, THREADS_MAX } from './plan.ts';
-import { checkSocketPath, type InstanceFolder, openFolder, removeFolder } from './run-directory.ts';
+import { leaderThread, MAIN, type Plan, THREADS_MAX } from './plan.ts';
+import { discardFolders, type Prepared, prepare, type StartOptions } from './prepare.ts';
+import { type InstanceFolder, removeFolder } from './run-directory.ts';
 import { ThreadControl } from './thread-control.ts';
 import { WorkerPool } from './worker-pool.ts';
-
-export interface StartOptions {
-  /** Ranks, all in this process. */
-  readonly size?: number;
-  /** Attributes, as `--setattr` gives them. */
-  readonly attributes?: Readonly<Record<string, string>>;
-  readonly config?: JsonObject;
-  /** File or folder that the configuration came from and is read from again. */
-  readonly configPath?: string;
-  /**
-   * Program of rank 0: the instance ends when it does. An empty list is a shell for the user; absent: none, the instance
-   * runs until it is stopped.
-   */
-  readonly command?: readonly string[];
-  /** Host names by rank, as an RFC 29 hostlist; this machine's for all when absent. */
-  readonly hosts?: string;
-  readonly bootMethod?: string;
-  /** Whether the one who starts the instance removes its run directory, and not its broker. */
-  readonly rundirIsCallers?: boolean;
-  readonly environment?: Readonly<Record<string, string | undefined>>;
-  /** Where log lines go; stderr when absent. */
-  readonly stderr?: (line: string) => void;
-  /** Folder of the bundles that worker threads and module processes run. */
-  readonly bundles?: URL;
-}
 
 /** Bytes that may wait for one thread before sockets that feed it are read no more. */
 const QUEUE_BYTES_MARK = 4 * 1024 * 1024;
 /** Bytes that may wait for a client; [engine] client-backlog of the configuration. */
 const CLIENT_BACKLOG = 64 * 1024 * 1024;
-/** Ranks of an instance, bounded by the doorbells' and endpoints' numbering only from far above. */
-const SIZE_MAX = 2 ** 20;
-
 /** The states in which a rank other than 0 that fails takes the instance with it. */
 const startingStates = ['load-builtins', 'join', 'config-sync', 'init', 'quorum'];
 
@@ -70,25 +37,30 @@ export class FluxNode {
   readonly exited: Promise<number>;
   /** Resolves when rank 0 runs; rejects when it ends before. */
   readonly running: Promise<void>;
-  readonly #folders: InstanceFolder[];
+  readonly #folders: readonly InstanceFolder[];
   readonly #mailbox: Mailbox;
   readonly #control: ThreadControl;
   readonly #workers: WorkerPool;
   readonly #connections: Connections;
   readonly #launcher: ModuleLauncher;
   readonly #stderr: (line: string) => void;
+  readonly #exit: StartOptions['exit'];
   readonly #failedLogs = new Set<string>();
   readonly #syslogPrefix = `${os.userInfo().username}@/`;
   #leaderState = 'load-builtins';
   #over = false;
+  // The highest of all ranks, where that counts.
+  #exitCode = 0;
+  #exitTimer: NodeJS.Timeout | undefined;
   #resolveExited!: (exitCode: number) => void;
   #resolveRunning!: () => void;
   #rejectRunning!: (error: FluxError) => void;
 
-  private constructor(instance: Instance, plan: Plan, folders: InstanceFolder[], options: StartOptions) {
+  private constructor({ instance, plan, folders }: Prepared, options: StartOptions) {
     this.instance = instance;
     this.plan = plan;
     this.#folders = folders;
+    this.#exit = options.exit;
     this.#stderr = options.stderr ?? ((line) => process.stderr.write(`${line}\n`));
     this.exited = new Promise((resolve) => {
       this.#resolveExited = resolve;
@@ -139,79 +111,11 @@ export class FluxNode {
    * @throws FluxError what is wrong with the options, the configuration or the folders
    */
   static async start(options: StartOptions = {}): Promise<FluxNode> {
-    const { size = 1, config = {}, command } = options;
-    const set = new Map(Object.entries(options.attributes ?? {}));
-    checkSetAttributes(set.keys());
-    if (!Number.isInteger(size) || size < 1 || size > SIZE_MAX)
-      throw new FluxError('EINVAL', `${size} is no size of an instance`);
-    const environment = cleanEnvironment(options.environment ?? process.env);
-    const topo = topologyUri(set, config);
-    const hosts = topo === 'custom' ? customHosts(config) : [];
-    const topology = Topology.create(topo, size, hosts);
-    const plan = makePlan(os.availableParallelism(), topology, config);
-    const hostnames = hostnamesOf(options.hosts, set.get('hostname'), size);
-    const temporary = environment.TMPDIR;
-    const isLeader = leadsProcessGroup();
-    const keepsGroup = !set.has('broker.rc2_pgrp') && (isLeader || process.stdin.isTTY === true);
-    const shell = environment.SHELL ?? '/bin/bash';
-    const program =
-      command && !set.has('broker.rc2_none')
-        ? initialProgram(command, shell, process.stdin.isTTY === true, keepsGroup)
-        : undefined;
-
-    const rundir = openFolder('rundir', set.get('rundir'), temporary ?? '/tmp', set.get('rundir-cleanup'));
-    const folders = [rundir];
+    const prepared = prepare(options);
     try {
-      checkSocketPath(socketPath(rundir.path, size - 1));
-      const statedir = openFolder(
-        'statedir',
-        set.get('statedir'),
-        temporary ?? '/var/tmp',
-        set.get('statedir-cleanup'),
-      );
-      folders.push(statedir);
-      const owner = os.userInfo().uid;
-      const attributes = sharedAttributes(
-        {
-          size,
-          owner,
-          topology,
-          hostnames,
-          bootMethod: options.bootMethod ?? (size === 1 ? 'single' : 'simple'),
-          rundir: rundir.path,
-          rundirCleanup: rundir.cleanup && !options.rundirIsCallers,
-          configPath: options.configPath,
-          startTime: Date.now() / 1000,
-          config,
-        },
-        set,
-      );
-      const instance: Instance = {
-        id: randomUUID(),
-        size,
-        topology: topo,
-        customHosts: hosts,
-        owner,
-        hostnames,
-        attributes,
-        leaderAttributes: [
-          ['statedir', statedir.path],
-          ['statedir-cleanup', statedir.cleanup ? '1' : '0'],
-          ['content.backing-module', set.get('content.backing-module') ?? 'content-sqlite'],
-        ],
-        config: stringifyJson(config),
-        configPath: options.configPath,
-        rundir: rundir.path,
-        workingDirectory: process.cwd(),
-        environment,
-        rc1: set.get('broker.rc1_path') ?? 'flux modprobe rc1',
-        rc3: set.get('broker.rc3_path') ?? 'flux modprobe rc3',
-        initialProgram: program,
-      };
-      return await new FluxNode(instance, plan, folders, options).#open();
+      return await new FluxNode(prepared, options).#open();
     } catch (error) {
-      // A folder that was there may be another instance's.
-      for (const folder of folders) if (folder.isNew) removeFolder(folder);
+      discardFolders(prepared.folders);
       throw error;
     }
   }
@@ -389,12 +293,20 @@ export class FluxNode {
   }
 
   #rankExited(rank: number, exitCode: number): void {
-    if (rank === 0) void this.#finish(exitCode);
-    else if (exitCode && startingStates.includes(this.#leaderState))
+    const { mode, timeout } = this.#exit ?? {};
+    if (mode === 'any') this.#exitCode = Math.max(this.#exitCode, exitCode);
+    if (rank === 0) {
+      void this.#finish(mode === 'any' ? this.#exitCode : exitCode);
+      return;
+    }
+    if (exitCode && startingStates.includes(this.#leaderState))
       this.#control.notify(leaderThread(this.plan), 'panic', {
         text: `rank ${rank} failed to start (exit code ${exitCode})`,
         exitCode,
       });
+    if (mode !== 'any' || timeout === undefined || this.#exitTimer) return;
+    const end = () => this.#fatal(`rank ${rank} has exited and the others have not in ${timeout}s: killed`);
+    this.#exitTimer = setTimeout(end, timeout * 1000);
   }
 
   #threadDied(thread: number, name: string, error: Error): void {
@@ -429,6 +341,7 @@ export class FluxNode {
 
   async #stopAll(): Promise<void> {
     this.#over = true;
+    clearTimeout(this.#exitTimer);
     process.off('SIGCHLD', this.#onChild).off('exit', this.#removeFolders);
     await this.#connections.closeAll();
     this.#launcher.killAll();
@@ -463,21 +376,4 @@ function clientBacklog(instance: Instance): number {
   const config = JSON.parse(instance.config) as JsonObject;
   const engine = config.engine as JsonObject | undefined;
   return typeof engine?.['client-backlog'] === 'number' ? engine['client-backlog'] : CLIENT_BACKLOG;
-}
-
-/** Variables that speak of an enclosing instance, and are not this one's. */
-const enclosing = ['FLUX_URI', 'FLUX_KVS_NAMESPACE', 'FLUX_PROXY_REMOTE', 'FLUX_JOB_ID_PATH'];
-
-function cleanEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const clean: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment))
-    if (value !== undefined && !enclosing.includes(name)) clean[name] = value;
-  return clean;
-}
-
-function hostnamesOf(hosts: string | undefined, hostname: string | undefined, size: number): string[] {
-  if (hosts === undefined) return new Array<string>(size).fill(hostname ?? os.hostname());
-  const names = Hostlist.parse(hosts).expand();
-  if (names.length !== size) throw new FluxError('EINVAL', `${hosts} names ${names.length} hosts for ${size} ranks`);
-  return names;
 }

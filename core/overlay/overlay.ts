@@ -183,6 +183,9 @@ export class Overlay {
     if (!link.isOnline) throw new FluxError('ENOENT', 'requested rank is already disconnected');
     link.send(Message.control(ControlType.disconnect, 0));
     this.#setChild(link, 'lost', 'administrative disconnect');
+    const below = this.#host.topology.descendants(rank);
+    const more = below ? ` and severed contact with ${below} other nodes` : '';
+    this.#host.log('err', `${this.#host.hostname(rank)} (rank ${rank}) disconnected by request${more}`);
   }
 
   #stats(): JsonObject {

@@ -72,6 +72,7 @@ export class Router {
   async start(): Promise<void> {
     let started = 0;
     for (const rank of this.#ranks.values()) {
+      if (!this.#instance.startsAll && rank.rank > 0) continue;
       rank.start();
       if (++started % START_BATCH === 0) await new Promise((resolve) => setImmediate(resolve));
     }

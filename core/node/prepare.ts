@@ -1,0 +1,165 @@
+/** From what a user wants to what is started: the instance, its plan and its folders, or what is wrong with the wishes. */
+
+import { randomUUID } from 'node:crypto';
+import os from 'node:os';
+import { isatty } from 'node:tty';
+import { FluxError } from '../errno.ts';
+import { Hostlist } from '../formats/hostlist.ts';
+import { type JsonObject, stringifyJson } from '../message/json.ts';
+import { Topology } from '../overlay/topology.ts';
+import { initialProgram, leadsProcessGroup } from './initial-program.ts';
+import { type Instance, socketPath } from './instance.ts';
+import { checkSetAttributes, customHosts, sharedAttributes, topologyUri } from './instance-attributes.ts';
+import { makePlan, type Plan } from './plan.ts';
+import { checkSocketPath, type InstanceFolder, openFolder, removeFolder } from './run-directory.ts';
+
+export interface StartOptions {
+  /** Ranks, all in this process. */
+  readonly size?: number;
+  /** Attributes, as `--setattr` gives them. */
+  readonly attributes?: Readonly<Record<string, string>>;
+  readonly config?: JsonObject;
+  /** File or folder that the configuration came from and is read from again. */
+  readonly configPath?: string;
+  /**
+   * Program of rank 0: the instance ends when it does. An empty list is a shell for the user; absent: none, the instance
+   * runs until it is stopped.
+   */
+  readonly command?: readonly string[];
+  /** Host names by rank, as an RFC 29 hostlist; this machine's for all when absent. */
+  readonly hosts?: string;
+  readonly bootMethod?: string;
+  /** Which ranks share a node, as an RFC 34 task map; null: nobody says. All share one when absent. */
+  readonly mapping?: string | null;
+  /** Start rank 0 alone; the others are never online. */
+  readonly leaderOnly?: boolean;
+  /** Whose exit code counts, and how many seconds after the exit of a rank the others are killed. */
+  readonly exit?: { readonly mode: 'any' | 'leader'; readonly timeout?: number };
+  /** Whether the one who starts the instance removes its run directory, and not its broker. */
+  readonly rundirIsCallers?: boolean;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** Where log lines go; stderr when absent. */
+  readonly stderr?: (line: string) => void;
+  /** Folder of the bundles that worker threads and module processes run. */
+  readonly bundles?: URL;
+}
+
+/** Ranks of an instance, bounded by the doorbells' and endpoints' numbering only from far above. */
+const SIZE_MAX = 2 ** 20;
+
+export interface Prepared {
+  readonly instance: Instance;
+  readonly plan: Plan;
+  /** The run directory and the state directory. */
+  readonly folders: readonly InstanceFolder[];
+}
+
+/** Removes the folders that were made for an instance that did not start; one that was there may be another's. */
+export function discardFolders(folders: readonly InstanceFolder[]): void {
+  for (const folder of folders) if (folder.isNew) removeFolder(folder);
+}
+
+/**
+ * Makes an instance ready to be started; its folders are there afterwards.
+ *
+ * @throws FluxError what is wrong with the options, the configuration or the folders
+ */
+export function prepare(options: StartOptions): Prepared {
+  const { size = 1, config = {} } = options;
+  const set = new Map(Object.entries(options.attributes ?? {}));
+  checkSetAttributes(set.keys());
+  if (!Number.isInteger(size) || size < 1 || size > SIZE_MAX)
+    throw new FluxError('EINVAL', `${size} is no size of an instance`);
+  const environment = cleanEnvironment(options.environment ?? process.env);
+  const topo = topologyUri(set, config);
+  const hosts = topo === 'custom' ? customHosts(config) : [];
+  const topology = Topology.create(topo, size, hosts);
+  const plan = makePlan(os.availableParallelism(), topology, config);
+  const hostnames = hostnamesOf(options.hosts, set.get('hostname'), size);
+  const program = programOf(options.command, set, environment);
+
+  const folders: InstanceFolder[] = [];
+  const open = (what: 'rundir' | 'statedir', parent: string): InstanceFolder => {
+    const folder = openFolder(what, set.get(what), environment.TMPDIR ?? parent, set.get(`${what}-cleanup`));
+    folders.push(folder);
+    return folder;
+  };
+  try {
+    const rundir = open('rundir', '/tmp');
+    checkSocketPath(socketPath(rundir.path, size - 1));
+    const statedir = open('statedir', '/var/tmp');
+    const owner = os.userInfo().uid;
+    const attributes = sharedAttributes(
+      {
+        size,
+        owner,
+        topology,
+        hostnames,
+        bootMethod: options.bootMethod ?? (size === 1 ? 'single' : 'simple'),
+        mapping: options.mapping,
+        rundir: rundir.path,
+        rundirCleanup: rundir.cleanup && !options.rundirIsCallers,
+        configPath: options.configPath,
+        startTime: Date.now() / 1000,
+        config,
+      },
+      set,
+    );
+    const instance: Instance = {
+      id: randomUUID(),
+      size,
+      topology: topo,
+      customHosts: hosts,
+      owner,
+      hostnames,
+      attributes,
+      leaderAttributes: [
+        ['statedir', statedir.path],
+        ['statedir-cleanup', statedir.cleanup ? '1' : '0'],
+        ['content.backing-module', set.get('content.backing-module') ?? 'content-sqlite'],
+      ],
+      config: stringifyJson(config),
+      configPath: options.configPath,
+      rundir: rundir.path,
+      workingDirectory: process.cwd(),
+      environment,
+      rc1: set.get('broker.rc1_path') ?? 'flux modprobe rc1',
+      rc3: set.get('broker.rc3_path') ?? 'flux modprobe rc3',
+      initialProgram: program,
+      startsAll: !options.leaderOnly,
+    };
+    return { instance, plan, folders };
+  } catch (error) {
+    discardFolders(folders);
+    throw error;
+  }
+}
+
+function programOf(
+  command: StartOptions['command'],
+  set: ReadonlyMap<string, string>,
+  environment: Readonly<Record<string, string>>,
+): Instance['initialProgram'] {
+  if (!command || set.has('broker.rc2_none')) return undefined;
+  // process.stdin would make a pipe non-blocking, and the program finds it so.
+  const isTerminal = isatty(0);
+  const keepsGroup = !set.has('broker.rc2_pgrp') && (leadsProcessGroup() || isTerminal);
+  return initialProgram(command, environment.SHELL ?? '/bin/bash', isTerminal, keepsGroup);
+}
+
+/** Variables that speak of an enclosing instance, and are not this one's. */
+const enclosing = ['FLUX_URI', 'FLUX_KVS_NAMESPACE', 'FLUX_PROXY_REMOTE', 'FLUX_JOB_ID_PATH'];
+
+function cleanEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const clean: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment))
+    if (value !== undefined && !enclosing.includes(name)) clean[name] = value;
+  return clean;
+}
+
+function hostnamesOf(hosts: string | undefined, hostname: string | undefined, size: number): string[] {
+  if (hosts === undefined) return new Array<string>(size).fill(hostname ?? os.hostname());
+  const names = Hostlist.parse(hosts).expand();
+  if (names.length !== size) throw new FluxError('EINVAL', `${hosts} names ${names.length} hosts for ${size} ranks`);
+  return names;
+}
