@@ -47,12 +47,20 @@ interface EngineSettings {
 }
 
 function engineSettings(config: JsonObject): EngineSettings {
-  const table = unpackTable(config, 'engine', { routers: 'i?', 'exec-workers': 'i?', 'ring-size': 'i?', spin: 'i?' });
+  const table = unpackTable(config, 'engine', {
+    routers: 'i?',
+    'exec-workers': 'i?',
+    'ring-size': 'i?',
+    spin: 'i?',
+    'client-backlog': 'i?',
+  });
   const checked = (key: string, value: number | undefined, min: number, max: number) => {
     if (value !== undefined && (value < min || value > max))
       throw new FluxError('EINVAL', `error parsing [engine] configuration: '${key}' is not between ${min} and ${max}`);
     return value;
   };
+  // Read where clients are served.
+  checked('client-backlog', table['client-backlog'], 65_536, 2 ** 40);
   return {
     routers: checked('routers', table.routers, 1, 64),
     execWorkers: checked('exec-workers', table['exec-workers'], 0, 64),
