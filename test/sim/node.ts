@@ -71,6 +71,8 @@ export class SimulatedNode {
   /** Ranks whose sockets were asked for. */
   readonly listening = new Set<number>();
   access: AccessPolicy | undefined;
+  /** Told of each state that a rank enters. */
+  onState: (rank: number, state: State) => void = () => {};
 
   constructor(sim: Simulation, options: SimulationOptions) {
     this.#sim = sim;
@@ -116,7 +118,10 @@ export class SimulatedNode {
       severed: () => {
         this.#sim.ranks[rank]!.broker.isOnline = false;
       },
-      stateChanged: (_, state) => this.history[rank]!.push(state),
+      stateChanged: (_, state) => {
+        this.history[rank]!.push(state);
+        this.onState(rank, state);
+      },
       exited: (_, exitCode) => this.#exited(rank, exitCode),
     };
   }

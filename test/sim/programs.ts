@@ -1,6 +1,6 @@
 /** Programs that are functions: what the simulated machine can run, and the processes that run them. */
 
-import type { Clock, Spawn } from '../../core/broker/service.ts';
+import type { Clock, Spawn, Timer } from '../../core/broker/service.ts';
 import { errno, FluxError } from '../../core/errno.ts';
 import { type Process, type ProcessEvents, type ProcessSpec, SpawnError } from '../../native/process.ts';
 
@@ -12,12 +12,14 @@ const FIRST_PID = 1000;
 export class SimulatedProcess implements Process {
   readonly pid: number;
   readonly spec: ProcessSpec;
+  /** Its timers do not outlive it. */
   readonly clock: Clock;
   readonly #events: ProcessEvents;
   readonly #onEnd: () => void;
   readonly #openOutputs = new Set<number>();
   readonly #closedInputs = new Set<number>();
   readonly #input = new Map<number, string>();
+  readonly #timers: Timer[] = [];
   /** Bytes of input that it takes before it blocks. */
   room = Number.POSITIVE_INFINITY;
   /** What it does when it gets a signal; it dies of it unless it says otherwise. */
@@ -29,11 +31,17 @@ export class SimulatedProcess implements Process {
   constructor(pid: number, spec: ProcessSpec, clock: Clock, events: ProcessEvents, onEnd: () => void) {
     this.pid = pid;
     this.spec = spec;
-    this.clock = clock;
+    this.clock = { ...clock, after: (seconds, callback) => this.#after(clock, seconds, callback) };
     this.#events = events;
     this.#onEnd = onEnd;
     for (const [stream, stdio] of spec.stdio.entries())
       if (stdio === 'output' || stdio === 'channel') this.#openOutputs.add(stream);
+  }
+
+  #after(clock: Clock, seconds: number, callback: () => void): Timer {
+    const timer = clock.after(seconds, callback);
+    this.#timers.push(timer);
+    return timer;
   }
 
   // ---- as the program sees it
@@ -82,6 +90,7 @@ export class SimulatedProcess implements Process {
   }
 
   finish(): void {
+    for (const timer of this.#timers) timer.cancel();
     for (const stream of [...this.#openOutputs]) this.endOutput(stream);
     this.#onEnd();
     this.#events.close?.();

@@ -185,6 +185,7 @@ function describeInstance(options: SimulationOptions): Instance {
         topology,
         hostnames,
         bootMethod: 'simulation',
+        mapping: undefined,
         rundir: RUNDIR,
         rundirCleanup: true,
         configPath: undefined,
@@ -201,6 +202,7 @@ function describeInstance(options: SimulationOptions): Instance {
     environment: options.environment ?? {},
     rc1: options.rc1 ?? defaultRc.rc1,
     rc3: options.rc3 ?? defaultRc.rc3,
+    startsAll: true,
     initialProgram: command && { argv: command, passThrough: true },
   };
 }
