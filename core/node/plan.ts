@@ -61,10 +61,13 @@ function engineSettings(config: JsonObject): EngineSettings {
   };
   // Read where clients are served.
   checked('client-backlog', table['client-backlog'], 65_536, 2 ** 40);
+  const ringBytes = checked('ring-size', table['ring-size'], 4096, 2 ** 28);
+  if (ringBytes !== undefined && !Number.isInteger(Math.log2(ringBytes)))
+    throw new FluxError('EINVAL', "error parsing [engine] configuration: 'ring-size' is no power of two");
   return {
     routers: checked('routers', table.routers, 1, 64),
     execWorkers: checked('exec-workers', table['exec-workers'], 0, 64),
-    ringBytes: checked('ring-size', table['ring-size'], 4096, 2 ** 28),
+    ringBytes,
     spinMicroseconds: checked('spin', table.spin, 0, 100_000),
   };
 }
