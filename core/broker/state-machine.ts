@@ -110,7 +110,6 @@ const parentSays: Partial<Record<State, Partial<Record<State, StateEvent>>>> = {
     exit: 'parent-fail',
   },
   quorum: {
-    init: 'quorum-full',
     run: 'quorum-full',
     cleanup: 'quorum-fail',
     shutdown: 'quorum-fail',
