@@ -15,7 +15,8 @@ import { WireClient } from '../wire-client.ts';
 import { type Instance, startInstance } from './instance.ts';
 import { residentKilobytes, until, untilLogged } from './support.ts';
 
-const BACKLOG_BYTES = 2_000_000;
+/** Low, so that it is soon exceeded, but more than is on the way when a program is told to wait. */
+const BACKLOG_BYTES = 16_000_000;
 
 let instance: Instance;
 let other: Handle;
