@@ -4,12 +4,13 @@
  */
 
 import { FluxError } from '../errno.ts';
-import { formatDuration, parseDuration } from '../formats/duration.ts';
+import { formatDuration } from '../formats/duration.ts';
 import { Hostlist } from '../formats/hostlist.ts';
 import { IdSet } from '../formats/idset.ts';
 import { untilEnd } from '../handle/rpc.ts';
 import { Flag, NODEID_UPSTREAM } from '../message/message.ts';
 import type { Broker } from './broker.ts';
+import { type LifecycleSettings, lifecycleSettings } from './lifecycle-settings.ts';
 import type { RcPrograms } from './rc.ts';
 import type { Timer } from './service.ts';
 import {
@@ -34,24 +35,6 @@ export interface LifecycleActions {
   exited(exitCode: number): void;
 }
 
-interface LifecycleTimeouts {
-  readonly quorumWarn: number | undefined;
-  readonly shutdownWarn: number | undefined;
-  readonly shutdown: number | undefined;
-  readonly cleanup: number | undefined;
-  readonly unloadBuiltins: number | undefined;
-}
-
-/** Attributes with durations, or `none`, and what they are when nobody sets them. */
-export const timeoutAttributes = {
-  'broker.quorum-warn': '1m',
-  'broker.shutdown-warn': '1m',
-  'broker.shutdown-timeout': 'none',
-  'broker.cleanup-timeout': 'none',
-  'broker.sd-stop-timeout': 'none',
-  'broker.unload-builtins-timeout': '1m',
-} as const;
-
 /** Seconds to wait for a client of `flux shutdown` to go before the last state but one ends. */
 const GOODBYE_TIMEOUT = 60;
 
@@ -59,8 +42,7 @@ export class Lifecycle {
   readonly #broker: Broker;
   readonly #programs: RcPrograms;
   readonly #actions: LifecycleActions;
-  readonly #timeouts: LifecycleTimeouts;
-  readonly #quorumSize: number;
+  readonly #settings: LifecycleSettings;
   readonly #listeners = new Set<(state: State) => void>();
   #state: State = 'load-builtins';
   #since: number;
@@ -79,24 +61,7 @@ export class Lifecycle {
     this.#programs = programs;
     this.#actions = actions;
     this.#since = broker.world.clock.monotonic();
-    this.#timeouts = {
-      quorumWarn: this.#timeout('broker.quorum-warn'),
-      shutdownWarn: this.#timeout('broker.shutdown-warn'),
-      shutdown: this.#timeout('broker.shutdown-timeout'),
-      cleanup: this.#timeout('broker.cleanup-timeout'),
-      unloadBuiltins: this.#timeout('broker.unload-builtins-timeout'),
-    };
-    this.#quorumSize = parseQuorum(broker.attributes.get('broker.quorum'), broker.size);
-  }
-
-  #timeout(name: keyof typeof timeoutAttributes): number | undefined {
-    const text = this.#broker.attributes.get(name) ?? timeoutAttributes[name];
-    if (text === 'none') return undefined;
-    try {
-      return parseDuration(text);
-    } catch (error) {
-      throw new FluxError('EINVAL', `Error parsing ${name} attribute: ${(error as Error).message}`);
-    }
+    this.#settings = lifecycleSettings((name) => broker.attributes.get(name), broker.size);
   }
 
   get state(): State {
@@ -177,8 +142,8 @@ export class Lifecycle {
         return;
       case 'cleanup':
         void this.#runProgram('cleanup');
-        if (this.#expedite && this.#timeouts.cleanup !== undefined)
-          this.#after(this.#timeouts.cleanup, () => this.#programs.abort('cleanup'));
+        if (this.#expedite && this.#settings.cleanup !== undefined)
+          this.#after(this.#settings.cleanup, () => this.#programs.abort('cleanup'));
         return;
       case 'shutdown':
         this.#enterShutdown();
@@ -231,7 +196,7 @@ export class Lifecycle {
   }
 
   async #unloadBuiltins(): Promise<void> {
-    const timeout = this.#timeouts.unloadBuiltins;
+    const timeout = this.#settings.unloadBuiltins;
     if (timeout !== undefined) {
       this.#after(timeout, () => {
         this.#broker.log('err', `unloading built-in broker modules timed out after ${timeout.toFixed(1)}s`);
@@ -288,7 +253,7 @@ export class Lifecycle {
   #onlineChanged(online: IdSet): void {
     const lost = this.#online.difference(online);
     this.#online = online;
-    if (this.#state === 'quorum' && online.count >= this.#quorumSize) {
+    if (this.#state === 'quorum' && online.count >= this.#settings.quorumSize) {
       this.#broker.log('info', `online: ${this.#hosts(online)} (ranks ${online.encode()})`);
       this.post('quorum-full');
     }
@@ -297,7 +262,7 @@ export class Lifecycle {
   }
 
   #warnOfQuorum(): void {
-    const period = this.#timeouts.quorumWarn;
+    const period = this.#settings.quorumWarn;
     if (!period) return;
     this.#after(period, () => {
       const missing = IdSet.range(0, this.#broker.size - 1).difference(this.#online);
@@ -321,7 +286,7 @@ export class Lifecycle {
   }
 
   #enterShutdown(): void {
-    const { shutdownWarn, shutdown } = this.#timeouts;
+    const { shutdownWarn, shutdown } = this.#settings;
     const warn = () => {
       const waiting = IdSet.from(
         [...this.#broker.children.values()].filter((peer) => peer.isOnline).map((peer) => peer.rank),
@@ -419,13 +384,4 @@ export class Lifecycle {
     const norestart = Number(this.#broker.attributes.get('broker.exit-norestart'));
     return norestart >= 1 ? norestart : code;
   }
-}
-
-/** Ranks that must be online before the initial program starts. */
-function parseQuorum(text: string | undefined, size: number): number {
-  if (text === undefined) return size;
-  const quorum = Number(text);
-  if (!/^\d+$/.test(text) || quorum < 1 || quorum > size)
-    throw new FluxError('EINVAL', `Error parsing broker.quorum attribute: '${text}' is no size between 1 and ${size}`);
-  return quorum;
 }

@@ -2,7 +2,7 @@
 
 import { checkCommandLine } from '../broker/attributes.ts';
 import { builtInConfiguration } from '../broker/built-in-configuration.ts';
-import { timeoutAttributes } from '../broker/lifecycle.ts';
+import { timeoutAttributes } from '../broker/lifecycle-settings.ts';
 import { logAttributes } from '../broker/services/log.ts';
 import { FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
@@ -100,7 +100,8 @@ export function sharedAttributes(facts: AttributeFacts, set: ReadonlyMap<string,
   const tbon = { ...tbonDefaults, ...tbonFromConfig(facts.config) };
   for (const [key, value] of Object.entries(tbon)) attributes.set(`tbon.${key}`, value);
   if (facts.configPath !== undefined) attributes.set('config.path', facts.configPath);
-  for (const [name, value] of set) attributes.set(name, value);
+  // What was wished for the run directory has become a fact.
+  for (const [name, value] of set) if (name !== 'rundir') attributes.set(name, value);
   // These are rank 0's, or were wishes for what is among the facts.
   for (const name of ['statedir', 'statedir-cleanup', 'hostname', 'local-uri', 'content.backing-module'])
     attributes.delete(name);

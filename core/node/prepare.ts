@@ -3,6 +3,8 @@
 import { randomUUID } from 'node:crypto';
 import os from 'node:os';
 import { isatty } from 'node:tty';
+import { lifecycleSettings } from '../broker/lifecycle-settings.ts';
+import { checkLogAttributes } from '../broker/services/log.ts';
 import { FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
 import { type JsonObject, stringifyJson } from '../message/json.ts';
@@ -70,6 +72,9 @@ export function prepare(options: StartOptions): Prepared {
   checkSetAttributes(set.keys());
   if (!Number.isInteger(size) || size < 1 || size > SIZE_MAX)
     throw new FluxError('EINVAL', `${size} is no size of an instance`);
+  const get = (name: string) => set.get(name);
+  lifecycleSettings(get, size);
+  checkLogAttributes(get);
   const environment = cleanEnvironment(options.environment ?? process.env);
   const topo = topologyUri(set, config);
   const hosts = topo === 'custom' ? customHosts(config) : [];

@@ -24,19 +24,21 @@ export interface InstanceFolder {
 /**
  * A folder for an instance.
  *
- * @param wanted the folder that the user names; one with the sticky bit, as /tmp has it, gets a new folder inside
+ * @param name the folder that the user names; one with the sticky bit, as /tmp has it, gets a new folder inside
  * @param parent where a new folder is made when none is named
  * @param cleanup the user's wish; else what was made here is removed
  * @throws FluxError EINVAL or EPERM: it can't be used and why; what making it failed with
  */
 export function openFolder(
   what: string,
-  wanted: string | undefined,
+  name: string | undefined,
   parent: string,
   cleanup: string | undefined,
 ): InstanceFolder {
   try {
-    if (wanted === undefined) return { path: makeUnique(parent), isNew: true, cleanup: cleanup !== '0' };
+    if (name === undefined) return { path: makeUnique(parent), isNew: true, cleanup: cleanup !== '0' };
+    // It goes into URIs, which are used elsewhere.
+    const wanted = path.resolve(name);
     const stat = fs.statSync(wanted, { throwIfNoEntry: false });
     if (!stat) {
       fs.mkdirSync(wanted, { mode: OWNER_ONLY });

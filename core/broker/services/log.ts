@@ -34,6 +34,22 @@ export const logAttributes: Readonly<Record<string, string>> = {
   'log-stderr-mode': 'leader',
 };
 
+/**
+ * Whether the log attributes say what they may.
+ *
+ * @param get the value of an attribute
+ * @throws FluxError EINVAL, with the attribute's name
+ */
+export function checkLogAttributes(get: (name: string) => string | undefined): void {
+  const check = (name: string, isFine: (text: string) => boolean) => {
+    const text = get(name);
+    if (text !== undefined && !isFine(text)) throw new FluxError('EINVAL', `${name}: invalid value '${text}'`);
+  };
+  for (const name of Object.keys(defaults))
+    check(name, name.endsWith('-level') ? isLevel : (text) => /^\d+$/.test(text));
+  check('log-stderr-mode', (text) => text === 'leader' || text === 'local');
+}
+
 function stamped(entry: LogEntry): string {
   return `${localTimestamp(entry.timestamp)} ${label(entry)}`;
 }
@@ -44,11 +60,14 @@ function label(entry: LogEntry): string {
 
 const payloadOf = (text: string) => Buffer.from(`${text}\0`);
 
+/** A level may be below all severities: then nothing is taken. */
+function isLevel(text: string): boolean {
+  return /^-?\d+$/.test(text) && Number(text) < severities.length;
+}
+
 function parseLevel(text: string): number {
-  const level = Number(text);
-  if (text.trim() === '' || !Number.isInteger(level) || level > severities.length - 1)
-    throw new FluxError('EINVAL', `invalid level '${text}'`);
-  return level;
+  if (!isLevel(text)) throw new FluxError('EINVAL', `invalid level '${text}'`);
+  return Number(text);
 }
 
 export function logService(sink: LogSink): (broker: Broker) => Methods {
