@@ -3,10 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Attributes, checkCommandLine, redirectOf } from '../../../core/broker/attributes.ts';
-import type { FluxError } from '../../../core/errno.ts';
-
-const throwsCode = (action: () => void, code: string, text: RegExp) =>
-  assert.throws(action, (error: FluxError) => error.code === code && text.test(error.message));
+import { throwsCode } from '../../errors.ts';
 
 const make = () =>
   new Attributes(

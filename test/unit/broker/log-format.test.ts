@@ -13,7 +13,7 @@ import {
   severities,
   severityNumber,
 } from '../../../core/broker/log-format.ts';
-import type { FluxError } from '../../../core/errno.ts';
+import { throwsCode } from '../../errors.ts';
 
 test('severities count from emerg', () => {
   assert.deepEqual(
@@ -55,11 +55,7 @@ for (const line of [
   '<x>1 - h a - - - x',
   ' <24>1 - h a - - - x',
 ]) {
-  test(`refused: ${JSON.stringify(line)}`, () =>
-    assert.throws(
-      () => parseEntry(line),
-      (error: FluxError) => error.code === 'EPROTO',
-    ));
+  test(`refused: ${JSON.stringify(line)}`, () => throwsCode(() => parseEntry(line), 'EPROTO'));
 }
 
 test('what is written is read again', () => {
