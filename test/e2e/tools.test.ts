@@ -1,0 +1,110 @@
+// Commands that need no instance, or little of one: help, keygen, top, admin, job-validator.
+
+import assert from 'node:assert/strict';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { parseCertificate } from '../../core/formats/certificate.ts';
+import { flux, type Instance, run, startInstance } from './instance.ts';
+import { checkRows } from './rows.ts';
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'flux-tools-test-'));
+let instance: Instance;
+before(async () => {
+  instance = await startInstance(1, ['--test-hosts=node1']);
+});
+after(async () => {
+  await instance.stop();
+  fs.rmSync(folder, { recursive: true });
+});
+
+test('help lists commands, and shows the page of one', async () => {
+  await checkRows(instance, [
+    { args: ['help'], stdout: /^Usage: flux .*\n(.*\n)*Programs on ranks:\n(.*\n)* {2}exec +\S.*\n/ },
+    { args: ['--help'], stdout: /^Usage: flux / },
+    { args: [], stderr: /^Usage: flux /, exit: 1 },
+    {
+      args: ['help', 'exec'],
+      stdout: /^flux-exec\(1\)\n\nNAME\n {4}flux-exec - .*\n\nSYNOPSIS\n(.*\n)* {4}-r, --rank=IDSET\n {8}\S/,
+    },
+    { args: ['help', 'flux-exec'], stdout: /^flux-exec/ },
+    { args: ['--help', 'lsattr'], stdout: /lsattr/ },
+    { args: ['help', 'nosuch'], stderr: /there is no command 'nosuch'/, exit: 1 },
+    { args: ['help', '../../README'], stderr: /there is no command/, exit: 1 },
+  ]);
+  // Every command that help lists has a page, and no line of any is longer than the terminal.
+  const { stdout } = await run(flux, ['help']);
+  const names = stdout.split('\n').flatMap((line) => /^ {2}([\w-]+) {2,}\S/.exec(line)?.[1] ?? []);
+  for (const name of names.filter((name) => !['getattr', 'lsattr', 'setattr', 'start'].includes(name)))
+    assert.ok(fs.existsSync(`docs/man/flux-${name}.md`), `docs/man/flux-${name}.md`);
+});
+
+test('keygen makes a certificate that only its owner reads', async () => {
+  const file = path.join(folder, 'certificate');
+  fs.writeFileSync(file, 'old', { mode: 0o644 });
+  await checkRows(instance, [
+    { args: ['keygen', '--name=fluke', '--meta=site=here,empty', '--meta=a.b-c=d e', file] },
+    { args: ['keygen'], stderr: /not kept/ },
+    { args: ['keygen', '/no/such/folder/file'], stderr: /\/no\/such\/folder\/file: No such file/, exit: 1 },
+    { args: ['keygen', '--meta=a b=c', file], stderr: /'a b' is no name/, exit: 1 },
+    { args: ['keygen', '--meta=a="', file], stderr: /characters it must not have/, exit: 1 },
+    { args: ['keygen', 'a', 'b'], stderr: /too many arguments/, exit: 1 },
+  ]);
+  assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+  const { metadata, publicKey, secretKey } = parseCertificate(fs.readFileSync(file, 'utf8'));
+  assert.deepEqual(
+    ['name', 'site', 'empty', 'a.b-c', 'keygen.hostname'].map((key) => metadata.get(key)),
+    ['fluke', 'here', '', 'd e', os.hostname()],
+  );
+  const x = Buffer.from(publicKey).toString('base64url');
+  const d = Buffer.from(secretKey).toString('base64url');
+  const key = createPrivateKey({ key: { kty: 'OKP', crv: 'X25519', x, d }, format: 'jwk' });
+  assert.equal(createPublicKey(key).export({ format: 'jwk' }).x, x);
+});
+
+test('top wants a terminal', () =>
+  checkRows(instance, [{ args: ['top'], stderr: /^flux-top: standard input is not a terminal\n$/, exit: 1 }]));
+
+test('commands are run when the instance ends, the last pushed first', async () => {
+  const file = path.join(folder, 'order');
+  const other = await startInstance(1);
+  const env = { FLUX_URI: other.uri };
+  const stdin = `echo one >>${file}\necho two >>${file}\n`;
+  assert.equal((await run(flux, ['admin', 'cleanup-push'], { env, stdin })).exit, 0);
+  assert.equal((await run(flux, ['admin', 'cleanup-push', 'echo', 'three', '>>', file], { env })).exit, 0);
+  assert.equal((await other.stop()).exit, 0);
+  assert.equal(fs.readFileSync(file, 'utf8'), 'three\none\ntwo\n');
+  await checkRows(instance, [
+    { args: ['admin', 'cleanup-push'], stderr: /standard input has no command/, exit: 1 },
+    { args: ['admin'], stderr: /^Usage: flux admin COMMAND/, exit: 1 },
+  ]);
+});
+
+const system = (more = '') => `"attributes":{"system":{"duration":0${more}}}`;
+const jobspec = (more = '') => `{"resources":[],"tasks":[],${system(more)},"version":1}`;
+
+test('job-validator answers each line', () =>
+  checkRows(instance, [
+    { args: ['job-validator', '--jobspec-only'], options: { stdin: `${jobspec()}\n` }, stdout: '{"errnum": 0}\n' },
+    {
+      args: ['job-validator', '--jobspec-only'],
+      options: { stdin: `{"resources":[],"tasks":[],"attributes":{},"version":1}\n${jobspec()}\n` },
+      stdout: '{"errnum": 1, "errstr": "attributes.system is a required key"}\n{"errnum": 0}\n',
+      exit: 1,
+    },
+    {
+      args: ['job-validator'],
+      options: { stdin: `{"jobspec":${jobspec()},"userid":1,"flags":0,"urgency":16}\n{}\n` },
+      stdout: '{"errnum": 0}\n{"errnum": 1, "errstr": "the job has no jobspec"}\n',
+    },
+    {
+      args: ['job-validator', '--jobspec-only'],
+      options: { stdin: `${jobspec(',"constraints":{"hostlist":["node1","nosuch"]}')}\n` },
+      stdout: /nosuch/,
+      exit: 1,
+    },
+    { args: ['job-validator'], options: { stdin: 'x\n' }, stderr: /no JSON/, exit: 1 },
+    { args: ['job-validator', '--require-version=2'], stderr: /only version 1/, exit: 1 },
+  ]));
