@@ -249,9 +249,11 @@ export class Connections {
     }
   }
 
-  /** Ends a connection. */
+  /** Ends a connection once what was sent to its client is written. */
   close(address: number): void {
-    this.#byEndpoint.get(address)?.socket.destroy();
+    const connection = this.#byEndpoint.get(address);
+    connection?.flush();
+    connection?.socket.destroySoon();
   }
 
   /** A thread can't keep up: nothing more is read for it until it can. */
