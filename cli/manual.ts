@@ -83,8 +83,7 @@ function layOutItem(text: string, width: number, paint: Painter): string[] {
     return [`${' '.repeat(INDENT + 2)}- ${first.trimStart()}`, ...rest];
   }
   const description = text.slice(term.length).replace(/^[\s—–:-]+/, '');
-  const head = `${' '.repeat(INDENT)}${inline(term, paint)}`;
-  return description ? [head, ...wrap(description, INDENT * 2, width, paint)] : [head];
+  return [...wrap(term, INDENT, width, paint), ...wrap(description, INDENT * 2, width, paint)];
 }
 
 const plain: Painter = (_, text) => text;
