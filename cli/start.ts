@@ -189,7 +189,16 @@ const deadly = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGALRM'] as const;
 
 /** Runs an instance to its end, and resolves to its exit code. */
 export async function runNode(settings: StartOptions): Promise<number> {
-  const node = await FluxNode.start(settings);
-  for (const signal of deadly) process.on(signal, () => node.signal(os.constants.signals[signal]));
+  let node: FluxNode | undefined;
+  let early: number | undefined;
+  // From now on there are folders to clean up.
+  for (const name of deadly)
+    process.on(name, () => {
+      const signum = os.constants.signals[name];
+      if (node) node.signal(signum);
+      else early = signum;
+    });
+  node = await FluxNode.start(settings);
+  if (early !== undefined) node.signal(early);
   return node.exited;
 }

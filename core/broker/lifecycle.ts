@@ -38,6 +38,22 @@ export interface LifecycleActions {
 /** Seconds to wait for a client of `flux shutdown` to go before the last state but one ends. */
 const GOODBYE_TIMEOUT = 60;
 
+/** What runs in a state, and ends before anything else when a signal comes. */
+const statePrograms: Partial<Record<State, string>> = {
+  init: 'rc1',
+  run: 'rc2',
+  cleanup: 'cleanup',
+  finalize: 'rc3',
+};
+
+/** What a signal leads to in a state in which nothing runs. */
+const endingEvents: Partial<Record<State, StateEvent>> = {
+  join: 'parent-fail',
+  'config-sync': 'sync-fail',
+  quorum: 'quorum-fail',
+  run: 'shutdown',
+};
+
 export class Lifecycle {
   readonly #broker: Broker;
   readonly #programs: RcPrograms;
@@ -52,6 +68,8 @@ export class Lifecycle {
   #parentLost = false;
   #online = IdSet.empty;
   #expedite = false;
+  // A signal that came before there was anything to end.
+  #earlySignal: number | undefined;
   #timers: Timer[] = [];
   exitCode = 0;
 
@@ -124,7 +142,8 @@ export class Lifecycle {
         void this.#loadBuiltins();
         return;
       case 'join':
-        if (this.#broker.rank === 0) this.post('parent-none');
+        if (this.#earlySignal !== undefined) this.signal(this.#earlySignal);
+        else if (this.#broker.rank === 0) this.post('parent-none');
         else void this.#monitorParent();
         return;
       case 'config-sync':
@@ -344,18 +363,19 @@ export class Lifecycle {
   signal(signum: number): void {
     this.#broker.log('info', `signal ${signum}`);
     this.#expedite = true;
-    const aborted: Partial<Record<State, string>> = { init: 'rc1', run: 'rc2', cleanup: 'cleanup', finalize: 'rc3' };
-    const posted: Partial<Record<State, StateEvent>> = {
-      join: 'parent-fail',
-      'config-sync': 'sync-fail',
-      quorum: 'quorum-fail',
-      run: 'shutdown',
-    };
-    const program = aborted[this.#state];
-    const event = posted[this.#state];
-    if (program && this.#programs.has(program)) this.#programs.abort(program);
-    else if (event) this.post(event);
+    const event = endingEvents[this.#state];
+    if (this.abortProgram()) return;
+    if (event) this.post(event);
+    else if (this.#state === 'load-builtins') this.#earlySignal = signum;
     else this.#broker.log('info', `ignored signal ${signum} in ${this.#state}`);
+  }
+
+  /** Ends what is run at this point of the broker's life; false when there is nothing. */
+  abortProgram(): boolean {
+    const program = statePrograms[this.#state];
+    if (!program || !this.#programs.has(program)) return false;
+    this.#programs.abort(program);
+    return true;
   }
 
   /**

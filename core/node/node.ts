@@ -190,7 +190,7 @@ export class FluxNode {
 
   /** Ends the instance as a signal to its broker does; `exited` tells when it is over. */
   signal(signum: number): void {
-    this.#control.notify(leaderThread(this.plan), 'signal', { signum });
+    for (const { index, routes } of this.plan.threads) if (routes) this.#control.notify(index, 'signal', { signum });
   }
 
   // ---- what workers tell

@@ -13,10 +13,6 @@ import { flux, type Outcome, run, startInstance } from './instance.ts';
 import { checkAnswers, temporaryFolder } from './support.ts';
 
 const folder = temporaryFolder();
-/** TMPDIR of what is started here: empty whenever nothing runs. */
-const temporary = path.join(folder, 'tmp');
-fs.mkdirSync(temporary);
-
 function file(name: string, text = ''): string {
   fs.writeFileSync(path.join(folder, name), text);
   return path.join(folder, name);
@@ -28,7 +24,7 @@ function directory(name: string, mode = 0o755): string {
   return path.join(folder, name);
 }
 
-function start(args: readonly string[]): Promise<Outcome> {
+function start(args: readonly string[], temporary = folder): Promise<Outcome> {
   return run(flux, ['start', ...args], { env: { TMPDIR: temporary } });
 }
 
@@ -100,10 +96,11 @@ const rows: Row[] = [
   { what: 'a program that is none', args: [file('plain'), 'a'], exit: 126, stderr: /plain.*Permission denied/ },
 ];
 
-describe('a start fails with a sentence and leaves nothing behind:', () => {
+describe('a start fails with a sentence and leaves nothing behind:', { concurrency: 3 }, () => {
   for (const { what, args, stderr, exit = 1, skip = false } of rows) {
     test(what, { skip }, async () => {
-      const outcome = await start(args);
+      const temporary = fs.mkdtempSync(path.join(folder, 'tmp-'));
+      const outcome = await start(args, temporary);
       assert.match(outcome.stderr.trimEnd(), stderr);
       assert.equal(outcome.exit, exit);
       assert.equal(outcome.stdout, '');

@@ -335,7 +335,11 @@ export class Router {
     signal: {
       handler: (request) => {
         const { signum } = request.unpack({ signum: 'i' });
-        this.#ranks.get(0)?.lifecycle.signal(signum);
+        for (const { rank, lifecycle } of this.#ranks.values()) {
+          // Followers end as their parents do, but nobody else tells the programs that keep them from that.
+          if (rank === 0) lifecycle.signal(signum);
+          else lifecycle.abortProgram();
+        }
         return undefined;
       },
     },
