@@ -154,11 +154,13 @@ export class SimulatedClient {
     this.#toRank.inOrder(() => this.#sim.clientGone(this));
   }
 
-  /** The broker has closed the connection. */
+  /** The broker closes the connection: what it sent arrives, nothing more is taken. */
   hangUp(): void {
-    this.isConnected = false;
     this.#toRank.cut();
-    this.#fromRank.cut();
+    this.#fromRank.inOrder(() => {
+      this.isConnected = false;
+    });
+    this.#fromRank.close();
   }
 
   // ---- what comes in
