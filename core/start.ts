@@ -55,6 +55,12 @@ export class RunningInstance {
  */
 export async function startInstance(options: StartOptions = {}): Promise<RunningInstance> {
   const node = await FluxNode.start(options);
-  await node.running;
+  try {
+    await node.running;
+  } catch (error) {
+    // Nothing of it is left when the caller learns of it.
+    await node.exited;
+    throw error;
+  }
   return new RunningInstance(node);
 }

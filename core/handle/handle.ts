@@ -103,7 +103,7 @@ export class Handle {
     if (this.#closed) return;
     this.#closed = error ?? new FluxError('ECONNABORTED', 'the handle is closed');
     this.#rpc.fail(this.#closed);
-    for (const queue of this.#subscriptions.of('')) queue.end();
+    for (const queue of this.#subscriptions.all()) queue.end();
     this.#onClose(error);
   }
 

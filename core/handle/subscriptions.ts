@@ -54,6 +54,11 @@ export class Subscriptions<S> {
     else this.#lengths.delete(prefix.length);
   }
 
+  /** All subscribers, each once. */
+  all(): Set<S> {
+    return new Set([...this.#byPrefix.values()].flatMap((subscribers) => [...subscribers.keys()]));
+  }
+
   /** The subscribers whose prefix a topic begins with, each once. */
   of(topic: string): Set<S> | readonly S[] {
     let first: Map<S, number> | undefined;
