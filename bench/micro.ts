@@ -4,9 +4,9 @@ import { Bench } from 'tinybench';
 import { Hostlist } from '../core/formats/hostlist.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { Subscriptions } from '../core/handle/subscriptions.ts';
+import { parseJson, real, stringifyJson } from '../core/json.ts';
 import { decodeMessage, encodeMessage } from '../core/message/codec.ts';
 import { FrameReader } from '../core/message/framing.ts';
-import { parseJson, real, stringifyJson } from '../core/message/json.ts';
 import { Message } from '../core/message/message.ts';
 import type { Figure } from './figure.ts';
 

@@ -1,7 +1,7 @@
 /** Values in the configuration by their path: `tbon.torpid_max`. */
 
 import { FluxError } from '../core/errno.ts';
-import type { JsonObject, JsonValue } from '../core/message/json.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 
 function keysOf(path: string): string[] {

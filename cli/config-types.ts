@@ -2,7 +2,7 @@
 
 import { FluxError } from '../core/errno.ts';
 import { parseDuration, wholeSeconds } from '../core/formats/duration.ts';
-import { type JsonValue, parseJson, Real, real, stringifyJson } from '../core/message/json.ts';
+import { type JsonValue, parseJson, Real, real, stringifyJson } from '../core/json.ts';
 
 export const durationTypes = ['fsd', 'fsd-integer', 'fsd-real'] as const;
 export const jsonTypes = ['object', 'array', 'string', 'integer', 'real', 'boolean'] as const;

@@ -6,7 +6,7 @@ import { type Command, Option } from 'commander';
 import { builtInConfiguration } from '../core/broker/built-in-configuration.ts';
 import { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { type JsonObject, type JsonValue, parseJson } from '../core/message/json.ts';
+import { type JsonObject, type JsonValue, parseJson } from '../core/json.ts';
 import { Exit, withHandle } from './command.ts';
 import { valueAt, withValueAt } from './config-path.ts';
 import { formatValue, type GetType, getTypes, parseValue, type SetType, setTypes, typeOf } from './config-types.ts';

@@ -2,7 +2,7 @@
 
 import { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { type JsonObject, stringifyJson } from '../core/message/json.ts';
+import { type JsonObject, stringifyJson } from '../core/json.ts';
 import { duration, runCommand, subcommand, withHandle } from './command.ts';
 import { type Fields, OutputFormat } from './output-format.ts';
 import { formatSize } from './size.ts';

@@ -1,7 +1,7 @@
 /** Eventlogs of jobs (RFC 18), entry by entry as they are written. */
 
 import type { Handle } from '../core/handle/handle.ts';
-import { type JsonObject, parseJson } from '../core/message/json.ts';
+import { type JsonObject, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 
 export interface EventlogEntry {

@@ -5,7 +5,7 @@ import { Option } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import type { IdSet } from '../core/formats/idset.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import type { JsonObject } from '../core/message/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { attach } from './attach.ts';
 import { collect, idset, increase, runCommand, runsAnother, subcommand, withHandle } from './command.ts';

@@ -6,7 +6,7 @@ import { Hostlist } from '../core/formats/hostlist.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { parseResourceSet } from '../core/formats/resource-json.ts';
 import { Handle } from '../core/handle/handle.ts';
-import { type JsonObject, stringifyJson } from '../core/message/json.ts';
+import { type JsonObject, stringifyJson } from '../core/json.ts';
 import { about, Exit, reader, runCommand, subcommand } from './command.ts';
 import { fetchHosts } from './hosts.ts';
 import { type ListOptions, listOptions, positionsOf, printResult, readLines } from './list-tool.ts';

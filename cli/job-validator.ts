@@ -3,9 +3,9 @@
 import readline from 'node:readline';
 import { errno, FluxError } from '../core/errno.ts';
 import { Hostlist } from '../core/formats/hostlist.ts';
+import { encodeJson } from '../core/formats/jansson.ts';
 import { constrainedHosts, validateJobspec } from '../core/formats/jobspec-validate.ts';
-import { encodeJson } from '../core/formats/json.ts';
-import { type JsonValue, parseJson } from '../core/message/json.ts';
+import { type JsonValue, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { Exit, runCommand, subcommand, withHandle } from './command.ts';
 

@@ -1,6 +1,6 @@
 /** JSON for people to read. */
 
-import { type JsonValue, stringifyJson } from '../core/message/json.ts';
+import { type JsonValue, stringifyJson } from '../core/json.ts';
 
 const tokens = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^{}[\],:"]+/g;
 

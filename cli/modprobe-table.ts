@@ -14,7 +14,7 @@ import {
 import { FluxError } from '../core/errno.ts';
 import { parseToml } from '../core/formats/toml.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import type { JsonObject } from '../core/message/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { about } from './command.ts';
 import { valueAt } from './config-path.ts';

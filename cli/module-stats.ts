@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import { formatFixed } from '../core/formats/printf.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { type JsonObject, Real } from '../core/message/json.ts';
+import { type JsonObject, Real } from '../core/json.ts';
 import { about, withHandle } from './command.ts';
 import { valueAt } from './config-path.ts';
 import { indentJson } from './json.ts';

@@ -5,7 +5,7 @@ import { FluxError } from '../core/errno.ts';
 import { formatDuration } from '../core/formats/duration.ts';
 import type { Hostlist } from '../core/formats/hostlist.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import type { JsonValue } from '../core/message/json.ts';
+import type { JsonValue } from '../core/json.ts';
 import { about, collect, count, duration, increase, withHandle } from './command.ts';
 import { fetchHosts, ranksOf } from './hosts.ts';
 import { indentJson } from './json.ts';

@@ -6,8 +6,8 @@ import { FluxError } from '../core/errno.ts';
 import { decodeIo, encodeIo } from '../core/formats/io.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type Responses, untilEnd } from '../core/handle/rpc.ts';
-import type { JsonObject, JsonValue } from '../core/message/json.ts';
-import { stringifyJson } from '../core/message/json.ts';
+import type { JsonObject, JsonValue } from '../core/json.ts';
+import { stringifyJson } from '../core/json.ts';
 import { Flag, type Message } from '../core/message/message.ts';
 import { isObject } from '../core/message/unpack.ts';
 

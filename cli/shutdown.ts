@@ -4,7 +4,7 @@ import readline from 'node:readline/promises';
 import { Option } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import type { JsonObject } from '../core/message/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { about, count, runCommand, subcommand, withHandle } from './command.ts';
 import { resolveUri } from './uri-resolve.ts';

@@ -5,7 +5,7 @@ import type { FluxError } from '../core/errno.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { parseSignal } from '../core/formats/signal.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import type { JsonValue } from '../core/message/json.ts';
+import type { JsonValue } from '../core/json.ts';
 import { attach } from './attach.ts';
 import { about, count, Exit, withHandle } from './command.ts';
 import { runNested } from './nested.ts';

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { type Command, Option } from 'commander';
 import { asFluxError, FluxError } from '../core/errno.ts';
-import type { JsonObject } from '../core/message/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import { readConfigPath, updateConfig } from '../core/node/config-files.ts';
 import { FluxNode } from '../core/node/node.ts';
 import type { StartOptions } from '../core/node/prepare.ts';

@@ -4,7 +4,7 @@ import { Option } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import { formatDuration } from '../core/formats/duration.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { type JsonObject, parseJson, stringifyJson } from '../core/message/json.ts';
+import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import { unpack } from '../core/message/unpack.ts';
 import { FLUX_CORE_VERSION } from '../core/node/instance.ts';
 import { about, count, Exit, runCommand, subcommand, withHandle } from './command.ts';

@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { errnoName, FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { type JsonObject, type JsonValue, stringifyJson } from '../core/message/json.ts';
+import { type JsonObject, type JsonValue, stringifyJson } from '../core/json.ts';
 import { MessageType } from '../core/message/message.ts';
 import { indentJson } from './json.ts';
 import { formatSize } from './size.ts';

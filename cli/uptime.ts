@@ -4,7 +4,7 @@ import { type ErrnoName, FluxError } from '../core/errno.ts';
 import { formatDuration } from '../core/formats/duration.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import type { JsonObject } from '../core/message/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import { about, runCommand, subcommand, withHandle } from './command.ts';
 import { formatTimeOfDay } from './timestamps.ts';
 import { userName } from './users.ts';

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { FluxError } from '../core/errno.ts';
 import { parseFluid } from '../core/formats/fluid.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import type { JsonObject } from '../core/message/json.ts';
+import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { withHandle } from './command.ts';
 import { watchEventlog } from './eventlog.ts';

@@ -14,8 +14,8 @@ export {
 } from './handle/handle.ts';
 export { LATER, type Method, type Methods, type Reply, type Request } from './handle/methods.ts';
 export type { Responses, RpcOptions, Stream } from './handle/rpc.ts';
+export { type JsonObject, type JsonValue, Real } from './json.ts';
 export { type Credentials, Role } from './message/credentials.ts';
-export { type JsonObject, type JsonValue, Real } from './message/json.ts';
 export { Flag, Message, NODEID_ANY, NODEID_UPSTREAM, type Payload } from './message/message.ts';
 export type { RunningInstance, StartOptions };
 

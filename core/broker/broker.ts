@@ -9,8 +9,8 @@
 import { FluxError } from '../errno.ts';
 import { callMethod, type Methods, Request } from '../handle/methods.ts';
 import { RpcClient, type RpcOptions } from '../handle/rpc.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 import { type Credentials, Role } from '../message/credentials.ts';
-import type { JsonObject, JsonValue } from '../message/json.ts';
 import { Flag, type Message, MessageType, NODEID_UPSTREAM, type Payload } from '../message/message.ts';
 import type { Topology } from '../overlay/topology.ts';
 import type { Attributes } from './attributes.ts';

@@ -3,9 +3,10 @@
  */
 
 import { FluxError } from '../errno.ts';
+import { encodeJson } from '../formats/jansson.ts';
 import type { Methods } from '../handle/methods.ts';
+import { type JsonObject, real } from '../json.ts';
 import { Role } from '../message/credentials.ts';
-import { type JsonObject, real } from '../message/json.ts';
 import { type Message, MessageType } from '../message/message.ts';
 import { isObject } from '../message/unpack.ts';
 
@@ -95,13 +96,10 @@ export function commonMethods(options: CommonMethodsOptions): Methods {
         if (!isObject(payload)) throw new FluxError('EPROTO', 'ping wants a JSON object');
         const { userid, rolemask } = message;
         // The route has every hop but this one; as a C int, a rolemask of all bits is -1.
-        return {
-          ...payload,
-          route: `${message.routes}!${options.uuid.slice(0, 8)}`,
-          userid,
-          rolemask: rolemask | 0,
-          rank: options.rank,
-        };
+        const route = `${message.routes}!${options.uuid.slice(0, 8)}`;
+        const answer = { ...payload, route, userid, rolemask: rolemask | 0, rank: options.rank };
+        // Traces show sizes: it is as long as that of Flux's C programs.
+        return Buffer.from(`${encodeJson(answer)}\0`);
       },
     },
     'stats-get': { allow: Role.all, handler: () => options.stats() },

@@ -5,7 +5,7 @@
 
 import { FluxError } from '../errno.ts';
 import { IdSet } from '../formats/idset.ts';
-import type { JsonObject, JsonValue } from '../message/json.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 import { isObject } from '../message/unpack.ts';
 
 export interface ModuleEntry {

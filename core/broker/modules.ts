@@ -4,7 +4,7 @@
 
 import { errnoName, FluxError } from '../errno.ts';
 import { Tracer } from '../handle/trace.ts';
-import type { JsonObject } from '../message/json.ts';
+import type { JsonObject } from '../json.ts';
 import { Flag, Message } from '../message/message.ts';
 import type { Broker } from './broker.ts';
 import { Module, type ModuleRuntime, ModuleStatus } from './module.ts';

@@ -8,7 +8,7 @@
 import type { Process, ProcessEvents, ProcessSpec } from '../../native/process.ts';
 import type { Methods } from '../handle/methods.ts';
 import type { Responses, RpcOptions } from '../handle/rpc.ts';
-import type { JsonObject, JsonValue } from '../message/json.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 import type { Message, Payload } from '../message/message.ts';
 import type { Severity } from './log-format.ts';
 

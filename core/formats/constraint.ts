@@ -5,9 +5,10 @@
  */
 
 import { FluxError } from '../errno.ts';
+import type { JsonValue } from '../json.ts';
 import { Hostlist } from './hostlist.ts';
 import { IdSet } from './idset.ts';
-import { encodeJson, type Json, jsonTypeName } from './json.ts';
+import { encodeJson, jsonTypeName } from './jansson.ts';
 import type { ResourceNode } from './resource-node.ts';
 
 /** What a constraint looks at in a node. */
@@ -86,7 +87,7 @@ function valuesOf(values: unknown, sentence: string): readonly unknown[] {
 
 function stringsOf<T>(values: unknown, noun: string, parse: (text: string) => T): T[] {
   return valuesOf(values, `${noun} value must be an array`).map((value) => {
-    const sentence = () => `invalid ${noun} '${value}' in ${encodeJson(values as Json)}`;
+    const sentence = () => `invalid ${noun} '${value}' in ${encodeJson(values as JsonValue)}`;
     if (typeof value !== 'string') throw new FluxError('EINVAL', sentence());
     try {
       return parse(value);

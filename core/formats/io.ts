@@ -4,7 +4,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { FluxError } from '../errno.ts';
-import type { JsonObject } from '../message/json.ts';
+import type { JsonObject } from '../json.ts';
 import { unpack } from '../message/unpack.ts';
 
 export interface IoData {

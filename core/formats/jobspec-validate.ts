@@ -5,7 +5,7 @@
  */
 
 import { FluxError } from '../errno.ts';
-import { type JsonObject, type JsonValue, Real } from '../message/json.ts';
+import { type JsonObject, type JsonValue, Real } from '../json.ts';
 import { isObject } from '../message/unpack.ts';
 import { compileConstraint } from './constraint.ts';
 import { Hostlist } from './hostlist.ts';

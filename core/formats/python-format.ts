@@ -7,7 +7,7 @@
  */
 
 import { FluxError } from '../errno.ts';
-import { Real } from '../message/json.ts';
+import { Real } from '../json.ts';
 import { formatFixed, formatGeneral } from './printf.ts';
 
 export type FieldValue = string | number | bigint | boolean | Real;

@@ -8,7 +8,7 @@
 import { FluxError } from '../errno.ts';
 import { Hostlist } from './hostlist.ts';
 import { IdSet } from './idset.ts';
-import { encodeJson, jsonTypeName } from './json.ts';
+import { encodeJson, jsonTypeName } from './jansson.ts';
 import { NameTable } from './name-table.ts';
 import { isBare, joinProperties, joinResources, oncePerPair, type ResourceNode, resourcesOf } from './resource-node.ts';
 import { propertyNameFault } from './resource-properties.ts';

@@ -9,9 +9,10 @@
  */
 
 import { FluxError } from '../errno.ts';
+import { type JsonObject, Real } from '../json.ts';
 import { Hostlist } from './hostlist.ts';
 import { IdSet } from './idset.ts';
-import { encodeJson, type JsonObject, JsonReal, jsonTypeName, parseJson } from './json.ts';
+import { encodeJson, jsonTypeName, parseJson } from './jansson.ts';
 import { joinResources, noProperties, oncePerPair, type ResourceNode, resourcesOf } from './resource-node.ts';
 import { propertiesOf, withProperties } from './resource-properties.ts';
 import { ResourceSet } from './resource-set.ts';
@@ -128,7 +129,7 @@ function numberIn(value: unknown): number {
   return value;
 }
 
-/** R as a JSON value, its times as JsonReal, which JSON.stringify writes as plain numbers. */
+/** R as a JSON value, its times as reals. */
 export function resourceSetToJson(set: ResourceSet): JsonObject {
   const { nodelist, nslots, starttime, expiration, scheduling } = set;
   const properties = [...propertiesOf(set)];
@@ -142,8 +143,8 @@ export function resourceSetToJson(set: ResourceSet): JsonObject {
         ),
       })),
       nslots: nslots || undefined,
-      starttime: new JsonReal(starttime),
-      expiration: new JsonReal(expiration),
+      starttime: new Real(starttime),
+      expiration: new Real(expiration),
       nodelist: nodelist && [nodelist.encode()],
       properties: properties.length
         ? Object.fromEntries(properties.map(([name, ranks]) => [name, ranks.encode()]))

@@ -9,9 +9,9 @@
  */
 
 import { FluxError } from '../errno.ts';
+import type { JsonObject } from '../json.ts';
 import { Hostlist } from './hostlist.ts';
 import { IdSet } from './idset.ts';
-import type { JsonObject } from './json.ts';
 import {
   countOf,
   describeResources,

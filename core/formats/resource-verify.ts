@@ -5,7 +5,7 @@
 
 import { FluxError } from '../errno.ts';
 import { IdSet } from './idset.ts';
-import { jsonTypeName } from './json.ts';
+import { jsonTypeName } from './jansson.ts';
 import { describeResources, isBare, type Resources, subtractResources } from './resource-node.ts';
 import type { ResourceSet } from './resource-set.ts';
 

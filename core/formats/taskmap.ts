@@ -7,7 +7,7 @@
 
 import { FluxError } from '../errno.ts';
 import { IdSet } from './idset.ts';
-import { jsonTypeName, parseJson } from './json.ts';
+import { jsonTypeName, parseJson } from './jansson.ts';
 
 /** More tasks or nodes than this are taken for a mistake, since each can be asked for. */
 const COUNT_MAX = 2 ** 24;

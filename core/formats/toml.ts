@@ -4,7 +4,7 @@
 
 import { parse, TomlError } from 'smol-toml';
 import { FluxError } from '../errno.ts';
-import { type JsonObject, type JsonValue, real } from '../message/json.ts';
+import { type JsonObject, type JsonValue, real } from '../json.ts';
 
 /**
  * Reads a TOML text.

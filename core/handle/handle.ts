@@ -7,8 +7,8 @@
  */
 
 import { asFluxError, FluxError } from '../errno.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 import { type Credentials, Role, UNKNOWN_CREDENTIALS, USERID_UNKNOWN } from '../message/credentials.ts';
-import type { JsonObject, JsonValue } from '../message/json.ts';
 import { Flag, Message, MessageType, NODEID_UPSTREAM, type Payload } from '../message/message.ts';
 import { type BugReporter, callMethod, type Methods, Request } from './methods.ts';
 import { type Responses, RpcClient, type RpcOptions, resultOf, Stream } from './rpc.ts';
@@ -239,7 +239,9 @@ export class Handle {
 
   #answer(message: Message): void {
     const { service, topic = '' } = message;
-    const method = this.#services.get(service)?.[topic.slice(service.length + 1)];
+    const methods = this.#services.get(service);
+    const name = topic.slice(service.length + 1);
+    const method = methods && Object.hasOwn(methods, name) ? methods[name] : undefined;
     const request = new Request(message, this.#credentials, (response) => this.#transport?.send(response));
     if (method) callMethod(method, request, this.#reportBug);
     else request.fail(new FluxError('ENOSYS', `Unknown service method '${topic}'`));

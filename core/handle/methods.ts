@@ -4,8 +4,8 @@
  */
 
 import { asFluxError, type ErrnoName, FluxError } from '../errno.ts';
+import type { JsonValue } from '../json.ts';
 import { type Credentials, isAllowed, Role } from '../message/credentials.ts';
-import type { JsonValue } from '../message/json.ts';
 import type { Message, Payload } from '../message/message.ts';
 import type { Fields, Unpacked } from '../message/unpack.ts';
 

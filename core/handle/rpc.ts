@@ -3,8 +3,8 @@
  */
 
 import { asFluxError, errno, type FluxError } from '../errno.ts';
+import type { JsonValue } from '../json.ts';
 import type { Credentials } from '../message/credentials.ts';
-import type { JsonValue } from '../message/json.ts';
 import { Flag, MATCHTAG_NONE, Message, type Payload } from '../message/message.ts';
 
 export interface RpcOptions {

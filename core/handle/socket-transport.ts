@@ -94,7 +94,6 @@ export function connectLocal(path: string, events: TransportEvents): Promise<Tra
 
 /** Goes on with the socket that is open as file descriptor `number`; both sides trust each other, so no byte is awaited. */
 export async function connectDescriptor(number: string, events: TransportEvents): Promise<Transport> {
-  const fd = Number(number);
-  if (!Number.isInteger(fd) || fd < 0) throw new FluxError('EINVAL', `'fd://${number}' names no file descriptor`);
-  return new SocketTransport(new net.Socket({ fd, readable: true, writable: true }), events);
+  if (!/^\d+$/.test(number)) throw new FluxError('EINVAL', `'fd://${number}' names no file descriptor`);
+  return new SocketTransport(new net.Socket({ fd: Number(number), readable: true, writable: true }), events);
 }

@@ -4,7 +4,7 @@
 
 import { FluxError } from '../errno.ts';
 import { globMatcher } from '../formats/glob.ts';
-import { type JsonValue, real } from '../message/json.ts';
+import { type JsonValue, real } from '../json.ts';
 import { type Message, MessageType } from '../message/message.ts';
 import type { Request } from './methods.ts';
 import { RequestList } from './request-list.ts';

@@ -8,8 +8,8 @@
 
 import { isUtf8 } from 'node:buffer';
 import { FluxError, strerror } from '../errno.ts';
+import { type JsonValue, parseJson, stringifyJson } from '../json.ts';
 import { type Credentials, UNKNOWN_CREDENTIALS } from './credentials.ts';
-import { type JsonValue, parseJson, stringifyJson } from './json.ts';
 import { RouteStack } from './routes.ts';
 import { type Fields, type Unpacked, unpack } from './unpack.ts';
 

@@ -6,7 +6,7 @@
  */
 
 import { FluxError } from '../errno.ts';
-import { type JsonObject, type JsonValue, Real } from './json.ts';
+import { type JsonObject, type JsonValue, Real } from '../json.ts';
 
 interface KindTypes {
   s: string;

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { asFluxError, FluxError } from '../errno.ts';
 import { parseToml } from '../formats/toml.ts';
-import { type JsonObject, type JsonValue, parseJson } from '../message/json.ts';
+import { type JsonObject, type JsonValue, parseJson } from '../json.ts';
 import { isObject } from '../message/unpack.ts';
 
 /** Puts the tables of `over` into those of `under`, deep; other values of `over` replace. */

@@ -8,7 +8,7 @@ import { FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
 import { IdSet } from '../formats/idset.ts';
 import { TaskMap } from '../formats/taskmap.ts';
-import type { JsonObject } from '../message/json.ts';
+import type { JsonObject } from '../json.ts';
 import { unpackTable } from '../message/unpack.ts';
 import type { Topology } from '../overlay/topology.ts';
 import { FLUX_CORE_VERSION } from './instance.ts';

@@ -4,7 +4,7 @@
  */
 
 import { FluxError } from '../errno.ts';
-import type { JsonObject } from '../message/json.ts';
+import type { JsonObject } from '../json.ts';
 import { unpackTable } from '../message/unpack.ts';
 import type { Topology } from '../overlay/topology.ts';
 

@@ -7,7 +7,7 @@ import { lifecycleSettings } from '../broker/lifecycle-settings.ts';
 import { checkLogAttributes } from '../broker/services/log.ts';
 import { FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
-import { type JsonObject, stringifyJson } from '../message/json.ts';
+import { type JsonObject, stringifyJson } from '../json.ts';
 import { Topology } from '../overlay/topology.ts';
 import { initialProgram, leadsProcessGroup } from './initial-program.ts';
 import { type Instance, socketPath } from './instance.ts';

@@ -6,8 +6,8 @@
 import { FluxError } from '../errno.ts';
 import { callMethod, type Methods, Request } from '../handle/methods.ts';
 import { RpcClient } from '../handle/rpc.ts';
+import type { JsonObject } from '../json.ts';
 import { type Credentials, Role } from '../message/credentials.ts';
-import type { JsonObject } from '../message/json.ts';
 import { type Message, MessageType, type Payload } from '../message/message.ts';
 import { endpoint } from '../ring/endpoint.ts';
 import type { Mailbox } from '../ring/mailbox.ts';

@@ -3,7 +3,7 @@
  * is the same twice does not count.
  */
 
-import { Real } from '../../core/message/json.ts';
+import { Real } from '../../core/json.ts';
 
 /** Something that is not as recorded. */
 export interface Difference {

@@ -4,7 +4,7 @@
  */
 
 import fs from 'node:fs';
-import { type JsonValue, parseJson } from '../../core/message/json.ts';
+import { type JsonValue, parseJson } from '../../core/json.ts';
 import type { MessageType } from '../../core/message/message.ts';
 
 export interface Head {

@@ -1,8 +1,8 @@
 /** Plays the client of a recorded conversation: sends what it sent, and compares what the broker answers. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stringifyJson } from '../../core/json.ts';
 import { encodeFrame } from '../../core/message/framing.ts';
-import { stringifyJson } from '../../core/message/json.ts';
 import { Flag, Message, MessageType } from '../../core/message/message.ts';
 import { RouteStack } from '../../core/message/routes.ts';
 import { WireClient } from '../wire-client.ts';

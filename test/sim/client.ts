@@ -1,8 +1,8 @@
 /** A client of a simulated rank: what it sends and all that it gets, in the order in which it gets it. */
 
 import type { RpcOptions } from '../../core/handle/rpc.ts';
+import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { assignCredentials, type Credentials, Role } from '../../core/message/credentials.ts';
-import type { JsonObject, JsonValue } from '../../core/message/json.ts';
 import { Flag, Message, MessageType, type Payload } from '../../core/message/message.ts';
 import type { Rank } from '../../workers/router/rank.ts';
 import type { Line } from './network.ts';

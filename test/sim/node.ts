@@ -11,7 +11,7 @@ import { EventBus, type Subscriber } from '../../core/broker/event-bus.ts';
 import type { World } from '../../core/broker/module-host.ts';
 import type { LogSink } from '../../core/broker/services/log.ts';
 import type { State } from '../../core/broker/state-machine.ts';
-import type { JsonObject } from '../../core/message/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { type Message, MessageType } from '../../core/message/message.ts';
 import { bundledModules } from '../../workers/bundled.ts';
 import type { AccessPolicy, ConnectorHost } from '../../workers/connector-local/connector.ts';

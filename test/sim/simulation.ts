@@ -10,8 +10,8 @@
 
 import type { ModuleDefinition } from '../../core/broker/service.ts';
 import type { State } from '../../core/broker/state-machine.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Credentials } from '../../core/message/credentials.ts';
-import type { JsonObject } from '../../core/message/json.ts';
 import type { Instance } from '../../core/node/instance.ts';
 import { sharedAttributes } from '../../core/node/instance-attributes.ts';
 import { type CustomHost, Topology } from '../../core/overlay/topology.ts';

@@ -4,7 +4,7 @@
 
 import { FluxError } from '../../core/errno.ts';
 import { parseDuration } from '../../core/formats/duration.ts';
-import type { JsonObject, JsonValue } from '../../core/message/json.ts';
+import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { isObject, unpackTable } from '../../core/message/unpack.ts';
 
 function fail(path: string, fault: string): never {

@@ -11,8 +11,8 @@ import { checkServiceName } from '../../core/broker/services/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import { Request } from '../../core/handle/methods.ts';
 import { RpcTracker } from '../../core/handle/tracker.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { type Credentials, Role, USERID_UNKNOWN } from '../../core/message/credentials.ts';
-import type { JsonObject } from '../../core/message/json.ts';
 import { Flag, Message, MessageType } from '../../core/message/message.ts';
 import { unpackTable } from '../../core/message/unpack.ts';
 

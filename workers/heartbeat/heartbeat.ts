@@ -7,7 +7,7 @@ import type { ModuleDefinition, ServiceContext, Timer } from '../../core/broker/
 import { FluxError } from '../../core/errno.ts';
 import { formatDuration, parseDuration } from '../../core/formats/duration.ts';
 import type { Methods } from '../../core/handle/methods.ts';
-import { type JsonObject, real } from '../../core/message/json.ts';
+import { type JsonObject, real } from '../../core/json.ts';
 import { unpackTable } from '../../core/message/unpack.ts';
 
 interface Settings {

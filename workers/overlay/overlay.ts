@@ -3,7 +3,7 @@
 import type { ModuleDefinition } from '../../core/broker/service.ts';
 import { FluxError } from '../../core/errno.ts';
 import { parseDuration } from '../../core/formats/duration.ts';
-import type { JsonObject } from '../../core/message/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { unpackTable } from '../../core/message/unpack.ts';
 import type { Overlay } from '../../core/overlay/overlay.ts';
 

@@ -3,7 +3,7 @@
  */
 
 import { FluxError } from '../../core/errno.ts';
-import type { JsonObject, JsonValue } from '../../core/message/json.ts';
+import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { isObject, unpack } from '../../core/message/unpack.ts';
 
 export interface Command {

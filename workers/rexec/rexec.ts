@@ -7,8 +7,8 @@ import type { ModuleDefinition, Service, ServiceContext } from '../../core/broke
 import { FluxError } from '../../core/errno.ts';
 import { decodeIo } from '../../core/formats/io.ts';
 import { LATER, type Method, type Methods, type Request } from '../../core/handle/methods.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
-import type { JsonObject } from '../../core/message/json.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import { type Command, parseCommand } from './command.ts';
 import { ExecFlag, LocalFlag, requestKey, Subprocess } from './subprocess.ts';

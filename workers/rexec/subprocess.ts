@@ -7,7 +7,7 @@ import type { ServiceContext } from '../../core/broker/service.ts';
 import { FluxError } from '../../core/errno.ts';
 import { encodeIo } from '../../core/formats/io.ts';
 import type { Request } from '../../core/handle/methods.ts';
-import type { JsonObject } from '../../core/message/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Process, Stdio } from '../../native/process.ts';
 import { bufferBytes, type Command, isLineBuffered, programName } from './command.ts';
 import { LineCutter } from './lines.ts';

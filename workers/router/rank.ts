@@ -21,7 +21,7 @@ import { shutdownService } from '../../core/broker/services/shutdown.ts';
 import { stateMachineService } from '../../core/broker/services/state-machine.ts';
 import { type State, stateNumber } from '../../core/broker/state-machine.ts';
 import type { Methods } from '../../core/handle/methods.ts';
-import type { JsonObject } from '../../core/message/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 import type { Message } from '../../core/message/message.ts';
 import { brokerUuid, type Instance } from '../../core/node/instance.ts';
 import { Overlay } from '../../core/overlay/overlay.ts';

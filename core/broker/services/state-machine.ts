@@ -3,8 +3,8 @@
 import { FluxError } from '../../errno.ts';
 import { LATER, type Methods, type Request } from '../../handle/methods.ts';
 import { endingMethods, RequestList } from '../../handle/request-list.ts';
+import { real } from '../../json.ts';
 import { Role } from '../../message/credentials.ts';
-import { real } from '../../message/json.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import { events, type State, type StateEvent, stateNumber } from '../state-machine.ts';
 

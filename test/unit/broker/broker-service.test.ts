@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Real } from '../../../core/message/json.ts';
+import { Real } from '../../../core/json.ts';
 import { refused } from '../../errors.ts';
 import { guest } from '../../sim/client.ts';
 import { Simulation } from '../../sim/simulation.ts';

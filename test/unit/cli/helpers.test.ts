@@ -6,7 +6,7 @@ import { indentJson } from '../../../cli/json.ts';
 import { atMost, within } from '../../../cli/limits.ts';
 import { formatSize, parseSize } from '../../../cli/size.ts';
 import { formatLocal, formatOffset, MinuteTimestamps } from '../../../cli/timestamps.ts';
-import { parseJson } from '../../../core/message/json.ts';
+import { parseJson } from '../../../core/json.ts';
 
 test('sizes', () => {
   const rows: readonly (readonly [text: string, bytes: number | undefined])[] = [

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Fields, OutputFormat } from '../../../cli/output-format.ts';
-import { Real } from '../../../core/message/json.ts';
+import { Real } from '../../../core/json.ts';
 
 interface Item {
   readonly id: number;

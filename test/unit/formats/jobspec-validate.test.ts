@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FluxError } from '../../../core/errno.ts';
 import { constrainedHosts, validateJobspec } from '../../../core/formats/jobspec-validate.ts';
-import { type JsonValue, parseJson } from '../../../core/message/json.ts';
+import { type JsonValue, parseJson } from '../../../core/json.ts';
 
 const core = '{"type":"core","count":1}';
 const slot = `{"type":"slot","count":1,"label":"task","with":[${core}]}`;

@@ -9,7 +9,7 @@ import {
   parseFormatSpec,
   textOf,
 } from '../../../core/formats/python-format.ts';
-import { Real } from '../../../core/message/json.ts';
+import { Real } from '../../../core/json.ts';
 
 const format = (value: FieldValue, spec: string): string => formatValue(value, parseFormatSpec(spec));
 const real = (value: number): Real => new Real(value);

@@ -8,7 +8,7 @@ import { FluxError, strerror } from '../../../core/errno.ts';
 import { compileConstraint } from '../../../core/formats/constraint.ts';
 import { Hostlist } from '../../../core/formats/hostlist.ts';
 import { IdSet } from '../../../core/formats/idset.ts';
-import { parseJson, parseJsonSequence } from '../../../core/formats/json.ts';
+import { parseJson, parseJsonSequence } from '../../../core/formats/jansson.ts';
 import { resourceSetFromConfig } from '../../../core/formats/resource-config.ts';
 import {
   encodeResourceSet,
@@ -20,6 +20,7 @@ import { resourcesOf } from '../../../core/formats/resource-node.ts';
 import { propertiesOf, withProperties } from '../../../core/formats/resource-properties.ts';
 import { ResourceSet } from '../../../core/formats/resource-set.ts';
 import { verifyResources } from '../../../core/formats/resource-verify.ts';
+import { stringifyJson } from '../../../core/json.ts';
 import { golden } from '../../golden.ts';
 
 interface Case {
@@ -248,7 +249,7 @@ test('times, slots and scheduling data are read, and kept where documented', () 
   const set = parseResourceSet(text);
   assert.equal(encodeResourceSet(set), text);
   assert.equal(set.nslots, 4);
-  assert.deepEqual(parseJson(JSON.stringify(resourceSetToJson(set))), parseJson(text));
+  assert.deepEqual(parseJson(stringifyJson(resourceSetToJson(set))), parseJson(text));
   const kept = { expiration: 1717171717.123456, scheduling: set.scheduling };
   const details = ({ expiration, scheduling }: ResourceSet) => ({ expiration, scheduling });
   for (const same of [set.remap(), set.exclude(IdSet.parse('0')), withProperties(set, [['p', '1']])]) {

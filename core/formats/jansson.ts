@@ -1,31 +1,12 @@
 /**
- * JSON as Flux's C programs read and write it: errors in jansson's words, `", "` and `": "` between parts, and numbers
- * that are reals by nature written as reals, `0.0`, where JavaScript knows but one kind.
+ * JSON as Flux's C programs read and write it, by the library jansson: errors in its words, and `", "` and `": "` between
+ * parts.
  */
 
 import { FluxError } from '../errno.ts';
-import { DEPTH_MAX, isTooDeep, JsonScanner } from './json-text.ts';
+import { type JsonValue, Real } from '../json.ts';
+import { DEPTH_MAX, isTooDeep, JsonScanner } from './json-scanner.ts';
 import { formatGeneral } from './printf.ts';
-
-/** A number that is written as a real even when it is whole. */
-export class JsonReal {
-  readonly value: number;
-
-  constructor(value: number) {
-    this.value = value;
-  }
-
-  /** What JSON.stringify writes. */
-  toJSON(): number {
-    return this.value;
-  }
-}
-
-/** What can be written: JSON values, with JsonReal among them. */
-export type Json = null | boolean | number | string | JsonReal | readonly Json[] | JsonObject;
-export interface JsonObject {
-  readonly [key: string]: Json | undefined;
-}
 
 /** Reads a text that is one JSON value; throws FluxError EINVAL that says what was expected where. */
 export function parseJson(text: string): unknown {
@@ -69,23 +50,23 @@ export function parseJsonSequence(text: string): unknown[] {
  *
  * Throws FluxError EINVAL for NaN and infinity, and for values nested too deep to be read again.
  */
-export function encodeJson(value: Json): string {
+export function encodeJson(value: JsonValue): string {
   return encode(value, 1);
 }
 
-function encode(value: Json, depth: number): string {
+function encode(value: JsonValue, depth: number): string {
   if (depth > DEPTH_MAX) throw tooDeep();
   if (typeof value === 'string') return encodeString(value);
   if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value).toString() : encodeReal(value);
-  if (value instanceof JsonReal) return encodeReal(value.value);
-  if (value === null || typeof value === 'boolean') return `${value}`;
+  if (value instanceof Real) return encodeReal(value.value);
+  if (value === null || typeof value === 'boolean' || typeof value === 'bigint') return `${value}`;
   if (isArray(value)) return `[${value.map((item) => encode(item, depth + 1)).join(', ')}]`;
-  const members = Object.entries(value).filter((member): member is [string, Json] => member[1] !== undefined);
+  const members = Object.entries(value).filter((member): member is [string, JsonValue] => member[1] !== undefined);
   return `{${members.map(([key, member]) => `${encodeString(key)}: ${encode(member, depth + 1)}`).join(', ')}}`;
 }
 
 /** Array.isArray does not tell a readonly array from an object to the compiler. */
-function isArray(value: readonly Json[] | JsonObject): value is readonly Json[] {
+function isArray(value: JsonValue): value is readonly JsonValue[] {
   return Array.isArray(value);
 }
 

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { FluxError } from '../../../core/errno.ts';
-import { encodeJson, type Json, JsonReal, parseJson, parseJsonSequence } from '../../../core/formats/json.ts';
+import { encodeJson, parseJson, parseJsonSequence } from '../../../core/formats/jansson.ts';
+import { type JsonValue, Real } from '../../../core/json.ts';
 
 const isEinval = (error: unknown) => error instanceof FluxError && error.code === 'EINVAL' && !!error.detail;
 
@@ -55,7 +56,7 @@ test('errors', () => {
 
 test('values nested deeper than 2048 are refused both ways', () => {
   const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`;
-  assert.equal(encodeJson(parseJson(nested(2048)) as Json), nested(2048));
+  assert.equal(encodeJson(parseJson(nested(2048)) as JsonValue), nested(2048));
   assert.throws(() => parseJson(nested(2049)), { detail: 'maximum parsing depth reached' });
   assert.throws(() => parseJson(nested(500_000)), { detail: 'maximum parsing depth reached' });
   assert.throws(() => encodeJson(JSON.parse(nested(500_000))), isEinval);
@@ -71,16 +72,17 @@ test('values behind one another', () => {
 });
 
 test('layout', () => {
-  const rows: [Json, string][] = [
+  const rows: [JsonValue, string][] = [
     [
       { a: [1, 2.5, -3], b: {}, c: [], d: null, e: true, f: undefined },
       '{"a": [1, 2.5, -3], "b": {}, "c": [], "d": null, "e": true}',
     ],
-    [new JsonReal(0), '0.0'],
-    [new JsonReal(200), '200.0'],
+    [new Real(0), '0.0'],
+    [new Real(200), '200.0'],
     [[0.1, 1717171717.123456, 1e-7], '[0.10000000000000001, 1717171717.123456, 9.9999999999999995e-8]'],
-    [[new JsonReal(1e300), new JsonReal(1e22)], '[1.0000000000000001e300, 1e22]'],
+    [[new Real(1e300), new Real(1e22)], '[1.0000000000000001e300, 1e22]'],
     [9007199254740991, '9007199254740991'],
+    [9007199254740993n, '9007199254740993'],
     ['é\u0001/\u001f\u007f"\\u001f\n😀', '"é\\u0001/\\u001F\u007f\\"\\\\u001f\\n😀"'],
   ];
   for (const [value, text] of rows) assert.equal(encodeJson(value), text);
@@ -90,7 +92,7 @@ test('layout', () => {
 test('what is written reads back', () => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
-      const text = encodeJson(value as Json);
+      const text = encodeJson(value as JsonValue);
       assert.deepEqual(parseJson(text), JSON.parse(JSON.stringify(value)));
       assert.deepEqual(parseJsonSequence(`[${text}] [${text}]`), [[parseJson(text)], [parseJson(text)]]);
     }),

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { FluxError } from '../../../core/errno.ts';
-import { type JsonValue, parseJson, Real, real, stringifyJson } from '../../../core/message/json.ts';
-import { type Fields, unpack } from '../../../core/message/unpack.ts';
+import { FluxError } from '../../core/errno.ts';
+import { type JsonValue, parseJson, Real, real, stringifyJson } from '../../core/json.ts';
+import { type Fields, unpack } from '../../core/message/unpack.ts';
 
 for (const [text, value] of [
   ['{"a":2.0}', { a: new Real(2) }],
