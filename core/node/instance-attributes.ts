@@ -9,7 +9,7 @@ import { Hostlist } from '../formats/hostlist.ts';
 import { IdSet } from '../formats/idset.ts';
 import { TaskMap } from '../formats/taskmap.ts';
 import type { JsonObject } from '../json.ts';
-import { unpackTable } from '../message/unpack.ts';
+import { isObject, unpackTable } from '../message/unpack.ts';
 import type { Topology } from '../overlay/topology.ts';
 import { FLUX_CORE_VERSION } from './instance.ts';
 
@@ -126,12 +126,15 @@ export function customHosts(config: JsonObject): { host: string; parent?: string
     default_connect: 's?',
     enable_ipv6: 'b?',
   });
+  const fail = (fault: string): never => {
+    throw new FluxError('EINVAL', `error parsing [bootstrap] configuration: ${fault}`);
+  };
   return hosts.flatMap((entry) => {
-    const { host, parent } = entry as { host?: unknown; parent?: unknown };
-    if (typeof host !== 'string')
-      throw new FluxError('EINVAL', "error parsing [bootstrap] configuration: a host without 'host'");
+    const { host, parent } = isObject(entry) ? entry : {};
+    if (typeof host !== 'string') return fail("a host without 'host'");
+    if (parent !== undefined && typeof parent !== 'string') return fail(`the parent of ${host} is not a string`);
     return Hostlist.parse(host)
       .expand()
-      .map((name) => (typeof parent === 'string' ? { host: name, parent } : { host: name }));
+      .map((name) => (parent === undefined ? { host: name } : { host: name, parent }));
   });
 }

@@ -1,0 +1,140 @@
+// What the attributes of an instance are when it starts: facts, wishes of the command line and the configuration, defaults.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { JsonObject } from '../../../core/json.ts';
+import {
+  type AttributeFacts,
+  checkSetAttributes,
+  customHosts,
+  sharedAttributes,
+  topologyUri,
+} from '../../../core/node/instance-attributes.ts';
+import { Topology } from '../../../core/overlay/topology.ts';
+import { throwsCode } from '../../errors.ts';
+
+const facts: AttributeFacts = {
+  size: 5,
+  owner: 100,
+  topology: Topology.create('kary:2', 5),
+  hostnames: ['n1', 'n2', 'n3', 'n3', 'x'],
+  bootMethod: 'simple',
+  mapping: undefined,
+  rundir: '/run/it',
+  rundirCleanup: true,
+  configPath: undefined,
+  startTime: 1234.5678,
+  config: {},
+};
+
+function attributes(more: Partial<AttributeFacts> = {}, set: Readonly<Record<string, string>> = {}) {
+  const list = sharedAttributes({ ...facts, ...more }, new Map(Object.entries(set)));
+  const map = new Map(list);
+  assert.equal(map.size, list.length, 'an attribute is there twice');
+  return map;
+}
+
+test('facts of the instance become attributes', () => {
+  const all = attributes();
+  const expected = {
+    size: '5',
+    'security.owner': '100',
+    hostlist: 'n[1-3,3],x',
+    rundir: '/run/it',
+    'rundir-cleanup': '1',
+    'broker.boot-method': 'simple',
+    'broker.critical-ranks': '0-1',
+    'broker.mapping': '[[0,1,5,1]]',
+    'broker.quorum': '5',
+    'broker.starttime': '1234.57',
+    'tbon.maxlevel': '2',
+    'tbon.topo': 'kary:32',
+    'tbon.torpid_max': '30s',
+    'parent-uri': null,
+    'instance-level': '0',
+    'broker.cleanup-timeout': 'none',
+    'log-ring-size': '1024',
+  };
+  for (const [name, value] of Object.entries(expected)) assert.equal(all.get(name), value, name);
+  assert.ok(!all.has('config.path'));
+  assert.equal(attributes({ configPath: '/etc/flux' }).get('config.path'), '/etc/flux');
+  assert.equal(attributes({ rundirCleanup: false }).get('rundir-cleanup'), '0');
+});
+
+test('the command line comes before the configuration, and that before the defaults', () => {
+  const config = { tbon: { topo: 'kary:7', torpid_max: '1m', zmq_io_threads: 4 } };
+  const all = attributes({ config }, { 'tbon.torpid_max': '2m', 'broker.quorum': '3', 'log-stderr-level': '5' });
+  assert.deepEqual(
+    ['tbon.topo', 'tbon.torpid_max', 'tbon.zmq_io_threads', 'tbon.torpid_min', 'broker.quorum', 'log-stderr-level'].map(
+      (name) => all.get(name),
+    ),
+    ['kary:7', '2m', '4', '5s', '3', '5'],
+  );
+});
+
+test('attributes of rank 0 or of one rank are not shared, and the wish for a run directory is not the fact', () => {
+  const own = { statedir: '/s', 'statedir-cleanup': '1', hostname: 'h', 'content.backing-module': 'x' };
+  const all = attributes({}, { ...own, rundir: '/wished', 'rundir-cleanup': '0' });
+  for (const name of Object.keys(own)) assert.ok(!all.has(name), name);
+  assert.equal(all.get('rundir'), '/run/it');
+});
+
+for (const [mapping, expected] of [
+  [undefined, '[[0,1,5,1]]'],
+  [null, null],
+  ['[[0,5,1,1]]', '[[0,5,1,1]]'],
+  ['(vector,(0,5,1))', '[[0,5,1,1]]'],
+] as const) {
+  test(`the map ${mapping} becomes ${expected}`, () =>
+    assert.equal(attributes({ mapping }).get('broker.mapping'), expected));
+}
+
+for (const mapping of ['[[0,4,1,1]]', '[[0,6,1,1]]', 'nonsense'])
+  test(`a map of other ranks is refused: ${mapping}`, () => throwsCode(() => attributes({ mapping }), 'EINVAL'));
+
+test('the tree is that of the command line, of the configuration, or the default', () => {
+  const config = { tbon: { topo: 'binomial' } };
+  assert.equal(topologyUri(new Map([['tbon.topo', 'kary:3']]), config), 'kary:3');
+  assert.equal(topologyUri(new Map(), config), 'binomial');
+  assert.equal(topologyUri(new Map(), {}), 'kary:32');
+});
+
+for (const [name, code] of [
+  ['size', 'EINVAL'],
+  ['rank', 'EINVAL'],
+  ['version', 'EINVAL'],
+  ['nosuch', 'ENOENT'],
+  ['tbon.maxlevel', 'EINVAL'],
+] as const) {
+  test(`${name} is not given on the command line`, () =>
+    throwsCode(() => checkSetAttributes(['tbon.topo', name]), code, new RegExp(`^${name}: `)));
+}
+
+test('what may be given on the command line is let pass', () =>
+  checkSetAttributes(['rundir', 'statedir', 'broker.quorum', 'log-stderr-mode', 'vendor.anything', 'hostname']));
+
+const bootstrap = (hosts: unknown, more = {}) => ({ bootstrap: { hosts, ...more } }) as JsonObject;
+
+test('hosts of a custom tree may be lists, with one parent for all', () => {
+  assert.deepEqual(customHosts({}), []);
+  assert.deepEqual(
+    customHosts(bootstrap([{ host: 'a' }, { host: 'b[1-2]', parent: 'a', bind: 'tcp://*:1' }], { default_port: 1 })),
+    [{ host: 'a' }, { host: 'b1', parent: 'a' }, { host: 'b2', parent: 'a' }],
+  );
+});
+
+for (const [hosts, text] of [
+  ['a', /'hosts' is not an array/],
+  [[{ parent: 'a' }], /a host without 'host'/],
+  [[{ host: 5 }], /a host without 'host'/],
+  [['a'], /a host without 'host'/],
+  [[null], /a host without 'host'/],
+  [[{ host: 'a' }, { host: 'b', parent: 5 }], /the parent of b is not a string/],
+  [[{ host: 'a[' }], /./],
+] as [unknown, RegExp][]) {
+  test(`hosts of a custom tree are refused: ${JSON.stringify(hosts)}`, () =>
+    throwsCode(() => customHosts(bootstrap(hosts)), 'EINVAL', text));
+}
+
+test('an unknown key of [bootstrap] is refused', () =>
+  throwsCode(() => customHosts(bootstrap([], { size: 4 })), 'EINVAL', /unknown key 'size'/));
