@@ -57,12 +57,20 @@ export function encodeJson(value: JsonValue): string {
 function encode(value: JsonValue, depth: number): string {
   if (depth > DEPTH_MAX) throw tooDeep();
   if (typeof value === 'string') return encodeString(value);
-  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value).toString() : encodeReal(value);
+  if (typeof value === 'number') return encodeNumber(value);
   if (value instanceof Real) return encodeReal(value.value);
   if (value === null || typeof value === 'boolean' || typeof value === 'bigint') return `${value}`;
-  if (isArray(value)) return `[${value.map((item) => encode(item, depth + 1)).join(', ')}]`;
-  const members = Object.entries(value).filter((member): member is [string, JsonValue] => member[1] !== undefined);
-  return `{${members.map(([key, member]) => `${encodeString(key)}: ${encode(member, depth + 1)}`).join(', ')}}`;
+  // Loops, not map: each level takes a frame or two of the stack, and there may be 2048 of them.
+  let text = '';
+  if (isArray(value)) {
+    for (const item of value) text += `${text && ', '}${encode(item, depth + 1)}`;
+    return `[${text}]`;
+  }
+  for (const key of Object.keys(value)) {
+    const member = value[key];
+    if (member !== undefined) text += `${text && ', '}${encodeString(key)}: ${encode(member, depth + 1)}`;
+  }
+  return `{${text}}`;
 }
 
 /** Array.isArray does not tell a readonly array from an object to the compiler. */
@@ -72,9 +80,16 @@ function isArray(value: JsonValue): value is readonly JsonValue[] {
 
 /** Jansson writes the hexadecimal digits of control characters in capitals. */
 function encodeString(text: string): string {
-  return JSON.stringify(text).replace(/(\\\\)|\\u00([01][0-9a-f])/g, (_, backslash, code) => {
+  const encoded = JSON.stringify(text);
+  if (!encoded.includes('\\u')) return encoded;
+  return encoded.replace(/(\\\\)|\\u00([01][0-9a-f])/g, (_, backslash, code) => {
     return backslash ?? `\\u00${code.toUpperCase()}`;
   });
+}
+
+function encodeNumber(value: number): string {
+  if (Number.isSafeInteger(value)) return `${value}`;
+  return Number.isInteger(value) ? BigInt(value).toString() : encodeReal(value);
 }
 
 /** Seventeen digits tell every double from its neighbours; a whole number gets `.0`, an exponent no padding. */

@@ -38,12 +38,12 @@ export class RingConsumer {
   /**
    * Takes what lies in the ring, up to its end or about `bytesMax`, and hands each message to `sink`.
    *
-   * @returns whether anything was there
+   * @returns the bytes taken; 0 when nothing was there
    */
-  poll(sink: RecordSink, bytesMax: number): boolean {
+  poll(sink: RecordSink, bytesMax: number): number {
     // Observes Producer.publish's store of TAIL: the records before it are whole.
     const depth = (Atomics.load(this.#words, Word.tail) - this.#head) >>> 0;
-    if (depth === 0) return false;
+    if (depth === 0) return 0;
     const at = this.#head & this.#mask;
     const bytes = Math.min(depth, this.#capacity - at, Math.max(bytesMax, this.#capacity / 4));
     const batch = Buffer.allocUnsafe(bytes);
@@ -53,7 +53,7 @@ export class RingConsumer {
     // Gives the room back; observed by Producer.claim's load of HEAD.
     Atomics.store(this.#words, Word.head, this.#head);
     this.#deliver(batch, taken, sink);
-    return true;
+    return taken;
   }
 
   /** Whether the producer wants to be told of room; see Producer.starve. Asking clears the wish. */

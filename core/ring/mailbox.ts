@@ -39,6 +39,11 @@ export interface MailboxOptions {
 const BATCH_BYTES = 128 * 1024;
 /** Rounds over all rings before timers and sockets have their turn. */
 const ROUNDS_MAX = 16;
+/**
+ * Bytes taken before threads that sleep are woken, when there is still more to take. To wake one costs as much as a small
+ * message does; what is sent to one that is awake it sees at once.
+ */
+const WAKE_BYTES = 4096;
 
 interface Queued {
   readonly bytes: Buffer;
@@ -54,6 +59,7 @@ class Outbox {
   readonly queue: Queued[] = [];
   queuedBytes = 0;
   congested = false;
+  #isToRing = false;
 
   constructor(thread: number, memory: SharedArrayBuffer, doorbell: Doorbell) {
     this.thread = thread;
@@ -122,10 +128,17 @@ class Outbox {
     return true;
   }
 
-  flush(): void {
+  publish(): void {
     if (this.queue.length) this.drain();
     if (!this.producer.hasUnpublished) return;
     this.producer.publish();
+    this.#isToRing = true;
+  }
+
+  /** Wakes the receiver when it sleeps and something was published since the last call. */
+  ring(): void {
+    if (!this.#isToRing) return;
+    this.#isToRing = false;
     this.doorbell.ring();
   }
 }
@@ -146,8 +159,10 @@ export class Mailbox {
   #congested = 0;
   #flushing = false;
   #running = false;
-  // Whether the loop is handing out messages now; it flushes after each round.
+  // Whether the loop is handing out messages now; it publishes after each round.
   #delivering = false;
+  // Since sleepers were last woken.
+  #takenBytes = 0;
   /** Times this thread went to sleep, and rounds that found mail. */
   sleeps = 0;
   rounds = 0;
@@ -207,10 +222,20 @@ export class Mailbox {
 
   /** Publishes what was sent since the last flush and wakes its receivers. */
   flush(): void {
+    this.#publish();
+    this.#ring();
+  }
+
+  #publish(): void {
     for (const outbox of this.#outboxes) {
-      outbox.flush();
+      outbox.publish();
       this.#noteCongestion(outbox);
     }
+  }
+
+  #ring(): void {
+    this.#takenBytes = 0;
+    for (const outbox of this.#outboxes) outbox.ring();
   }
 
   #noteCongestion(outbox: Outbox): void {
@@ -227,21 +252,25 @@ export class Mailbox {
     return this.#congested === 0 || !this.#options.sources.includes(inbox.thread);
   }
 
+  /** One round over the rings; false when nothing was there, and then nobody is left asleep. */
   #poll(sink: RecordSink): boolean {
-    let any = false;
+    let bytes = 0;
     this.#delivering = true;
     try {
       for (const inbox of this.#inboxes) {
-        if (!this.#mayRead(inbox) || !inbox.consumer.poll(sink, BATCH_BYTES)) continue;
-        any = true;
-        if (inbox.consumer.takeStarved()) inbox.doorbell.ring();
+        if (!this.#mayRead(inbox)) continue;
+        const taken = inbox.consumer.poll(sink, BATCH_BYTES);
+        bytes += taken;
+        if (taken && inbox.consumer.takeStarved()) inbox.doorbell.ring();
       }
     } finally {
       this.#delivering = false;
     }
-    if (any) this.#options.onRoundEnd?.();
-    this.flush();
-    return any;
+    if (bytes) this.#options.onRoundEnd?.();
+    this.#publish();
+    this.#takenBytes += bytes;
+    if (bytes === 0 || this.#takenBytes >= WAKE_BYTES) this.#ring();
+    return bytes > 0;
   }
 
   /** Whether there is something to do: records to take, or room for what is queued. */
@@ -267,6 +296,7 @@ export class Mailbox {
       while (rounds < ROUNDS_MAX && this.#poll(sink)) rounds++;
       this.rounds += rounds;
       if (rounds === ROUNDS_MAX) {
+        this.#ring();
         await nextTurn();
         continue;
       }

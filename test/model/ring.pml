@@ -38,14 +38,23 @@ inline sleep(who) {
   (asleep[who] == 0)
 }
 
+/* Outbox.ring */
+inline wake() {
+  if
+  :: isToRing -> isToRing = false; ringDoorbell(CONSUMER)
+  :: else
+  fi
+}
+
 proctype Producer(byte me) {
   byte next = 1;
   byte known = 0; /* cached HEAD */
   bool queued = false;
   bool starving;
+  bool isToRing = false;
 
   do
-  :: next > MESSAGES -> break
+  :: next > MESSAGES -> wake(); break
   :: next <= MESSAGES ->
     /* RingProducer.claim */
     if
@@ -63,13 +72,20 @@ proctype Producer(byte me) {
       ring[me].slot[ring[me].tail % SLOTS] = next;
       next++;
       ring[me].tail++; /* RingProducer.publish */
-      ringDoorbell(CONSUMER)
+      isToRing = true;
+      if /* Mailbox.#poll: at once, or after more rounds */
+      :: wake()
+      :: true
+      fi
     :: else ->
       if
       :: !queued -> /* Outbox.drain: ask for room, then look once more */
         queued = true;
         ring[me].starved = 1
-      :: queued -> /* Mailbox.run: sleep unless the wish was granted meanwhile */
+      :: queued -> /* Mailbox.run: sleep unless the wish was granted meanwhile, and leave nobody else asleep */
+#ifndef BROKEN_NO_RING_BEFORE_SLEEP
+        wake();
+#endif
         asleep[me] = 1;
 #ifdef BROKEN_NO_STARVED_CHECK
         starving = true;
