@@ -105,11 +105,12 @@ export function unpack<F extends Fields>(payload: JsonValue | undefined, fields:
  * The wanted fields of a table of the configuration, all of them when there is no such table; nothing else may be in it.
  *
  * @param path the table's name, with dots
+ * @param shown how errors call it, when `config` is itself a table of the configuration
  * @throws FluxError EINVAL: no table, a field of another kind, a field that is not known
  */
-export function unpackTable<F extends Fields>(config: JsonObject, path: string, fields: F): Unpacked<F> {
+export function unpackTable<F extends Fields>(config: JsonObject, path: string, fields: F, shown = path): Unpacked<F> {
   const fail = (fault: string): never => {
-    throw new FluxError('EINVAL', `error parsing [${path}] configuration: ${fault}`);
+    throw new FluxError('EINVAL', `error parsing [${shown}] configuration: ${fault}`);
   };
   let table: JsonValue | undefined = config;
   for (const key of path.split('.')) table = isObject(table) ? table[key] : undefined;

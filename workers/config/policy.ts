@@ -5,7 +5,7 @@
 import { FluxError } from '../../core/errno.ts';
 import { parseDuration } from '../../core/formats/duration.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
-import { isObject, unpackTable } from '../../core/message/unpack.ts';
+import { type Fields, isObject, unpackTable } from '../../core/message/unpack.ts';
 
 function fail(path: string, fault: string): never {
   throw new FluxError('EINVAL', `error parsing [${path}] configuration: ${fault}`);
@@ -27,25 +27,27 @@ function checkStrings(path: string, key: string, value: JsonValue | undefined, b
     fail(path, `'${key}' must be an array of strings${banned && ` without any of ${banned}`}`);
 }
 
-/** Checks a policy table; returns the default queue it names. */
-function checkPolicy(config: JsonObject, path: string): string | undefined {
-  unpackTable(config, path, { jobspec: 'o?', limits: 'o?', access: 'o?', scheduler: 'o?' });
-  unpackTable(config, `${path}.jobspec`, { defaults: 'o?' });
-  unpackTable(config, `${path}.jobspec.defaults`, { system: 'o?' });
-  const { duration, queue } = unpackTable(config, `${path}.jobspec.defaults.system`, { duration: '*?', queue: 's?' });
-  checkDuration(`${path}.jobspec`, 'defaults.system.duration', duration);
+/** Checks the table `policy` of the configuration, or of a queue, which `shown` names; returns its default queue. */
+function checkPolicy(config: JsonObject, shown: string): string | undefined {
+  const unpack = <F extends Fields>(path: string, fields: F) =>
+    unpackTable(config, `policy${path}`, fields, `${shown}${path}`);
+  unpack('', { jobspec: 'o?', limits: 'o?', access: 'o?', scheduler: 'o?' });
+  unpack('.jobspec', { defaults: 'o?' });
+  unpack('.jobspec.defaults', { system: 'o?' });
+  const { duration, queue } = unpack('.jobspec.defaults.system', { duration: '*?', queue: 's?' });
+  checkDuration(`${shown}.jobspec`, 'defaults.system.duration', duration);
 
-  const limits = unpackTable(config, `${path}.limits`, { 'job-size': 'o?', duration: '*?' });
-  checkDuration(`${path}.limits`, 'duration', limits.duration);
-  unpackTable(config, `${path}.limits.job-size`, { min: 'o?', max: 'o?' });
+  const limits = unpack('.limits', { 'job-size': 'o?', duration: '*?' });
+  checkDuration(`${shown}.limits`, 'duration', limits.duration);
+  unpack('.limits.job-size', { min: 'o?', max: 'o?' });
   for (const bound of ['min', 'max']) {
-    const sizes = unpackTable(config, `${path}.limits.job-size.${bound}`, { nnodes: 'i?', ncores: 'i?', ngpus: 'i?' });
+    const sizes = unpack(`.limits.job-size.${bound}`, { nnodes: 'i?', ncores: 'i?', ngpus: 'i?' });
     if (Object.values(sizes).some((size) => size !== undefined && size < -1))
-      fail(`${path}.limits.job-size.${bound}`, 'values must be >= -1');
+      fail(`${shown}.limits.job-size.${bound}`, 'values must be >= -1');
   }
-  const access = unpackTable(config, `${path}.access`, { 'allow-user': 'a?', 'allow-group': 'a?' });
-  checkStrings(`${path}.access`, 'allow-user', access['allow-user']);
-  checkStrings(`${path}.access`, 'allow-group', access['allow-group']);
+  const access = unpack('.access', { 'allow-user': 'a?', 'allow-group': 'a?' });
+  checkStrings(`${shown}.access`, 'allow-user', access['allow-user']);
+  checkStrings(`${shown}.access`, 'allow-group', access['allow-group']);
   return queue;
 }
 
@@ -60,10 +62,10 @@ export function checkPolicies(config: JsonObject): void {
   for (const [name, queue] of Object.entries(queues)) {
     const path = `queues.${name}`;
     if (!isObject(queue)) fail(path, 'it is not a table');
-    const table = { queue } as JsonObject;
-    const { requires } = unpackTable(table, 'queue', { policy: 'o?', requires: 'a?', parent: 's?' });
+    const { requires } = unpackTable({ queue }, 'queue', { policy: 'o?', requires: 'a?', parent: 's?' }, path);
     checkStrings(path, 'requires', requires, '!&\'"^`|()');
-    if (checkPolicy(table, 'queue.policy') !== undefined) fail(`${path}.policy`, 'a queue cannot have a default queue');
+    if (checkPolicy(queue, `${path}.policy`) !== undefined)
+      fail(`${path}.policy`, 'a queue cannot have a default queue');
   }
   const defaultQueue = checkPolicy(config, 'policy');
   if (defaultQueue !== undefined && !Object.hasOwn(queues, defaultQueue))
