@@ -36,6 +36,10 @@ export function encodeFrame(message: Message): Buffer {
 /** Takes the message in `source[start … end)`; the bytes are the receiver's to keep. */
 export type FrameSink = (source: Buffer, start: number, end: number) => void;
 
+/** How much the room for a frame that came in part grows each time it is full. */
+const GROWTH = 8;
+const NOTHING = Buffer.alloc(0);
+
 /**
  * Cuts a stream of bytes into frames.
  *
@@ -43,9 +47,9 @@ export type FrameSink = (source: Buffer, start: number, end: number) => void;
  */
 export class FrameReader {
   readonly #bytesMax: number;
-  #chunks: Buffer[] = [];
+  // The frame that came in part; its first `#buffered` bytes are there.
+  #partial = NOTHING;
   #buffered = 0;
-  #wanted = FRAME_HEADER_BYTES;
 
   constructor(bytesMax = MESSAGE_BYTES_MAX) {
     this.#bytesMax = bytesMax;
@@ -62,30 +66,48 @@ export class FrameReader {
    * @throws FluxError EPROTO: no frame, or one that is longer or shorter than a message can be
    */
   push(chunk: Buffer, sink: FrameSink): void {
-    let source = chunk;
-    if (this.#buffered) {
-      this.#chunks.push(chunk);
-      this.#buffered += chunk.length;
-      if (this.#buffered < this.#wanted) return;
-      source = Buffer.concat(this.#chunks, this.#buffered);
-      this.#chunks = [];
-      this.#buffered = 0;
-    }
-    this.#wanted = FRAME_HEADER_BYTES;
-    let at = 0;
-    while (at + FRAME_HEADER_BYTES <= source.length) {
-      const end = at + FRAME_HEADER_BYTES + this.#messageLength(source, at);
-      if (end > source.length) {
-        this.#wanted = end - at;
-        break;
-      }
-      sink(source, at + FRAME_HEADER_BYTES, end);
+    let at = this.#buffered ? this.#finishPartial(chunk, sink) : 0;
+    while (at + FRAME_HEADER_BYTES <= chunk.length) {
+      const end = at + FRAME_HEADER_BYTES + this.#messageLength(chunk, at);
+      if (end > chunk.length) break;
+      sink(chunk, at + FRAME_HEADER_BYTES, end);
       at = end;
     }
-    if (at < source.length) {
-      this.#chunks = [at ? source.subarray(at) : source];
-      this.#buffered = source.length - at;
+    if (at < chunk.length) this.#keep(chunk, at, chunk.length);
+  }
+
+  /** Adds to the frame that came in part; returns where in the chunk that ends. */
+  #finishPartial(chunk: Buffer, sink: FrameSink): number {
+    let at = 0;
+    if (this.#buffered < FRAME_HEADER_BYTES) {
+      at = Math.min(FRAME_HEADER_BYTES - this.#buffered, chunk.length);
+      this.#keep(chunk, 0, at);
+      if (this.#buffered < FRAME_HEADER_BYTES) return at;
     }
+    const frameBytes = FRAME_HEADER_BYTES + this.#messageLength(this.#partial, 0);
+    const end = Math.min(at + frameBytes - this.#buffered, chunk.length);
+    this.#keep(chunk, at, end);
+    if (this.#buffered < frameBytes) return end;
+    const frame = this.#partial;
+    this.#partial = NOTHING;
+    this.#buffered = 0;
+    sink(frame, FRAME_HEADER_BYTES, frameBytes);
+    return end;
+  }
+
+  #keep(chunk: Buffer, start: number, end: number): void {
+    const needed = this.#buffered + end - start;
+    if (needed > this.#partial.length) this.#grow(needed);
+    chunk.copy(this.#partial, this.#buffered, start, end);
+    this.#buffered = needed;
+  }
+
+  #grow(needed: number): void {
+    const wanted =
+      this.#buffered < FRAME_HEADER_BYTES ? needed : FRAME_HEADER_BYTES + this.#messageLength(this.#partial, 0);
+    const grown = Buffer.allocUnsafe(Math.min(wanted, Math.max(needed, this.#partial.length) * GROWTH));
+    this.#partial.copy(grown, 0, 0, this.#buffered);
+    this.#partial = grown;
   }
 
   #messageLength(source: Buffer, at: number): number {

@@ -1,11 +1,20 @@
 /**
  * The reading side of a ring; see `layout.ts` for the memory and why it is safe.
  *
- * Records are copied out a batch at a time, in one copy, and the room is given back before anything is done with them.
- * So a message may be kept for as long as anybody likes, and a slow handler does not hold the ring.
+ * Records are copied out a batch at a time, in one copy, and the room is given back before anything is done with them;
+ * the fragments of a large message each to their place in it. So a message may be kept for as long as anybody likes, and a slow handler does not hold the ring.
  */
 
-import { align, DATA_OFFSET, FRAGMENT, LENGTH_MASK, PADDING, RECORD_HEADER_BYTES, Word } from './layout.ts';
+import {
+  align,
+  DATA_OFFSET,
+  FRAGMENT,
+  LENGTH_MASK,
+  PADDING,
+  RECORD_HEADER_BYTES,
+  TOTAL_BYTES,
+  Word,
+} from './layout.ts';
 
 /**
  * Takes one message: `source[start … end)`. The receiver owns these bytes and the record header's before them
@@ -19,8 +28,9 @@ export class RingConsumer {
   readonly #capacity: number;
   readonly #mask: number;
   #head: number;
-  // The fragments so far of a message that came in several records.
-  #fragments: Buffer[] = [];
+  // A message that comes in several records, with room for a record's header in front, and how much of that is there.
+  #joined: Buffer | undefined;
+  #joinedBytes = 0;
 
   constructor(memory: SharedArrayBuffer) {
     this.#capacity = memory.byteLength - DATA_OFFSET;
@@ -45,14 +55,47 @@ export class RingConsumer {
     const depth = (Atomics.load(this.#words, Word.tail) - this.#head) >>> 0;
     if (depth === 0) return 0;
     const at = this.#head & this.#mask;
+    if (this.#joined || isFragment(this.#data.readUInt32LE(at))) return this.#takeFragment(at, sink);
     const bytes = Math.min(depth, this.#capacity - at, Math.max(bytesMax, this.#capacity / 4));
     const batch = Buffer.allocUnsafe(bytes);
     this.#data.copy(batch, 0, at, at + bytes);
     const taken = wholeRecords(batch);
-    this.#head = (this.#head + taken) | 0;
-    // Gives the room back; observed by Producer.claim's load of HEAD.
+    this.#giveBack(taken);
+    deliver(batch, taken, sink);
+    return taken;
+  }
+
+  #giveBack(bytes: number): void {
+    this.#head = (this.#head + bytes) | 0;
+    // Observed by Producer.claim's load of HEAD.
     Atomics.store(this.#words, Word.head, this.#head);
-    this.#deliver(batch, taken, sink);
+  }
+
+  /** Takes one fragment, or the padding before it, straight to its place in the message. */
+  #takeFragment(at: number, sink: RecordSink): number {
+    const word = this.#data.readUInt32LE(at);
+    const length = word & LENGTH_MASK;
+    if (word >= PADDING) {
+      this.#giveBack(length);
+      return length;
+    }
+    const to = this.#data.readUInt32LE(at + 4);
+    const from = this.#data.readUInt32LE(at + 8);
+    let start = at + RECORD_HEADER_BYTES;
+    const end = start + length;
+    if (!this.#joined) {
+      this.#joined = Buffer.allocUnsafe(RECORD_HEADER_BYTES + this.#data.readUInt32LE(start));
+      this.#joinedBytes = RECORD_HEADER_BYTES;
+      start += TOTAL_BYTES;
+    }
+    this.#joinedBytes += this.#data.copy(this.#joined, this.#joinedBytes, start, end);
+    const taken = align(RECORD_HEADER_BYTES + length);
+    this.#giveBack(taken);
+    if (!isFragment(word)) {
+      const whole = this.#joined;
+      this.#joined = undefined;
+      sink(whole, RECORD_HEADER_BYTES, whole.length, to, from);
+    }
     return taken;
   }
 
@@ -60,40 +103,30 @@ export class RingConsumer {
   takeStarved(): boolean {
     return Atomics.load(this.#words, Word.starved) === 1 && Atomics.exchange(this.#words, Word.starved, 0) === 1;
   }
+}
 
-  #deliver(batch: Buffer, taken: number, sink: RecordSink): void {
-    for (let at = 0; at < taken; ) {
-      const word = batch.readUInt32LE(at);
-      const length = word & LENGTH_MASK;
-      if (word >= PADDING) return;
-      const start = at + RECORD_HEADER_BYTES;
-      const end = start + length;
-      at += align(RECORD_HEADER_BYTES + length);
-      const to = batch.readUInt32LE(start - 8);
-      const from = batch.readUInt32LE(start - 4);
-      if (word & FRAGMENT || this.#fragments.length)
-        this.#joinFragment(batch.subarray(start, end), (word & FRAGMENT) !== 0, to, from, sink);
-      else sink(batch, start, end, to, from);
-    }
-  }
+function isFragment(word: number): boolean {
+  return word < PADDING && (word & FRAGMENT) !== 0;
+}
 
-  #joinFragment(fragment: Buffer, more: boolean, to: number, from: number, sink: RecordSink): void {
-    if (this.#fragments.length === 0) this.#fragments.push(Buffer.allocUnsafe(RECORD_HEADER_BYTES));
-    this.#fragments.push(fragment);
-    if (more) return;
-    const whole = Buffer.concat(this.#fragments);
-    this.#fragments = [];
-    sink(whole, RECORD_HEADER_BYTES, whole.length, to, from);
+function deliver(batch: Buffer, taken: number, sink: RecordSink): void {
+  for (let at = 0; at < taken; ) {
+    const word = batch.readUInt32LE(at);
+    if (word >= PADDING) return;
+    const start = at + RECORD_HEADER_BYTES;
+    const end = start + (word & LENGTH_MASK);
+    at = align(end);
+    sink(batch, start, end, batch.readUInt32LE(start - 8), batch.readUInt32LE(start - 4));
   }
 }
 
-/** Bytes of the records that lie whole in a batch; a padding record is always whole. */
+/** Bytes of the records that lie whole in a batch, up to the first fragment; a padding record is always whole. */
 function wholeRecords(batch: Buffer): number {
   let at = 0;
   while (at + 4 <= batch.length) {
     const word = batch.readUInt32LE(at);
     const bytes = word >= PADDING ? word & LENGTH_MASK : align(RECORD_HEADER_BYTES + (word & LENGTH_MASK));
-    if (at + bytes > batch.length) break;
+    if (isFragment(word) || at + bytes > batch.length) break;
     at += bytes;
   }
   return at;

@@ -19,8 +19,9 @@
  *     | u32                | u32             | u32               | fragment of one
  *     +--------------------+-----------------+-------------------+------------------
  *
- * Length counts the message's bytes. Kind: PADDING closes the ring before its end (its length counts all its bytes, and
- * it has no endpoints); FRAGMENT says that the next record goes on with the same message.
+ * Length counts the bytes behind the endpoints. Kind: PADDING closes the ring before its end (its length counts all its
+ * bytes, and it has no endpoints); FRAGMENT says that the next record goes on with the same message. In front of the
+ * first fragment's bytes is the length of the whole message, a u32.
  *
  * What is published: everything between HEAD and TAIL. The producer writes records with plain stores and then stores
  * TAIL; the consumer loads TAIL and then reads them with plain loads. The consumer copies records out with plain loads
@@ -35,6 +36,8 @@ export const Word = { tail: 0, messages: 1, full: 2, starved: 3, head: 64 / WORD
 
 export const DATA_OFFSET = 128;
 export const RECORD_HEADER_BYTES = 12;
+/** The length of the whole message, in its first fragment. */
+export const TOTAL_BYTES = 4;
 /** A ring takes one record of at most this part of its capacity, so that padding and record always fit an empty ring. */
 export const RECORD_PARTS = 4;
 export const CAPACITY_MIN = 256;

@@ -13,7 +13,7 @@ import type { Message } from '../message/message.ts';
 import { type RecordSink, RingConsumer } from './consumer.ts';
 import { Doorbell } from './doorbell.ts';
 import { threadOf } from './endpoint.ts';
-import { createRing } from './layout.ts';
+import { createRing, TOTAL_BYTES } from './layout.ts';
 import { RingProducer } from './producer.ts';
 
 export interface MailboxOptions {
@@ -82,7 +82,9 @@ class Outbox {
   sendBytes(to: number, from: number, source: Buffer, start: number, end: number): void {
     const offset = this.#claim(end - start);
     if (offset < 0) {
-      this.#enqueue(Buffer.from(source.subarray(start, end)), to, from);
+      const bytes = source.subarray(start, end);
+      // A small message is copied, so that it does not keep all of a large source.
+      this.#enqueue(bytes.length * 2 < source.length ? Buffer.from(bytes) : bytes, to, from);
       return;
     }
     source.copy(this.producer.data, offset, start, end);
@@ -115,15 +117,21 @@ class Outbox {
     this.queue.splice(0, done);
   }
 
+  /** Puts a message into the ring, or as many fragments of it as there is room for; false when that is not all. */
   #sendQueued(item: Queued): boolean {
-    while (item.sent < item.bytes.length) {
-      const bytes = Math.min(item.bytes.length - item.sent, this.producer.recordBytesMax);
-      const offset = this.producer.claim(bytes);
+    const { bytes, to, from } = item;
+    const { data, recordBytesMax } = this.producer;
+    const isWhole = bytes.length <= recordBytesMax;
+    while (item.sent < bytes.length) {
+      const front = item.sent > 0 || isWhole ? 0 : TOTAL_BYTES;
+      const length = Math.min(bytes.length - item.sent, recordBytesMax - front);
+      const offset = this.producer.claim(front + length);
       if (offset < 0) return false;
-      item.bytes.copy(this.producer.data, offset, item.sent, item.sent + bytes);
-      item.sent += bytes;
-      this.queuedBytes -= bytes;
-      this.producer.commit(item.to, item.from, item.sent < item.bytes.length);
+      if (front) data.writeUInt32LE(bytes.length, offset);
+      bytes.copy(data, offset + front, item.sent, item.sent + length);
+      item.sent += length;
+      this.queuedBytes -= length;
+      this.producer.commit(to, from, item.sent < bytes.length);
     }
     return true;
   }
@@ -179,7 +187,7 @@ export class Mailbox {
     this.#scheduleFlush();
   }
 
-  /** Sends the encoded message in `source[start … end)`. */
+  /** Sends the encoded message in `source[start … end)`, which must not be written to afterwards. */
   sendBytes(to: number, from: number, source: Buffer, start: number, end: number): void {
     this.#outbox(threadOf(to)).sendBytes(to, from, source, start, end);
     this.#scheduleFlush();
