@@ -27,6 +27,8 @@ export class SimulatedProcess implements Process {
   onInput: (stream: number) => void = () => {};
   onInputEnd: (stream: number) => void = () => {};
   isRunning = true;
+  /** Outputs that nobody reads for now. */
+  readonly paused = new Set<number>();
 
   constructor(pid: number, spec: ProcessSpec, clock: Clock, events: ProcessEvents, onEnd: () => void) {
     this.pid = pid;
@@ -128,8 +130,13 @@ export class SimulatedProcess implements Process {
     this.#openOutputs.delete(stream);
   }
 
-  pause(): void {}
-  resume(): void {}
+  pause(stream: number): void {
+    this.paused.add(stream);
+  }
+
+  resume(stream: number): void {
+    this.paused.delete(stream);
+  }
 
   kill(signal: number): void {
     if (!this.isRunning) throw new FluxError('ESRCH', `process ${this.pid} has ended`);

@@ -36,7 +36,7 @@ class Rexec implements Service {
   readonly #byRequest = new Map<string, Subprocess>();
   // Requests that are being looked into; what their clients send next waits for that.
   readonly #starting = new Map<string, { readonly sender: string; readonly done: Promise<unknown>; gone: boolean }>();
-  #onEmpty: (() => void) | undefined;
+  #onIdle: (() => void) | undefined;
 
   constructor(context: ServiceContext, host: RexecHost) {
     this.#context = context;
@@ -58,13 +58,21 @@ class Rexec implements Service {
     throw new FluxError('ESRCH', `${what} does not belong to any subprocess`);
   }
 
+  #running(): Subprocess[] {
+    return [...this.#byPid.values()].filter((subprocess) => !subprocess.isOver);
+  }
+
   /** Forgets one that is over, unless somebody may still ask for its status. */
   #reap(subprocess: Subprocess): void {
     if (!subprocess.isOver || subprocess.isWaitable) return;
     this.#byPid.delete(subprocess.pid);
     if (subprocess.command.label !== undefined) this.#byLabel.delete(subprocess.command.label);
     this.#byRequest.delete(subprocess.requestKey);
-    if (this.#byPid.size === 0) this.#onEmpty?.();
+  }
+
+  #ended(subprocess: Subprocess): void {
+    this.#reap(subprocess);
+    if (this.#onIdle && this.#running().length === 0) this.#onIdle();
   }
 
   async #parse(json: JsonObject): Promise<Command> {
@@ -103,7 +111,7 @@ class Rexec implements Service {
     if (background && command.channels.length)
       throw new FluxError('EINVAL', 'auxiliary channels are not allowed in background mode');
     const subprocess = new Subprocess(this.#context, { command, flags, localFlags, background, request }, (ended) =>
-      this.#reap(ended),
+      this.#ended(ended),
     );
     this.#byPid.set(subprocess.pid, subprocess);
     if (command.label !== undefined) this.#byLabel.set(command.label, subprocess);
@@ -194,17 +202,17 @@ class Rexec implements Service {
 
   /** Ends all programs: asks them first, and makes them after a while. */
   async stop(): Promise<void> {
-    const running = () => [...this.#byPid.values()].filter((subprocess) => !subprocess.isOver);
+    // One that has exited, and whose output others still hold open, gets no signals.
     const signal = (signum: number) => {
-      for (const subprocess of running()) subprocess.kill(signum);
+      for (const subprocess of this.#running()) if (!subprocess.hasExited) subprocess.kill(signum);
     };
-    if (running().length === 0) return;
+    if (this.#running().length === 0) return;
     await new Promise<void>((resolve) => {
       const timer = this.#context.clock.after(STOP_TIMEOUT, () => {
         signal(constants.signals.SIGKILL);
         resolve();
       });
-      this.#onEmpty = () => {
+      this.#onIdle = () => {
         timer.cancel();
         resolve();
       };

@@ -166,6 +166,11 @@ export class Subprocess {
     return this.#closed;
   }
 
+  /** Whether its status is known; others may still hold its output open. */
+  get hasExited(): boolean {
+    return this.#status !== undefined;
+  }
+
   get isAttached(): boolean {
     return this.background && this.#listener !== undefined;
   }
@@ -348,7 +353,7 @@ export class Subprocess {
     if (this.waiter?.sender === sender) this.waiter = undefined;
     if (this.#listener?.sender !== sender) return;
     this.#forgetListener();
-    if (this.background || this.#status !== undefined) return;
+    if (this.background || this.hasExited) return;
     this.kill(constants.signals.SIGKILL);
   }
 
@@ -356,7 +361,7 @@ export class Subprocess {
   abort(error: FluxError): void {
     this.#listener?.fail(error);
     this.#forgetListener();
-    if (this.#status === undefined) this.kill(constants.signals.SIGKILL);
+    if (!this.hasExited) this.kill(constants.signals.SIGKILL);
   }
 
   // ---- flow control of its output
