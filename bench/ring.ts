@@ -36,6 +36,7 @@ function mailboxSender(worker: Worker, doorbells: SharedArrayBuffer, message: Bu
     queueBytesMark: 0,
     sources: [],
     spinMicroseconds: 40,
+    spins: 'when idle',
     connect: (_, memory) => worker.postMessage(memory),
     onCongestion: (_, isCongested) => {
       congested = isCongested;

@@ -35,6 +35,7 @@ if (way === 'mailbox') {
     queueBytesMark: Infinity,
     sources: [],
     spinMicroseconds: 40,
+    spins: 'when idle',
     connect: () => {},
   });
   parentPort!.on('message', (memory: SharedArrayBuffer) => mailbox.addRing(0, memory));

@@ -30,6 +30,7 @@ const mailbox = new Mailbox({
   queueBytesMark: QUEUE_BYTES_MARK,
   sources: [MAIN],
   spinMicroseconds: plan.spinMicroseconds,
+  spins: 'when idle',
   connect: (to, memory) => parentPort!.postMessage({ ring: memory, to }),
   onCongestion: (to, isCongested) => {
     if (isCongested) congested.add(to);

@@ -80,7 +80,8 @@ export class FluxNode {
       ringBytes: plan.ringBytes,
       queueBytesMark: QUEUE_BYTES_MARK,
       sources: [],
-      spinMicroseconds: 0,
+      spinMicroseconds: plan.spinMicroseconds,
+      spins: 'after sending',
       connect: (to, memory) => this.#workers.connect(MAIN, to, memory),
       onRoundEnd: () => this.#connections.flush(),
       onCongestion: (thread, congested) => this.#connections.setCongested(thread, congested),
@@ -309,17 +310,22 @@ export class FluxNode {
     this.#exitTimer = setTimeout(end, timeout * 1000);
   }
 
-  #threadDied(thread: number, name: string, error: Error): void {
-    const text = `thread ${thread} (${name}) died: ${error.stack ?? error.message}`;
+  /** `error` is undefined when it was killed on demand. */
+  #threadDied(thread: number, name: string, error: Error | undefined): void {
     this.#control.threadDied(thread);
-    if (this.plan.threads[thread]?.routes) {
-      this.#fatal(text);
-      return;
+    this.#mailbox.disconnect(thread);
+    if (error) {
+      const report = `thread ${thread} (${name}) died: ${error.stack ?? error.message}`;
+      if (this.plan.threads[thread]?.routes) {
+        this.#fatal(report);
+        return;
+      }
+      this.#stderr(report);
     }
-    this.#stderr(text);
     this.#launcher.threadDied(thread);
+    const text = error ? `thread ${name} died: ${error.message}` : 'killed';
     for (const { index, routes } of this.plan.threads)
-      if (routes) this.#control.notify(index, 'thread.died', { thread, text: `thread ${name} died: ${error.message}` });
+      if (routes) this.#control.notify(index, 'thread.died', { thread, text });
   }
 
   /** Something without which the instance can't even end in order. */

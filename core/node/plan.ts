@@ -35,8 +35,8 @@ export interface Plan {
 /** Ranks that one router serves before another is worth its memory. */
 const RANKS_PER_ROUTER = 256;
 const RING_BYTES = 1024 * 1024;
-/** A wake-up costs 25–45 µs; a thread that spins about as long loses little when nothing comes. */
-const SPIN_MICROSECONDS = 40;
+/** Longer than an answer takes through both threads and the client's own wake-up. */
+const SPIN_MICROSECONDS = 100;
 
 /** The [engine] table of the configuration. */
 interface EngineSettings {

@@ -10,6 +10,9 @@
  *     2  load the word; if ASLEEP,                else wait until the word is no longer ASLEEP
  *        swap in AWAKE and notify
  *
+ * An owner that sleeps may look at its rings from a timer or socket of its own: it stores AWAKE, looks for a while, and goes
+ * on from 1. Its waiter stays where it was and hears the next notify.
+ *
  * Each side stores first and looks at the other's word second. Atomics are sequentially consistent, so either the sender
  * sees ASLEEP and notifies, or the owner sees the work. `npm run model` checks it.
  */
@@ -26,6 +29,9 @@ export function createDoorbells(threads: number): SharedArrayBuffer {
 export class Doorbell {
   readonly #words: Int32Array;
   readonly #at: number;
+  // Of the owner: whether it will be notified, and what ends its sleep.
+  #hasWaiter = false;
+  #wake: (() => void) | undefined;
 
   constructor(doorbells: SharedArrayBuffer, thread: number) {
     this.#words = new Int32Array(doorbells);
@@ -44,14 +50,39 @@ export class Doorbell {
     Atomics.store(this.#words, this.#at, ASLEEP);
   }
 
-  /** Owner: does not sleep after all. */
+  /** Owner: does not sleep after all, or for a moment while it looks at its rings. */
   cancelSleep(): void {
     Atomics.store(this.#words, this.#at, AWAKE);
   }
 
-  /** Owner: sleeps until somebody rings. The thread's timers and I/O go on meanwhile; they do not end the sleep. */
-  async sleep(): Promise<void> {
-    const waiting = Atomics.waitAsync(this.#words, this.#at, ASLEEP);
-    if (waiting.async) await waiting.value;
+  /** Owner: whether a call of `sleep` is pending. */
+  get isSleeping(): boolean {
+    return this.#wake !== undefined;
+  }
+
+  /** Owner: sleeps until somebody rings, or `wake`. The thread's timers and I/O go on meanwhile; they do not end the sleep. */
+  sleep(): Promise<void> {
+    // Who was woken by `wake` left a waiter behind: it is still notified, and serves this sleep too.
+    if (!this.#hasWaiter) {
+      const waiter = Atomics.waitAsync(this.#words, this.#at, ASLEEP);
+      if (!waiter.async) return Promise.resolve();
+      this.#hasWaiter = true;
+      waiter.value.then(() => {
+        this.#hasWaiter = false;
+        this.#wake?.();
+      });
+    }
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined;
+        resolve();
+      };
+    });
+  }
+
+  /** Owner: ends a sleep from the thread itself. */
+  wake(): void {
+    this.cancelSleep();
+    this.#wake?.();
   }
 }

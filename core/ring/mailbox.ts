@@ -8,13 +8,13 @@
  * source is ever left waiting, and sources (the main thread) always take what they are sent.
  */
 
-import { encodedLength, encodeInto, encodeMessage } from '../message/codec.ts';
 import type { Message } from '../message/message.ts';
 import { type RecordSink, RingConsumer } from './consumer.ts';
 import { Doorbell } from './doorbell.ts';
 import { threadOf } from './endpoint.ts';
-import { createRing, TOTAL_BYTES } from './layout.ts';
-import { RingProducer } from './producer.ts';
+import { createRing } from './layout.ts';
+import { Outbox } from './outbox.ts';
+import { Patience } from './patience.ts';
 
 export interface MailboxOptions {
   /** Index of this thread. */
@@ -25,8 +25,13 @@ export interface MailboxOptions {
   readonly queueBytesMark: number;
   /** Threads that are left waiting while this mailbox is congested. */
   readonly sources: readonly number[];
-  /** Microseconds to look for work before going to sleep. */
+  /** Microseconds to look for work before going to sleep; see `Patience`. */
   readonly spinMicroseconds: number;
+  /**
+   * When to look: a thread that only serves its rings does when they are empty. One that has sockets to serve must go back
+   * to them, and does so only after it sent a single message on: the answer may be there sooner than it could sleep and wake.
+   */
+  readonly spins: 'when idle' | 'after sending';
   /** Hands a new ring to the thread that reads it. */
   readonly connect: (thread: number, memory: SharedArrayBuffer) => void;
   /** Called after a round in which messages were handed out. */
@@ -45,112 +50,6 @@ const ROUNDS_MAX = 16;
  */
 const WAKE_BYTES = 4096;
 
-interface Queued {
-  readonly bytes: Buffer;
-  sent: number;
-  readonly to: number;
-  readonly from: number;
-}
-
-class Outbox {
-  readonly thread: number;
-  readonly producer: RingProducer;
-  readonly doorbell: Doorbell;
-  readonly queue: Queued[] = [];
-  queuedBytes = 0;
-  congested = false;
-  #isToRing = false;
-
-  constructor(thread: number, memory: SharedArrayBuffer, doorbell: Doorbell) {
-    this.thread = thread;
-    this.producer = new RingProducer(memory);
-    this.doorbell = doorbell;
-  }
-
-  send(to: number, from: number, message: Message): void {
-    const length = encodedLength(message);
-    const offset = this.#claim(length);
-    if (offset < 0) {
-      this.#enqueue(encodeMessage(message), to, from);
-      return;
-    }
-    encodeInto(message, this.producer.data, offset);
-    this.producer.commit(to, from);
-  }
-
-  /** Sends the encoded message in `source[start … end)`. */
-  sendBytes(to: number, from: number, source: Buffer, start: number, end: number): void {
-    const offset = this.#claim(end - start);
-    if (offset < 0) {
-      const bytes = source.subarray(start, end);
-      // A small message is copied, so that it does not keep all of a large source.
-      this.#enqueue(bytes.length * 2 < source.length ? Buffer.from(bytes) : bytes, to, from);
-      return;
-    }
-    source.copy(this.producer.data, offset, start, end);
-    this.producer.commit(to, from);
-  }
-
-  #claim(bytes: number): number {
-    if (this.queue.length || bytes > this.producer.recordBytesMax) return -1;
-    return this.producer.claim(bytes);
-  }
-
-  #enqueue(bytes: Buffer, to: number, from: number): void {
-    this.queue.push({ bytes, sent: 0, to, from });
-    this.queuedBytes += bytes.length;
-    this.drain();
-  }
-
-  /** Moves what waits into the ring as far as there is room; when that is not all, asks to be told of room. */
-  drain(): void {
-    this.#moveQueued();
-    if (this.queue.length === 0) return;
-    this.producer.starve();
-    // Room that came before STARVED was set would never be told of.
-    this.#moveQueued();
-  }
-
-  #moveQueued(): void {
-    let done = 0;
-    while (done < this.queue.length && this.#sendQueued(this.queue[done]!)) done++;
-    this.queue.splice(0, done);
-  }
-
-  /** Puts a message into the ring, or as many fragments of it as there is room for; false when that is not all. */
-  #sendQueued(item: Queued): boolean {
-    const { bytes, to, from } = item;
-    const { data, recordBytesMax } = this.producer;
-    const isWhole = bytes.length <= recordBytesMax;
-    while (item.sent < bytes.length) {
-      const front = item.sent > 0 || isWhole ? 0 : TOTAL_BYTES;
-      const length = Math.min(bytes.length - item.sent, recordBytesMax - front);
-      const offset = this.producer.claim(front + length);
-      if (offset < 0) return false;
-      if (front) data.writeUInt32LE(bytes.length, offset);
-      bytes.copy(data, offset + front, item.sent, item.sent + length);
-      item.sent += length;
-      this.queuedBytes -= length;
-      this.producer.commit(to, from, item.sent < bytes.length);
-    }
-    return true;
-  }
-
-  publish(): void {
-    if (this.queue.length) this.drain();
-    if (!this.producer.hasUnpublished) return;
-    this.producer.publish();
-    this.#isToRing = true;
-  }
-
-  /** Wakes the receiver when it sleeps and something was published since the last call. */
-  ring(): void {
-    if (!this.#isToRing) return;
-    this.#isToRing = false;
-    this.doorbell.ring();
-  }
-}
-
 interface Inbox {
   readonly thread: number;
   readonly consumer: RingConsumer;
@@ -161,9 +60,9 @@ export class Mailbox {
   readonly thread: number;
   readonly #options: MailboxOptions;
   readonly #doorbell: Doorbell;
-  readonly #outboxes: Outbox[] = [];
+  #outboxes: Outbox[] = [];
   readonly #outboxByThread: (Outbox | undefined)[] = [];
-  readonly #inboxes: Inbox[] = [];
+  #inboxes: Inbox[] = [];
   #congested = 0;
   #flushing = false;
   #running = false;
@@ -171,6 +70,10 @@ export class Mailbox {
   #delivering = false;
   // Since sleepers were last woken.
   #takenBytes = 0;
+  readonly #patience: Patience;
+  readonly #awaitsAnswers: boolean;
+  // Messages sent in this turn of the event loop, counted where answers are awaited.
+  #sentInTurn = 0;
   /** Times this thread went to sleep, and rounds that found mail. */
   sleeps = 0;
   rounds = 0;
@@ -179,6 +82,8 @@ export class Mailbox {
     this.thread = options.thread;
     this.#options = options;
     this.#doorbell = new Doorbell(options.doorbells, options.thread);
+    this.#patience = new Patience(options.spinMicroseconds);
+    this.#awaitsAnswers = options.spins === 'after sending' && options.spinMicroseconds > 0;
   }
 
   /** Sends a message, encoded straight into the ring. */
@@ -203,6 +108,15 @@ export class Mailbox {
     this.#doorbell.ring();
   }
 
+  /** A thread is gone: forgets its rings, and what waits in them. The next thread of its index gets new ones. */
+  disconnect(thread: number): void {
+    const outbox = this.#outboxByThread[thread];
+    this.#outboxByThread[thread] = undefined;
+    this.#outboxes = this.#outboxes.filter((each) => each !== outbox);
+    this.#inboxes = this.#inboxes.filter((each) => each.thread !== thread);
+    if (outbox?.congested) this.#setCongested(outbox, false);
+  }
+
   /** Bytes that wait for room in the ring to a thread. */
   queuedBytes(thread: number): number {
     return this.#outboxByThread[thread]?.queuedBytes ?? 0;
@@ -220,7 +134,9 @@ export class Mailbox {
   }
 
   #scheduleFlush(): void {
-    if (this.#delivering || this.#flushing) return;
+    if (this.#delivering) return;
+    if (this.#awaitsAnswers && this.#sentInTurn++ === 0) setImmediate(this.#awaitAnswer);
+    if (this.#flushing) return;
     this.#flushing = true;
     queueMicrotask(() => {
       this.#flushing = false;
@@ -250,7 +166,10 @@ export class Mailbox {
     const mark = this.#options.queueBytesMark;
     // Relieved at half the mark, so that it does not flicker.
     const congested = outbox.queuedBytes > (outbox.congested ? mark / 2 : mark);
-    if (congested === outbox.congested) return;
+    if (congested !== outbox.congested) this.#setCongested(outbox, congested);
+  }
+
+  #setCongested(outbox: Outbox, congested: boolean): void {
     outbox.congested = congested;
     this.#congested += congested ? 1 : -1;
     this.#options.onCongestion?.(outbox.thread, congested);
@@ -282,19 +201,33 @@ export class Mailbox {
   }
 
   /** Whether there is something to do: records to take, or room for what is queued. */
-  get #hasWork(): boolean {
+  readonly #hasWork = (): boolean => {
     for (const inbox of this.#inboxes) if (this.#mayRead(inbox) && inbox.consumer.hasRecords) return true;
     for (const outbox of this.#outboxes) if (outbox.queue.length && !outbox.producer.isStarving) return true;
     return false;
-  }
+  };
 
   #spin(): boolean {
-    if (this.#options.spinMicroseconds === 0) return false;
-    const until = performance.now() + this.#options.spinMicroseconds / 1000;
-    do if (this.#hasWork) return true;
-    while (performance.now() < until);
-    return false;
+    this.#patience.begin();
+    const found = this.#patience.look(this.#hasWork);
+    if (found) this.#patience.end();
+    return found;
   }
+
+  /** Who sent one message has nothing else to do, most likely, than to wait for what it leads to. */
+  readonly #awaitAnswer = (): void => {
+    const sent = this.#sentInTurn;
+    this.#sentInTurn = 0;
+    if (sent !== 1 || !this.#doorbell.isSleeping) return;
+    this.#patience.begin();
+    // Who sends now need not ring.
+    this.#doorbell.cancelSleep();
+    if (!this.#patience.look(this.#hasWork)) {
+      this.#doorbell.prepareSleep();
+      if (!this.#hasWork()) return;
+    }
+    this.#doorbell.wake();
+  };
 
   /** Hands every message that comes to `sink`, until `stop`. A sink that throws ends the loop with its error. */
   async run(sink: RecordSink): Promise<void> {
@@ -308,14 +241,15 @@ export class Mailbox {
         await nextTurn();
         continue;
       }
-      if (this.#spin()) continue;
+      if (this.#options.spins === 'when idle' && this.#spin()) continue;
       this.#doorbell.prepareSleep();
-      if (this.#hasWork) {
+      if (this.#hasWork()) {
         this.#doorbell.cancelSleep();
         continue;
       }
       this.sleeps++;
       await this.#doorbell.sleep();
+      this.#patience.end();
     }
   }
 

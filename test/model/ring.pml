@@ -23,19 +23,39 @@ typedef Ring {
 
 Ring ring[PRODUCERS];
 bit asleep[PRODUCERS + 1];
+bit waiter[PRODUCERS + 1]; /* waitAsync is pending */
 byte taken[PRODUCERS];
 
-/* Doorbell.ring: load, then compare-and-swap. The notify is the owner's wait becoming executable. */
+/* Doorbell.ring: load, then compare-and-swap, then notify */
 inline ringDoorbell(who) {
   if
-  :: asleep[who] -> atomic { if :: asleep[who] -> asleep[who] = 0 :: else fi }
+  :: asleep[who] ->
+    bit won = 0;
+    atomic { if :: asleep[who] -> asleep[who] = 0; won = 1 :: else fi };
+    if
+    :: won -> won = 0; waiter[who] = 0
+    :: else
+    fi
   :: else
   fi
 }
 
-/* Doorbell.sleep: waits until the word is no longer ASLEEP. */
-inline sleep(who) {
-  (asleep[who] == 0)
+/* Doorbell.sleep, first half: a waiter that an early wake left behind serves again. */
+inline addWaiter(who) {
+  if
+  :: waiter[who]
+  :: else -> atomic { if :: asleep[who] -> waiter[who] = 1 :: else fi }
+  fi
+}
+
+inline lookAtRings() {
+  any = false;
+  from = 0;
+  do
+  :: from == PRODUCERS -> break
+  :: else -> any = any || ring[from].tail != ring[from].head; from++
+  od;
+  from = 0
 }
 
 /* Outbox.ring */
@@ -94,7 +114,7 @@ proctype Producer(byte me) {
 #endif
         if
         :: !starving -> asleep[me] = 0
-        :: starving -> sleep(me)
+        :: starving -> addWaiter(me); (waiter[me] == 0)
         fi;
         queued = false
       fi
@@ -159,15 +179,30 @@ proctype Consumer() {
     :: !any && sum < PRODUCERS * MESSAGES ->
       asleep[CONSUMER] = 1;
 #ifndef BROKEN_NO_RECHECK
-      do
-      :: from == PRODUCERS -> break
-      :: else -> any = any || ring[from].tail != ring[from].head; from++
-      od;
-      from = 0;
+      lookAtRings();
 #endif
       if
       :: any -> asleep[CONSUMER] = 0
-      :: else -> sleep(CONSUMER)
+      :: else ->
+        addWaiter(CONSUMER);
+        if
+        :: true -> (waiter[CONSUMER] == 0)
+        :: true -> /* Mailbox.#awaitAnswer */
+          asleep[CONSUMER] = 0;
+          lookAtRings();
+          if
+          :: any
+          :: else ->
+            asleep[CONSUMER] = 1;
+#ifndef BROKEN_NO_SECOND_RECHECK
+            lookAtRings();
+#endif
+            if
+            :: any -> asleep[CONSUMER] = 0
+            :: else -> (waiter[CONSUMER] == 0)
+            fi
+          fi
+        fi
       fi
     :: else
     fi

@@ -28,11 +28,37 @@ async function stress(options: Omit<StressThread, 'thread' | 'doorbells' | 'seed
   }
 }
 
+const sleepAtOnce = { spinMicroseconds: 0 };
+const few = { threads: 2, messages: 2_000, ringBytes: 4096, sizeMax: 100, pauseEvery: 1 };
+
 for (const [note, options] of Object.entries({
-  'tiny rings, small messages': { threads: 3, messages: 15_000, ringBytes: 256, sizeMax: 60, pauseEvery: 0 },
-  'messages larger than the ring': { threads: 2, messages: 1_500, ringBytes: 1024, sizeMax: 5_000, pauseEvery: 0 },
-  'threads that sleep often': { threads: 3, messages: 3_000, ringBytes: 4096, sizeMax: 300, pauseEvery: 20 },
-  'one message at a time': { threads: 2, messages: 5_000, ringBytes: 4096, sizeMax: 100, pauseEvery: 1 },
+  'tiny rings, small messages': {
+    threads: 3,
+    messages: 15_000,
+    ringBytes: 256,
+    sizeMax: 60,
+    pauseEvery: 0,
+    ...sleepAtOnce,
+  },
+  'messages larger than the ring': {
+    threads: 2,
+    messages: 1_500,
+    ringBytes: 1024,
+    sizeMax: 5_000,
+    pauseEvery: 0,
+    ...sleepAtOnce,
+  },
+  'threads that sleep often': {
+    threads: 3,
+    messages: 3_000,
+    ringBytes: 4096,
+    sizeMax: 300,
+    pauseEvery: 20,
+    ...sleepAtOnce,
+  },
+  'one message at a time': { ...few, ...sleepAtOnce },
+  'one message at a time, threads that look before they sleep': { ...few, spinMicroseconds: 20 },
+  'many messages, threads that look before they sleep': { ...few, threads: 4, pauseEvery: 5, spinMicroseconds: 50 },
 })) {
   test(`${note} (seed ${seed})`, { timeout: 120_000 }, async () => {
     const reports = await stress(options);

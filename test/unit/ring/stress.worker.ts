@@ -14,6 +14,8 @@ export interface StressThread {
   readonly sizeMax: number;
   /** Goes back to the event loop after so many messages; 0: only when congested. */
   readonly pauseEvery: number;
+  /** 0: sleeps at once; else threads look for work first, by turns when idle and after sending. */
+  readonly spinMicroseconds: number;
   readonly seed: number;
 }
 
@@ -22,7 +24,8 @@ export interface StressReport {
   readonly errors: string[];
 }
 
-const { thread, threads, doorbells, messages, ringBytes, sizeMax, pauseEvery, seed } = workerData as StressThread;
+const { thread, threads, doorbells, messages, ringBytes, sizeMax, pauseEvery, spinMicroseconds, seed } =
+  workerData as StressThread;
 
 /** Mulberry32: small, seeded, good enough to vary sizes. */
 let state = seed;
@@ -52,7 +55,8 @@ const mailbox = new Mailbox({
   ringBytes,
   queueBytesMark: 16 * ringBytes,
   sources: [],
-  spinMicroseconds: 0,
+  spinMicroseconds,
+  spins: thread % 2 ? 'when idle' : 'after sending',
   connect: (to, memory) => parentPort!.postMessage({ to, memory }),
   onCongestion: (to, isCongested) => {
     if (isCongested) congested.add(to);
