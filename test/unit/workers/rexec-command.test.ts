@@ -157,7 +157,12 @@ test('what has no end of line is not kept for ever', () => {
   }
   assert.ok(kept < 100_000, `${kept} bytes are kept`);
   assert.equal(Buffer.concat(pieces).length, kept);
-  assert.deepEqual(cutter.end(), []);
+  assert.deepEqual(cutter.push(chunk), []);
+  assert.equal(cutter.end().length, 1);
+  for (let i = 0; i < 20; i++) {
+    assert.deepEqual(cutter.push(chunk), [], 'what went out as a line still counts');
+    assert.equal(cutter.push(Buffer.from('\n')).length, 1);
+  }
 });
 
 test('however output comes in pieces, no byte is lost, and only the last piece has no end of line', () => {
