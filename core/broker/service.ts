@@ -85,8 +85,6 @@ export interface Service {
 
 /** What the file of a module exports by default. */
 export interface ModuleDefinition {
-  /** The module's name, when it shall not be that of its file. */
-  readonly name?: string;
   /**
    * Starts the service.
    *

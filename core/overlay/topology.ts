@@ -173,15 +173,16 @@ function fillBinomial(parents: Int32Array): void {
 }
 
 function fillCustom(parents: Int32Array, hosts: readonly CustomHost[]): void {
-  const rankOf = new Map(hosts.map(({ host }, rank) => [host, rank]));
-  const rankOfFirst = (host: string) => hosts.findIndex((entry) => entry.host === host);
+  const rankOf = new Map<string, number>();
+  // Of several brokers on a host the first is meant.
+  for (const [rank, { host }] of hosts.entries()) if (!rankOf.has(host)) rankOf.set(host, rank);
   for (const [rank, { host, parent }] of hosts.entries()) {
     if (parent === undefined) continue;
     if (rank === 0) throw new FluxError('EINVAL', `[bootstrap] hosts: rank 0 (${host}) may not have a parent`);
     if (rank >= parents.length)
       throw new FluxError('EINVAL', `[bootstrap] hosts: ${hosts.length} hosts for ${parents.length} ranks`);
-    const parentRank = rankOf.has(parent) ? rankOfFirst(parent) : -1;
-    if (parentRank < 0 || parentRank >= parents.length)
+    const parentRank = rankOf.get(parent);
+    if (parentRank === undefined || parentRank >= parents.length)
       throw new FluxError('EINVAL', `[bootstrap] hosts: parent '${parent}' of ${host} (rank ${rank}) is no host`);
     parents[rank] = parentRank;
     for (let at = parentRank; at > 0; at = parents[at]!)
