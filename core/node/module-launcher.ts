@@ -118,11 +118,9 @@ export class ModuleLauncher {
       return;
     }
     const thread = threadOf(address);
+    // What is loaded from now on is not to die with it.
     this.threadDied(thread);
-    void this.#options.workers.stop(thread).then(() => {
-      for (const { index, routes } of this.#options.workerData(thread).plan.threads)
-        if (routes) this.#options.control.notify(index, 'thread.died', { thread, text: 'killed' });
-    });
+    this.#options.workers.kill(thread);
   }
 
   /** A thread is gone; the next module of its file gets a new one. */

@@ -17,7 +17,8 @@ const resourceLimits = { maxYoungGenerationSizeMb: 96, maxOldGenerationSizeMb: M
 interface Thread {
   readonly worker: Worker;
   readonly name: string;
-  ending: boolean;
+  /** Somebody wants its end; after 'kill' its death is told as any other. */
+  ending: 'stop' | 'kill' | undefined;
 }
 
 interface RingInfo {
@@ -41,16 +42,20 @@ export interface RingReport extends RingStats {
 export class WorkerPool {
   readonly #entry: URL;
   readonly #mailbox: () => Mailbox;
-  readonly #onDeath: (thread: number, name: string, error: Error) => void;
+  readonly #onDeath: (thread: number, name: string, error: Error | undefined) => void;
   readonly #threads = new Map<number, Thread>();
-  readonly #rings: RingInfo[] = [];
+  #rings: RingInfo[] = [];
   #lastLoads = new Map<number, ReturnType<Worker['performance']['eventLoopUtilization']>>();
 
   /**
    * @param entry the bundle that workers run
-   * @param onDeath a thread ended that was not told to
+   * @param onDeath a thread ended that was not told to, or, without an error, was killed
    */
-  constructor(entry: URL, mailbox: () => Mailbox, onDeath: (thread: number, name: string, error: Error) => void) {
+  constructor(
+    entry: URL,
+    mailbox: () => Mailbox,
+    onDeath: (thread: number, name: string, error: Error | undefined) => void,
+  ) {
     this.#entry = entry;
     this.#mailbox = mailbox;
     this.#onDeath = onDeath;
@@ -64,7 +69,7 @@ export class WorkerPool {
 
   start(name: string, data: WorkerData): void {
     const worker = new Worker(this.#entry, { workerData: data, name, stdin: false, resourceLimits });
-    const thread: Thread = { worker, name, ending: false };
+    const thread: Thread = { worker, name, ending: undefined };
     this.#threads.set(data.thread, thread);
     worker.on('message', ({ ring, to }: { ring: SharedArrayBuffer; to: number }) =>
       this.connect(data.thread, to, ring),
@@ -76,7 +81,8 @@ export class WorkerPool {
   #died(index: number, thread: Thread, error: Error): void {
     if (this.#threads.get(index) !== thread) return;
     this.#threads.delete(index);
-    if (!thread.ending) this.#onDeath(index, thread.name, error);
+    this.#rings = this.#rings.filter(({ from, to }) => from !== index && to !== index);
+    if (thread.ending !== 'stop') this.#onDeath(index, thread.name, thread.ending ? undefined : error);
   }
 
   /** A thread has made a ring to write to another: the other learns of it. */
@@ -86,13 +92,21 @@ export class WorkerPool {
     else this.#threads.get(to)?.worker.postMessage({ ring, from });
   }
 
-  /** Ends a thread. */
-  async stop(index: number): Promise<void> {
+  async #end(index: number, ending: Thread['ending']): Promise<void> {
     const thread = this.#threads.get(index);
     if (!thread) return;
-    thread.ending = true;
-    this.#threads.delete(index);
+    thread.ending = ending;
     await thread.worker.terminate();
+  }
+
+  /** Ends a thread. */
+  stop(index: number): Promise<void> {
+    return this.#end(index, 'stop');
+  }
+
+  /** Ends a thread as if it had died, only that this is no failure. */
+  kill(index: number): void {
+    void this.#end(index, 'kill');
   }
 
   async stopAll(): Promise<void> {

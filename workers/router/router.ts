@@ -314,6 +314,8 @@ export class Router {
     'thread.died': {
       handler: (request) => {
         const { thread, text } = request.unpack({ thread: 'i', text: 's' });
+        this.#control.threadDied(thread);
+        this.#mailbox.disconnect(thread);
         for (const [address, { rank, module }] of [...this.#remotes]) {
           if (threadOf(address) !== thread) continue;
           this.#remotes.delete(address);
