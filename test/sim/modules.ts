@@ -23,7 +23,7 @@ export class RemoteModules {
 
   async resolve(target: string): Promise<{ name: string; path: string }> {
     if (!Object.hasOwn(this.#definitions, target)) throw new FluxError('ENOENT', 'module not found in search path');
-    return { name: this.#definitions[target]!.name ?? target, path: target };
+    return { name: target, path: target };
   }
 
   async launch(rank: Rank, module: Module, welcome: Message, world: World): Promise<ModuleRuntime> {
