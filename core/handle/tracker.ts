@@ -17,6 +17,11 @@ export class RpcTracker {
     return this.#pending?.size ?? 0;
   }
 
+  /** Whether a response is to a request that was noted and not answered. */
+  expects(response: Message): boolean {
+    return this.#pending?.has(keyOf(response)) ?? false;
+  }
+
   /** Notes a message that leaves over the link or comes in over it. */
   update(message: Message): void {
     if (message.type === MessageType.request) {

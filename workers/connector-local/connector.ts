@@ -253,6 +253,8 @@ export class Connector {
     client.received++;
     if (message.type === MessageType.request) this.#request(client, message);
     else if (message.type === MessageType.response) {
+      // Routes and matchtags can be guessed: without this a guest could answer what others were asked.
+      if (!client.serving.expects(message)) return;
       client.serving.update(message);
       this.#module.receive(message);
     } else if (message.type === MessageType.event && message.topic !== undefined) {
