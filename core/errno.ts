@@ -191,8 +191,12 @@ export class FluxError extends Error {
 /** Any thrown value as a FluxError; Node's system errors keep their errno, everything else becomes `otherwise`. */
 export function asFluxError(error: unknown, otherwise: ErrnoName = 'EIO'): FluxError {
   if (error instanceof FluxError) return error;
-  const code = (error as NodeJS.ErrnoException | null)?.code;
+  const { code, syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
+  const isKnown = code !== undefined && Object.hasOwn(errno, code);
   const message = error instanceof Error ? error.message : String(error);
-  const known = typeof code === 'string' && code in errno ? (code as ErrnoName) : otherwise;
-  return new FluxError(known, message, { cause: error });
+  if (!isKnown) return new FluxError(otherwise, message, { cause: error });
+  const number = errno[code as ErrnoName];
+  // Node says `ENOENT: no such file or directory, stat '/x'`: for whoever reads its sources.
+  const sentence = path === undefined ? strerror(number) : `${path}: ${strerror(number)}`;
+  return new FluxError(number, syscall === undefined ? message : sentence, { cause: error });
 }

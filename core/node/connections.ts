@@ -279,7 +279,7 @@ async function listenOn(server: net.Server, path: string): Promise<void> {
   try {
     await tryListen(server, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw asFluxError(error);
+    if ((error as FluxError).code !== 'EADDRINUSE') throw error;
     if (await isAnswered(path)) throw new FluxError('EADDRINUSE', `${path} is in use by another instance`);
     fs.unlinkSync(path);
     await tryListen(server, path);
@@ -288,9 +288,13 @@ async function listenOn(server: net.Server, path: string): Promise<void> {
 
 function tryListen(server: net.Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    const fail = (error: Error) => {
+      const { errno, message } = asFluxError(error);
+      reject(new FluxError(errno, `${path}: ${message}`));
+    };
+    server.once('error', fail);
     server.listen({ path, backlog: BACKLOG, readableAll: true, writableAll: true }, () => {
-      server.off('error', reject);
+      server.off('error', fail);
       server.on('error', () => {});
       resolve();
     });
