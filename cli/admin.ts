@@ -2,12 +2,12 @@
 
 import { text } from 'node:stream/consumers';
 import { FluxError } from '../core/errno.ts';
-import { withHandle } from './command.ts';
+import { PYTHON_USAGE_ERROR, withHandle } from './command.ts';
 import { runNested } from './nested.ts';
 
 /** `flux admin COMMAND …` */
 export function run(args: readonly string[]): Promise<number> {
-  return runNested('admin', 'What only administrators of an instance do.', commands, args);
+  return runNested('admin', 'What only administrators of an instance do.', commands, args, PYTHON_USAGE_ERROR);
 }
 
 const commands = {
@@ -21,6 +21,16 @@ const commands = {
           const commands = words.length ? [words.join(' ')] : await readLines();
           // Each is put in front of the others, so the last one goes first.
           await withHandle((handle) => handle.rpc('runat.push', { name: 'cleanup', commands: commands.reverse() }));
+        }),
+  },
+  'system-scripts': {
+    summary: 'Show the scripts that run before and after jobs: there are none yet',
+    define: (command) =>
+      command
+        .option('-v, --verbose', 'Show them even where none is configured.')
+        .option('--color <WHEN>', 'Use colours.')
+        .action(() => {
+          throw new FluxError('ENOSYS', 'there is nothing to show: instances of this version run no jobs yet');
         }),
   },
 } satisfies Parameters<typeof runNested>[2];

@@ -3,8 +3,8 @@
  */
 
 import os from 'node:os';
-import { Command, CommanderError, Help, InvalidArgumentError, type Option } from 'commander';
-import { asFluxError, FluxError, strerror } from '../core/errno.ts';
+import { Command, CommanderError, Help, InvalidArgumentError, Option } from 'commander';
+import { asFluxError, FluxError } from '../core/errno.ts';
 import { parseDurationArgument } from '../core/formats/duration.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { Handle } from '../core/handle/handle.ts';
@@ -29,8 +29,12 @@ export function subcommand(name: string, description: string): Command {
   return configure(command);
 }
 
+/** Commands that leave stdout to the program that they run. */
+const runners = new WeakSet<Command>();
+
 /** Options behind the first word that is none belong to that word: for commands that run another. */
 export function runsAnother(command: Command): Command {
+  runners.add(command);
   return command.passThroughOptions().allowUnknownOption(false);
 }
 
@@ -46,10 +50,17 @@ function configure(command: Command): Command {
     .showHelpAfterError(`Try \`${command.name()} --help' for more information.`)
     .configureHelp({ optionDescription: describeOption })
     .configureOutput({
+      writeOut: (text) => {
+        watchOutput();
+        process.stdout.write(text);
+      },
       outputError: (text, write) => write(text.replace(/^error: /, `${command.name().replace(' ', '-')}: `)),
     })
     .exitOverride();
 }
+
+/** The exit code for wrong command lines of those commands that are Python programs in flux-core. */
+export const PYTHON_USAGE_ERROR = 2;
 
 /**
  * Runs a subcommand to its end.
@@ -58,6 +69,7 @@ function configure(command: Command): Command {
  * @returns its exit code
  */
 export async function runCommand(command: Command, args: readonly string[], usageError = 1): Promise<number> {
+  if (!runners.has(command)) watchOutput();
   try {
     await command.parseAsync(withPresets(command, args), { from: 'user' });
     return 0;
@@ -80,31 +92,25 @@ function withPresets(command: Command, args: readonly string[]): string[] {
 }
 
 function describe(error: unknown): string {
-  return error instanceof FluxError
-    ? error.message
-    : process.env.FLUX_DEBUG && error instanceof Error
-      ? (error.stack ?? error.message)
-      : sentenceOf(error);
-}
-
-/** What went wrong in a system call, by its errno; of other errors what they say. */
-function sentenceOf(error: unknown): string {
-  const { errno, message } = asFluxError(error);
-  const { syscall, path } = (error ?? {}) as NodeJS.ErrnoException;
-  if (error instanceof FluxError || syscall === undefined) return message;
-  return path === undefined ? strerror(errno) : `${path}: ${strerror(errno)}`;
+  if (error instanceof FluxError || !process.env.FLUX_DEBUG) return asFluxError(error).message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** Ends this process when its output has nowhere to go: a closed pipe as SIGPIPE does, silently. */
 function endWithoutReader(error: NodeJS.ErrnoException): never {
   if (error.code === 'EPIPE') process.exit(128 + os.constants.signals.SIGPIPE);
-  console.error(`flux: write error: ${sentenceOf(error)}`);
+  console.error(`flux: write error: ${asFluxError(error).message}`);
   process.exit(1);
+}
+
+/** Ends this process when stdout has no reader. A stdout that another program gets is better left alone: pipes are shared. */
+function watchOutput(): void {
+  if (process.stdout.listenerCount('error') === 0) process.stdout.once('error', endWithoutReader);
 }
 
 /** Runs `work` with a connection to the broker, and closes it. */
 export async function withHandle<T>(work: (handle: Handle) => Promise<T>, uri?: string): Promise<T> {
-  process.stdout.once('error', endWithoutReader);
+  watchOutput();
   const handle = await Handle.open(uri);
   try {
     return await work(handle);
@@ -115,10 +121,17 @@ export async function withHandle<T>(work: (handle: Handle) => Promise<T>, uri?: 
 
 /** Adds what the user calls it to an error's sentence. */
 export function about(what: string, error: unknown): FluxError {
-  const { errno } = asFluxError(error);
-  const sentence = sentenceOf(error);
+  const { errno, message } = asFluxError(error);
   // The path of a system call is mostly what the user calls it, too.
-  return new FluxError(errno, sentence.startsWith(`${what}: `) ? sentence : `${what}: ${sentence}`);
+  return new FluxError(errno, message.startsWith(`${what}: `) ? message : `${what}: ${message}`);
+}
+
+/** An option that flux-core has and that makes no sense here: whoever gives it is told why. */
+export function refuseOption(command: Command, flags: string, why: string): Command {
+  const option = new Option(flags).hideHelp();
+  return command.addOption(option).on(`option:${option.name()}`, () => {
+    throw new FluxError('ENOSYS', `--${option.name()}: ${why}`);
+  });
 }
 
 // ---- values of options
@@ -143,6 +156,11 @@ export const integer = reader((text) => {
   if (!/^-?(0x)?[0-9a-f]+$/i.test(text) || !Number.isSafeInteger(number))
     throw new Error(`'${text}' is not an integer.`);
   return number;
+});
+
+export const rank = reader((text) => {
+  if (!/^\d+$/.test(text)) throw new Error(`'${text}' is not a rank.`);
+  return Number(text);
 });
 
 export const count = reader((text) => {

@@ -7,6 +7,7 @@ import { builtInConfiguration } from '../core/broker/built-in-configuration.ts';
 import { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../core/json.ts';
+import { isObject } from '../core/message/unpack.ts';
 import { Exit, withHandle } from './command.ts';
 import { valueAt, withValueAt } from './config-path.ts';
 import { formatValue, type GetType, getTypes, parseValue, type SetType, setTypes, typeOf } from './config-types.ts';
@@ -127,13 +128,16 @@ function typeAt(config: JsonObject, name: string): SetType {
   return type;
 }
 
-async function parseInput(input: string): Promise<JsonValue> {
+async function parseInput(input: string): Promise<JsonObject> {
+  let config: JsonValue;
   try {
-    return parseJson(input);
+    config = parseJson(input);
   } catch {
     const { parseToml } = await import('../core/formats/toml.ts');
-    return parseToml(input, 'stdin');
+    return parseToml(input, 'standard input');
   }
+  if (!isObject(config)) throw new FluxError('EINVAL', 'standard input is JSON, but no object');
+  return config;
 }
 
 /** Folders that have a name of their own. */

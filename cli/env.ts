@@ -2,7 +2,7 @@ import { runCommand, runsAnother, subcommand } from './command.ts';
 import { execute } from './external.ts';
 
 /** Variables that `flux` sets for what it runs. */
-const variables = ['PATH', 'FLUX_EXEC_PATH', 'FLUX_CONNECTOR_PATH', 'FLUX_MODULE_PATH'];
+const variables = ['PATH', 'FLUX_EXEC_PATH', 'FLUX_CONNECTOR_PATH', 'FLUX_MODULE_PATH', 'FLUX_URI'];
 
 /** `flux env [COMMAND…]` */
 export async function run(args: readonly string[]): Promise<number> {

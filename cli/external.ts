@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { asFluxError, strerror } from '../core/errno.ts';
 import { commands } from './commands.ts';
 
 function isExecutable(file: string): boolean {
@@ -37,8 +38,8 @@ export function execute(file: string, args: readonly string[]): Promise<number> 
     // The terminal sends these to both; the program decides what they do.
     for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => {});
     for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
-    child.on('error', (error: NodeJS.ErrnoException) => {
-      console.error(`flux: execvp (${file}): ${error.code === 'ENOENT' ? 'No such file or directory' : error.message}`);
+    child.on('error', (error) => {
+      console.error(`flux: execvp (${file}): ${strerror(asFluxError(error).errno)}`);
       resolve(1);
     });
     child.on('exit', (code, signal) => resolve(code ?? 128 + os.constants.signals[signal!]));

@@ -7,7 +7,7 @@ import { IdSet } from '../core/formats/idset.ts';
 import { parseResourceSet } from '../core/formats/resource-json.ts';
 import { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, stringifyJson } from '../core/json.ts';
-import { about, Exit, reader, runCommand, subcommand } from './command.ts';
+import { about, Exit, PYTHON_USAGE_ERROR, reader, runCommand, subcommand } from './command.ts';
 import { fetchHosts } from './hosts.ts';
 import { type ListOptions, listOptions, positionsOf, printResult, readLines } from './list-tool.ts';
 
@@ -21,7 +21,6 @@ interface Options extends ListOptions {
   local?: boolean;
 }
 
-const USAGE_ERROR = 2;
 const hostlistOf = reader((text) => Hostlist.parse(text));
 
 const sourcesHelp = `
@@ -49,7 +48,7 @@ export function run(args: readonly string[]): Promise<number> {
     .option('-l, --local', "Take `local' when there is no source.")
     .addHelpText('after', sourcesHelp)
     .action((sources: string[], options: Options) => hostlist(sources, options));
-  return runCommand(command, args, USAGE_ERROR);
+  return runCommand(command, args, PYTHON_USAGE_ERROR);
 }
 
 async function hostlist(sources: readonly string[], options: Options): Promise<void> {

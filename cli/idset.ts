@@ -1,7 +1,7 @@
 /** `flux idset`: sets of ids (RFC 22) from the command line and standard input, put together. */
 
 import { IdSet } from '../core/formats/idset.ts';
-import { Exit, idset, runCommand, subcommand } from './command.ts';
+import { Exit, idset, PYTHON_USAGE_ERROR, runCommand, subcommand } from './command.ts';
 import { type ListOptions, listOptions, positionsOf, printResult, readLines } from './list-tool.ts';
 
 interface Options extends ListOptions {
@@ -9,8 +9,6 @@ interface Options extends ListOptions {
   contains?: IdSet;
   exclude?: IdSet;
 }
-
-const USAGE_ERROR = 2;
 
 /** `flux idset [OPTIONS] [IDSET…]` */
 export function run(args: readonly string[]): Promise<number> {
@@ -23,7 +21,7 @@ export function run(args: readonly string[]): Promise<number> {
       const sets = await Promise.all((sources.length ? sources : ['-']).map(read));
       show(combine(sets, options).difference(options.exclude ?? IdSet.empty), options);
     });
-  return runCommand(command, args, USAGE_ERROR);
+  return runCommand(command, args, PYTHON_USAGE_ERROR);
 }
 
 async function read(source: string): Promise<IdSet> {

@@ -7,7 +7,7 @@ import { encodeJson } from '../core/formats/jansson.ts';
 import { constrainedHosts, validateJobspec } from '../core/formats/jobspec-validate.ts';
 import { type JsonValue, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
-import { Exit, runCommand, subcommand, withHandle } from './command.ts';
+import { Exit, PYTHON_USAGE_ERROR, runCommand, subcommand, withHandle } from './command.ts';
 
 interface Options {
   jobspecOnly?: boolean;
@@ -27,7 +27,7 @@ export function run(args: readonly string[]): Promise<number> {
       if (options.listPlugins) console.log('jobspec               RFC 14 and RFC 25');
       else await validateLines(options);
     });
-  return runCommand(command, args);
+  return runCommand(command, args, PYTHON_USAGE_ERROR);
 }
 
 async function validateLines({ jobspecOnly, requireVersion }: Options): Promise<void> {

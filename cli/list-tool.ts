@@ -77,20 +77,16 @@ const STDIN_TIMEOUT_SECONDS = 15;
  */
 export async function readLines(input: Readable = process.stdin): Promise<string[]> {
   const seconds = Number(process.env.FLUX_HOSTLIST_STDIN_TIMEOUT ?? STDIN_TIMEOUT_SECONDS);
-  const chunks: string[] = [];
-  input.setEncoding('utf8');
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => {
-      input.destroy();
-      reject(new FluxError('ETIMEDOUT', `nothing came from standard input for ${seconds} seconds`));
-    }, seconds * 1000);
-    input.on('data', (chunk: string) => {
+  const timeout = new FluxError('ETIMEDOUT', `nothing came from standard input for ${seconds} seconds`);
+  const timer = setTimeout(() => input.destroy(timeout), seconds * 1000);
+  let text = '';
+  try {
+    for await (const chunk of input.setEncoding('utf8')) {
       clearTimeout(timer);
-      chunks.push(chunk);
-    });
-    input.on('end', resolve);
-    input.on('error', reject);
-    input.on('close', () => clearTimeout(timer));
-  });
-  return chunks.join('').split('\n');
+      text += chunk;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+  return text.split('\n');
 }

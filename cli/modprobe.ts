@@ -4,14 +4,20 @@ import type { Command } from 'commander';
 import { builtinModules, initialModules, type ModuleEntry } from '../core/broker/module-table.ts';
 import { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { collect, Exit, withHandle } from './command.ts';
+import { collect, Exit, PYTHON_USAGE_ERROR, refuseOption, withHandle } from './command.ts';
 import { fetchLoaded, openTable, type TableChanges } from './modprobe-table.ts';
 import { type RunOptions, runLoad, runRemove, runScripts } from './modprobe-tasks.ts';
 import { runNested } from './nested.ts';
 
 /** `flux modprobe COMMAND …` */
 export function run(args: readonly string[]): Promise<number> {
-  return runNested('modprobe', 'Load and remove modules with all that they require.', commands, args);
+  return runNested(
+    'modprobe',
+    'Load and remove modules with all that they require.',
+    commands,
+    args,
+    PYTHON_USAGE_ERROR,
+  );
 }
 
 interface ChangeOptions {
@@ -63,19 +69,26 @@ const commands = {
   rc1: {
     summary: 'Do what an instance does when it starts',
     define: (command) =>
-      rcOptions(command).action((options: RunOptions & { showDeps?: boolean }) =>
-        withHandle((handle) => rc1(handle, options)),
-      ),
+      refuseOption(verbose(dryRun(command)), '--timing', 'times are kept in the KVS, which instances do not have yet')
+        .option('--show-deps', 'Show what is loaded after what, as JSON, and do nothing.')
+        .action((options: RunOptions & { showDeps?: boolean }) => withHandle((handle) => rc1(handle, options))),
   },
   rc3: {
     summary: 'Do what an instance does when it ends',
     define: (command) =>
-      rcOptions(command).action((options: RunOptions) =>
+      verbose(dryRun(command)).action((options: RunOptions) =>
         withHandle(async (handle) => {
           await runScripts('rc3', options);
           await remove(handle, ['all'], options);
         }),
       ),
+  },
+  run: {
+    summary: 'Refused: rc files are Python programs',
+    define: (command) =>
+      command.argument('<file>', 'an rc file').action((file: string) => {
+        throw new FluxError('ENOSYS', `${file}: rc files are Python programs; executables in rc1.d and rc3.d are run`);
+      }),
   },
 } satisfies Parameters<typeof runNested>[2];
 
@@ -83,10 +96,8 @@ function dryRun(command: Command): Command {
   return command.option('--dry-run', 'Only show what would be done.');
 }
 
-function rcOptions(command: Command): Command {
-  return dryRun(command)
-    .option('-v, --verbose', 'Show what is being done.')
-    .option('--show-deps', 'Show what is loaded after what, as JSON, and do nothing.');
+function verbose(command: Command): Command {
+  return command.option('-v, --verbose', 'Show what is being done.');
 }
 
 function changes(command: Command): Command {

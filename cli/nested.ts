@@ -13,6 +13,7 @@ export interface NestedCommand {
 /**
  * Runs `flux NAME COMMAND …`; without a command, or with one that is not there, says which there are.
  *
+ * @param usageError its exit code when the command line is wrong
  * @returns the exit code
  */
 export function runNested(
@@ -20,11 +21,12 @@ export function runNested(
   description: string,
   commands: Readonly<Record<string, NestedCommand>>,
   args: readonly string[],
+  usageError = 1,
 ): Promise<number> {
   const [word, ...rest] = args;
   if (word !== undefined && Object.hasOwn(commands, word)) {
     const { summary, define } = commands[word]!;
-    return runCommand(define(subcommand(`${name} ${word}`, `${summary}.`)), rest);
+    return runCommand(define(subcommand(`${name} ${word}`, `${summary}.`)), rest, usageError);
   }
   const help = () => listCommands(name, description, commands);
   if (word === '-h' || word === '--help') console.log(help());
@@ -33,7 +35,7 @@ export function runNested(
     const what = word.startsWith('-') ? `unrecognized option '${word}'` : `there is no command '${word}'`;
     console.error(`flux-${name}: ${what}\nTry \`flux ${name} --help' for more information.`);
   }
-  return Promise.resolve(word === '-h' || word === '--help' ? 0 : 1);
+  return Promise.resolve(word === '-h' || word === '--help' ? 0 : usageError);
 }
 
 function listCommands(name: string, description: string, commands: Readonly<Record<string, NestedCommand>>): string {

@@ -6,7 +6,7 @@ import { formatDuration } from '../core/formats/duration.ts';
 import type { Hostlist } from '../core/formats/hostlist.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonValue } from '../core/json.ts';
-import { about, collect, count, duration, increase, withHandle } from './command.ts';
+import { about, collect, count, duration, increase, rank, withHandle } from './command.ts';
 import { fetchHosts, ranksOf } from './hosts.ts';
 import { indentJson } from './json.ts';
 import { atMost } from './limits.ts';
@@ -61,7 +61,7 @@ export const statusCommand: NestedCommand = {
   define: (command: Command) =>
     colorOption(
       command
-        .option('-r, --rank <RANK>', 'Begin at this rank.', count, 0)
+        .option('-r, --rank <RANK>', 'Begin at this rank.', rank, 0)
         .option('-v', 'Show how long each status holds; twice: and how long each rank took to answer.', increase, 0)
         .option('--verbose [LEVEL]', 'The same.', count)
         .option('-t, --timeout <DURATION>', 'Bound for each answer; 0 is none.', duration, HEALTH_TIMEOUT)
@@ -119,7 +119,9 @@ class Walker {
   /** The tree; undefined when there is nothing to show. */
   async walk(): Promise<Node | undefined> {
     const { rank, wait, summary } = this.#options;
-    const [health, elapsedMs] = await this.#ask(rank, wait);
+    const [health, elapsedMs] = await this.#ask(rank, wait).catch((error: unknown) => {
+      throw about(`rank ${rank}`, error);
+    });
     const node = { ...health, elapsedMs, children: [] };
     if (summary) return node;
     if (this.#isLeftOut(health)) return undefined;

@@ -2,7 +2,7 @@
 
 import { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { about, count, withHandle } from './command.ts';
+import { about, rank, withHandle } from './command.ts';
 import { fetchHosts, rankOf, translateTarget } from './hosts.ts';
 import { runNested } from './nested.ts';
 import { errorsCommand } from './overlay-errors.ts';
@@ -32,7 +32,7 @@ const commands = {
     summary: 'Show the rank above a rank',
     define: (command) =>
       command
-        .argument('<rank>', 'the rank', count)
+        .argument('<rank>', 'the rank', rank)
         .action((rank: number) => withHandle(async (handle) => console.log(await fetchParent(handle, rank)))),
   },
   disconnect: {
@@ -40,7 +40,7 @@ const commands = {
     define: (command) =>
       command
         .argument('<target>', 'the rank or host at its top')
-        .option('-r, --parent <RANK>', 'The rank above it; by default the tree tells.', count)
+        .option('-r, --parent <RANK>', 'The rank above it; by default the tree tells.', rank)
         .action((target: string, options: { parent?: number }) =>
           withHandle((handle) => disconnect(handle, target, options.parent)),
         ),
@@ -51,7 +51,7 @@ const commands = {
       traceOptions(
         command
           .argument('[topic-glob]', 'only these topics', '*')
-          .option('-r, --rank <RANK>', 'Only messages to and from this neighbour.', count, -1),
+          .option('-r, --rank <RANK>', 'Only messages to and from this neighbour.', rank, -1),
       ).action((topic_glob: string, options: TraceOptions & { rank: number }) =>
         withHandle((handle) =>
           trace(handle, 'overlay.trace', { topic_glob, nodeid: options.rank }, options, ({ prefix, rank }) => {

@@ -7,7 +7,7 @@ import { parseSignal } from '../core/formats/signal.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonValue } from '../core/json.ts';
 import { attach } from './attach.ts';
-import { about, count, Exit, withHandle } from './command.ts';
+import { about, Exit, PYTHON_USAGE_ERROR, rank, withHandle } from './command.ts';
 import { runNested } from './nested.ts';
 import { type Fields, OutputFormat } from './output-format.ts';
 import { exitCodeOf, parseProcessName, writeRetained } from './remote-process.ts';
@@ -52,12 +52,18 @@ const DEFAULT_FORMAT = '{pid:>9} {state:<2} {label:<12} {cmd}';
 
 /** `flux sproc ps|kill|wait` */
 export function run(args: readonly string[]): Promise<number> {
-  return runNested('sproc', 'List, signal and wait for programs that run on ranks.', commands, args);
+  return runNested(
+    'sproc',
+    'List, signal and wait for programs that run on ranks.',
+    commands,
+    args,
+    PYTHON_USAGE_ERROR,
+  );
 }
 
 function serverOptions(command: Command): Command {
   return command
-    .option('-r, --rank <RANK>', 'Ask this rank and not the own one.', count)
+    .option('-r, --rank <RANK>', 'Ask this rank and not the own one.', rank)
     .option('-s, --service <NAME>', 'Ask this service.', 'rexec');
 }
 
@@ -104,6 +110,11 @@ const commands = {
   },
 } satisfies Parameters<typeof runNested>[2];
 
+/** An error, and the rank that was asked, when the user named one. */
+function atRank(rank: number | undefined, error: unknown): unknown {
+  return rank === undefined ? error : about(`rank ${rank}`, error);
+}
+
 async function ps(handle: Handle, options: ListOptions): Promise<void> {
   const format = new OutputFormat(options.format, fields);
   const processes = await list(handle, options);
@@ -112,11 +123,12 @@ async function ps(handle: Handle, options: ListOptions): Promise<void> {
 }
 
 async function list(handle: Handle, options: ServerOptions): Promise<ListedProcess[]> {
-  const { rank, procs } = await handle.rpc<{ rank: number; procs: Omit<ListedProcess, 'rank'>[] }>(
-    `${options.service}.list`,
-    {},
-    { nodeid: options.rank },
-  );
+  const { service, rank: nodeid } = options;
+  const { rank, procs } = await handle
+    .rpc<{ rank: number; procs: Omit<ListedProcess, 'rank'>[] }>(`${service}.list`, {}, { nodeid })
+    .catch((error: unknown) => {
+      throw atRank(nodeid, error);
+    });
   return procs.map((each) => ({ rank, ...each }));
 }
 
@@ -128,7 +140,11 @@ interface WaitResult {
 /** Asks for the end of a waitable program. */
 function awaitEnd(handle: Handle, name: string, options: ServerOptions): Promise<WaitResult> {
   const { service, rank } = options;
-  return handle.rpc<WaitResult>(`${service}.wait`, { ...parseProcessName(name) }, { nodeid: rank });
+  return handle
+    .rpc<WaitResult>(`${service}.wait`, { ...parseProcessName(name) }, { nodeid: rank })
+    .catch((error: unknown) => {
+      throw atRank(rank, error);
+    });
 }
 
 async function kill(handle: Handle, signum: number, name: string, options: KillOptions): Promise<void> {
@@ -137,7 +153,7 @@ async function kill(handle: Handle, signum: number, name: string, options: KillO
   end?.catch(() => {});
   const request = { ...parseProcessName(name), signum };
   await handle.rpc(`${options.service}.kill`, request, { nodeid: options.rank }).catch((error: FluxError) => {
-    if (!end || error.code !== 'ESRCH') throw about('kill', error);
+    if (!end || error.code !== 'ESRCH') throw about('kill', atRank(options.rank, error));
     console.error(`flux-sproc: kill: ${error.message}`);
   });
   if (end) throw new Exit(exitCodeOf((await end).status));

@@ -3,12 +3,23 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { type Command, Option } from 'commander';
-import { asFluxError, FluxError } from '../core/errno.ts';
+import { FluxError } from '../core/errno.ts';
+import { TaskMap } from '../core/formats/taskmap.ts';
 import type { JsonObject } from '../core/json.ts';
 import { readConfigPath, updateConfig } from '../core/node/config-files.ts';
 import { FluxNode } from '../core/node/node.ts';
 import type { StartOptions } from '../core/node/prepare.ts';
-import { collect, count, duration, increase, runCommand, runsAnother, subcommand } from './command.ts';
+import {
+  about,
+  collect,
+  count,
+  duration,
+  increase,
+  refuseOption,
+  runCommand,
+  runsAnother,
+  subcommand,
+} from './command.ts';
 
 /** Where the instance of the system has its state and its configuration. */
 const SYSTEM_STATEDIR = '/var/lib/flux';
@@ -58,7 +69,7 @@ const exitMode = new Option('--test-exit-mode <MODE>', "Whose exit code counts: 
 export async function run(args: readonly string[]): Promise<number> {
   let exitCode = 0;
   const command = runsAnother(
-    brokerOptions(subcommand('start', 'Start a Flux instance, and run a program in it.'))
+    withoutWrapper(brokerOptions(subcommand('start', 'Start a Flux instance, and run a program in it.')))
       .argument('[command...]', 'the initial program; a shell when there is none')
       .option('-s, --size <N>', 'Ranks of the instance, all in this process.', count)
       .option('--test-size <N>', 'The same.', count)
@@ -75,9 +86,21 @@ export async function run(args: readonly string[]): Promise<number> {
       .addOption(exitMode)
       .option('--test-exit-timeout <FSD>', 'Kill the instance when so long after one rank others still run.', duration),
   ).action(async (words: string[], options: Options) => {
+    checkTestOptions(command, options);
     exitCode = await start(words, options);
   });
   return (await runCommand(command, args)) || exitCode;
+}
+
+function withoutWrapper(command: Command): Command {
+  return refuseOption(command, '--wrap <ARGS>', 'ranks are no processes of their own: run `WRAPPER flux start ...`');
+}
+
+function checkTestOptions(command: Command, { size, testSize }: Options): void {
+  if (size !== undefined || testSize !== undefined) return;
+  const isGiven = (option: Option) => command.getOptionValueSource(option.attributeName()) === 'cli';
+  const given = command.options.find((option) => option.long?.startsWith('--test-') && isGiven(option));
+  if (given) throw new FluxError('EINVAL', `${given.long} goes only with --size`);
 }
 
 function parseSetattr(settings: readonly string[]): Record<string, string> {
@@ -152,7 +175,12 @@ function chooseRundir({ rundir, testRundir, testRundirCleanup }: Options): strin
 function cliqueMapping(mode: string, size: number): string | null {
   if (mode === 'none') return null;
   if (mode === 'single') return `[[0,1,${size},1]]`;
-  return mode === 'per-broker' ? `[[0,${size},1,1]]` : mode;
+  if (mode === 'per-broker') return `[[0,${size},1,1]]`;
+  try {
+    return TaskMap.parse(mode).encode();
+  } catch (error) {
+    throw about('--test-pmi-clique', error);
+  }
 }
 
 /** A broker that mends what it can: without peers, and on the state that is there. */
@@ -166,8 +194,7 @@ function recoverySettings(target: true | string): string[] {
     fs.accessSync(`${state}/content.sqlite`, fs.constants.R_OK | fs.constants.W_OK);
     return [...settings, `statedir=${state}`];
   } catch (error) {
-    const { errno, message } = asFluxError(error);
-    throw new FluxError(errno, `--recovery: ${message}`);
+    throw about('--recovery', error);
   }
 }
 
@@ -175,7 +202,8 @@ async function start(words: readonly string[], options: Options): Promise<number
   const settings = startSettings(words, options);
   if (options.noexec) {
     const program = words.length ? `, running: ${words.join(' ')}` : '';
-    console.log(`flux start: ${settings.size ?? 1} ranks in one process${program}`);
+    const size = settings.size ?? 1;
+    console.log(`flux start: ${size} ${size === 1 ? 'rank' : 'ranks'} in one process${program}`);
     return 0;
   }
   const exitCode = await runNode(settings);

@@ -1,4 +1,4 @@
-import { runCommand, subcommand } from './command.ts';
+import { PYTHON_USAGE_ERROR, runCommand, subcommand } from './command.ts';
 import { isLocalForced, localUri, remoteUri, resolveUri, schemes } from './uri-resolve.ts';
 
 /** `flux uri [--local|--remote] [--wait] TARGET` */
@@ -13,7 +13,7 @@ export function run(args: readonly string[]): Promise<number> {
       const uri = await resolveUri(options.wait ? withWish(target, 'wait') : target);
       console.log(options.remote ? remoteUri(uri) : options.local || isLocalForced() ? localUri(uri) : uri);
     });
-  return runCommand(command, args);
+  return runCommand(command, args, PYTHON_USAGE_ERROR);
 }
 
 function withWish(target: string, wish: string): string {

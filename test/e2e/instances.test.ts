@@ -37,17 +37,19 @@ test('flux uri finds instances', async () => {
     { args: ['uri', 'pid:999999999'], stderr: /no process 999999999/, exit: 1 },
     { args: ['uri', 'pid:1'], stderr: /process 1 /, exit: 1 },
     { args: ['uri', '--local', 'local:x'], stderr: /neither a local:\/\/ nor an ssh:\/\/ URI/, exit: 1 },
-    { args: ['uri'], stderr: /missing required argument/, exit: 1 },
+    { args: ['uri'], stderr: /missing required argument/, exit: 2 },
   ]);
 });
 
 test('flux env shows what programs get, and runs them', () =>
   checkRows(instance, [
     { args: ['env'], stdout: /^export PATH=".*"\nexport FLUX_EXEC_PATH="[^"]+"\nexport FLUX_CONNECTOR_PATH="/ },
+    { args: ['env'], stdout: /^export FLUX_URI="local:\/\/.*"$/m },
     { args: ['env', 'sh', '-c', 'echo $FLUX_MODULE_PATH $1', 'sh', '-x'], stdout: /^\/.+ -x\n$/ },
     { args: ['env', 'sh', '-c', 'exit 7'], exit: 7 },
     { args: ['env', 'sh', '-c', 'kill -9 $$'], exit: 137 },
     { args: ['env', '/no/such/program'], stderr: /\/no\/such\/program.*No such file/, exit: 1 },
+    { args: ['env', '/etc/passwd'], stderr: /\/etc\/passwd.*Permission denied/, exit: 1 },
     { args: ['env', '--nosuch'], stderr: /unknown option '--nosuch'/, exit: 1 },
   ]));
 

@@ -57,9 +57,12 @@ test('hostlists are put together', () => {
 
 test('wrong hostlists end in one sentence', async () => {
   const wrong = (args: string, exit: number, stderr: RegExp) => refuses('hostlist', args, exit, stderr);
-  const silent = await instance.shell('FLUX_HOSTLIST_STDIN_TIMEOUT=0.1 flux hostlist < <(sleep 10)');
+  const silent = await instance.shell('FLUX_HOSTLIST_STDIN_TIMEOUT=0.1 flux hostlist < <(exec sleep 10 2>&-)');
   assert.match(silent.stderr, /nothing came from standard input/);
   assert.equal(silent.exit, 1);
+  // A file is at its end at once; the bound must not keep the command.
+  const empty = await instance.shell('FLUX_HOSTLIST_STDIN_TIMEOUT=60 flux hostlist </dev/null', { timeoutMs: 10_000 });
+  assert.deepEqual(empty, { stdout: '', stderr: '', exit: 0 });
   await checkRows(instance, [
     { args: ['hostlist', '-q', '-i', 'instance', 'nosuch[0-1]'], exit: 1 },
     wrong('f1', 1, /there is no job f1/),

@@ -52,12 +52,12 @@ test('status draws the tree', () =>
       stdout: /^2 .* \(\S+ ms\)\n├─ 5 h5: full for \S+ \(\S+ ms\)\n└─ 6 h6: full for \S+ \(\S+ ms\)\n$/,
     },
     { args: status('--wait=full', '--summary'), stdout: 'full\n' },
-    { args: status('--wait=lost', '-t', '50ms'), stderr: /Connection timed out/, exit: 1 },
+    { args: status('--wait=lost', '-t', '50ms'), stderr: /rank 0: Connection timed out/, exit: 1 },
     { args: status('--json', '-r6'), stdout: /^\{\n {2}"rank": 6,\n {2}"host": "h6",\n {2}"status": "full",/ },
     { args: status('--wait=bogus'), stderr: /Allowed choices are full, partial/, exit: 1 },
     { args: status('-H', '99'), stderr: /0-6/, exit: 1 },
     { args: status('-H', 'nohost'), stderr: /'nohost' not found/, exit: 1 },
-    { args: status('-r', '7'), stderr: /No route to host/, exit: 1 },
+    { args: status('-r', '7'), stderr: /rank 7: No route to host/, exit: 1 },
     { args: status('-t', 'soon'), stderr: /duration/, exit: 1 },
     { args: overlay('errors') },
   ]));
@@ -71,7 +71,7 @@ test('ranks and hosts are found', () =>
     { args: overlay('parentof', '6'), stdout: '2\n' },
     { args: overlay('parentof', '0'), stderr: /has no parent/, exit: 1 },
     { args: overlay('parentof', '7'), stderr: /no rank 7/, exit: 1 },
-    { args: overlay('parentof', 'x'), stderr: /'x' is not a count/, exit: 1 },
+    { args: overlay('parentof', 'x'), stderr: /'x' is not a rank/, exit: 1 },
     { args: overlay('parentof'), stderr: /missing required argument/, exit: 1 },
   ]));
 

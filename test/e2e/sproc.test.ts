@@ -79,19 +79,21 @@ test('a program can be followed', async () => {
 
 test('wrong command lines end in one sentence', () =>
   checkRows(instance, [
-    { args: ['sproc'], stderr: /^Usage: flux sproc COMMAND/, exit: 1 },
-    { args: ['sproc', 'frob'], stderr: /there is no command 'frob'/, exit: 1 },
+    { args: ['sproc'], stderr: /^Usage: flux sproc COMMAND/, exit: 2 },
+    { args: ['sproc', 'frob'], stderr: /there is no command 'frob'/, exit: 2 },
     { args: ['sproc', 'kill', '15', 'nosuch'], stderr: /kill: label nosuch does not belong/, exit: 1 },
     { args: ['sproc', 'kill', '15', '999999999'], stderr: /pid 999999999 does not belong/, exit: 1 },
     { args: ['sproc', 'kill', 'SIGNOSUCH', '1'], stderr: /'SIGNOSUCH' is not a signal/, exit: 1 },
     { args: ['sproc', 'kill', '--wait', '15', 'nosuch'], stderr: /kill: label nosuch/, exit: 1 },
     { args: ['sproc', 'wait', 'nosuch'], stderr: /label nosuch does not belong/, exit: 1 },
     { args: ['sproc', 'attach', 'nosuch'], stderr: /rank 0: label nosuch/, exit: 127 },
-    { args: ['sproc', 'ps', '-r9'], stderr: /No route to host/, exit: 1 },
+    { args: ['sproc', 'ps', '-r9'], stderr: /ps: rank 9: No route to host/, exit: 1 },
     { args: ['sproc', 'ps', '-s', 'nosuch'], stderr: /nosuch/, exit: 1 },
     { args: ['sproc', 'ps', '-o', '{nosuch}'], stderr: /no field 'nosuch'.*pid, state, label/, exit: 1 },
     { args: ['sproc', 'ps', '-o', '{pid'], stderr: /a single '{'/, exit: 1 },
     { args: ['sproc', 'ps', '-o', '{pid:zz}'], stderr: /'zz' is no format specification/, exit: 1 },
     { args: ['sproc', 'ps', '-o', 'sort:nosuch {pid}'], stderr: /no field 'nosuch' to sort by/, exit: 1 },
-    { args: ['sproc', 'ps', '-r', 'x'], stderr: /'x' is not a count/, exit: 1 },
+    { args: ['sproc', 'ps', '-r', 'x'], stderr: /'x' is not a rank/, exit: 2 },
+    { args: ['sproc', 'wait', '-r9', 'x'], stderr: /wait: rank 9: No route to host/, exit: 1 },
+    { args: ['sproc', 'kill', '-r9', '15', 'x'], stderr: /rank 9: No route to host/, exit: 1 },
   ]));

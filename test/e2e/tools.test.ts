@@ -78,7 +78,8 @@ test('commands are run when the instance ends, the last pushed first', async () 
   assert.equal(fs.readFileSync(file, 'utf8'), 'three\none\ntwo\n');
   await checkRows(instance, [
     { args: ['admin', 'cleanup-push'], stderr: /standard input has no command/, exit: 1 },
-    { args: ['admin'], stderr: /^Usage: flux admin COMMAND/, exit: 1 },
+    { args: ['admin'], stderr: /^Usage: flux admin COMMAND/, exit: 2 },
+    { args: ['admin', 'system-scripts', '-v'], stderr: /run no jobs yet/, exit: 1 },
   ]);
 });
 
@@ -107,4 +108,21 @@ test('job-validator answers each line', () =>
     },
     { args: ['job-validator'], options: { stdin: 'x\n' }, stderr: /no JSON/, exit: 1 },
     { args: ['job-validator', '--require-version=2'], stderr: /only version 1/, exit: 1 },
+    { args: ['job-validator', '--nosuch'], stderr: /unknown option '--nosuch'/, exit: 2 },
   ]));
+
+const SIGPIPE_EXIT = 128 + os.constants.signals.SIGPIPE;
+
+test('a command whose output nobody reads ends as SIGPIPE ends programs', async () => {
+  for (const line of ['help', 'help exec', 'getattr --help', 'getattr size', 'idset 0-3', 'R encode', 'lsattr -v']) {
+    const { stderr, exit } = await instance.shell(`exec 3> >(:); wait $!; flux ${line} >&3`);
+    assert.deepEqual({ stderr, exit }, { stderr: '', exit: SIGPIPE_EXIT }, line);
+  }
+});
+
+test('a command whose output finds no room says so', async () => {
+  for (const line of ['help', 'getattr size', 'idset 0-3', 'exec -r 0 echo x']) {
+    const { stderr, exit } = await instance.shell(`flux ${line} >/dev/full`);
+    assert.deepEqual({ stderr, exit }, { stderr: 'flux: write error: No space left on device\n', exit: 1 }, line);
+  }
+});
