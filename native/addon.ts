@@ -13,6 +13,7 @@ import { type ErrnoName, FluxError } from '../core/errno.ts';
 /** The raw functions; each is described beside its definition in native/src. */
 export interface Addon {
   peerCredentials(fd: number, out: Float64Array): number;
+  findUser(uid: number): string[];
   rusage(subject: number, out: Float64Array): number;
   writeSyslog(severity: number, line: string): void;
   /** Whether the functions from here to takeStopped work on this system; without pidfd they are missing. */

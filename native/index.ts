@@ -24,3 +24,4 @@ export {
   type Topology,
   topology,
 } from './topology.ts';
+export { findUser, type User } from './users.ts';

@@ -13,7 +13,7 @@ import { Mailbox } from '../core/ring/mailbox.ts';
 import { RemoteModules } from './remote-modules.ts';
 import { slowReaders } from './rexec/slow-readers.ts';
 import { Router } from './router/router.ts';
-import { processStopped } from './world.ts';
+import { processStopped, realWorld } from './world.ts';
 
 /** Bytes that may wait for one thread before this one takes no more from the sockets. */
 const QUEUE_BYTES_MARK = 4 * 1024 * 1024;
@@ -41,7 +41,7 @@ const mailbox = new Mailbox({
 // A pending Atomics.waitAsync does not keep a thread alive; listening here does.
 parentPort!.on('message', ({ ring, from }: { ring: SharedArrayBuffer; from: number }) => mailbox.addRing(from, ring));
 
-const remoteModules = new RemoteModules(mailbox, () => control);
+const remoteModules = new RemoteModules(mailbox, () => control, realWorld);
 const methods: Record<string, Methods[string]> = {
   ...remoteModules.methods,
   'reader.slow': {

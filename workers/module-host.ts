@@ -9,6 +9,7 @@ import type { Message } from '../core/message/message.ts';
 import { bundledModules } from './bundled.ts';
 import { importModule } from './module-files.ts';
 import { RemoteModule } from './remote-modules.ts';
+import { realWorld } from './world.ts';
 
 const [file] = process.argv.slice(2);
 const uri = process.env.FLUX_MODULE_URI;
@@ -22,6 +23,7 @@ const module = new RemoteModule(
   async () => bundledModules[file] ?? importModule(file),
   (message: Message) => transport?.send(message),
   () => void transport?.close(),
+  realWorld,
 );
 transport = await connectDescriptor(parseUri(uri).address, {
   onMessage: (message) => module.receive(message),

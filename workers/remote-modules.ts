@@ -17,7 +17,6 @@ import type { Mailbox } from '../core/ring/mailbox.ts';
 import { bundledModules } from './bundled.ts';
 import { importModule } from './module-files.ts';
 import { rexecModule } from './rexec/rexec.ts';
-import { realWorld } from './world.ts';
 
 /** Runs one module for a broker that it exchanges messages with; where the messages go is up to who makes it. */
 export class RemoteModule {
@@ -30,12 +29,13 @@ export class RemoteModule {
   /**
    * @param definition reads what the module is
    * @param onEnd called when it was told to end and has
+   * @param world what the module reaches beyond messages
    */
   constructor(
     definition: () => Promise<ModuleDefinition>,
     send: (message: Message) => void,
     onEnd: () => void,
-    world: World = realWorld,
+    world: World,
   ) {
     this.#definition = definition;
     this.#send = send;
@@ -109,13 +109,15 @@ export class RemoteModule {
 export class RemoteModules {
   readonly #mailbox: Mailbox;
   readonly #control: () => ThreadControl;
+  readonly #world: World;
   readonly #modules = new Map<number, RemoteModule>();
   #lastIndex = 0;
 
   /** `control` is how other threads are asked. */
-  constructor(mailbox: Mailbox, control: () => ThreadControl) {
+  constructor(mailbox: Mailbox, control: () => ThreadControl, world: World) {
     this.#mailbox = mailbox;
     this.#control = control;
+    this.#world = world;
   }
 
   /** rexec for a rank of another thread. */
@@ -131,7 +133,7 @@ export class RemoteModules {
     const index = ++this.#lastIndex;
     const address = endpoint(this.#mailbox.thread, index);
     const send = (message: Message) => this.#mailbox.send(rankEndpoint, address, message);
-    this.#modules.set(index, new RemoteModule(definition, send, () => this.#modules.delete(index)));
+    this.#modules.set(index, new RemoteModule(definition, send, () => this.#modules.delete(index), this.#world));
     return address;
   }
 

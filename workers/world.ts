@@ -2,9 +2,25 @@
 
 import { randomUUID } from 'node:crypto';
 import type { World } from '../core/broker/module-host.ts';
-import type { Clock, Random, SpawnEvents } from '../core/broker/service.ts';
+import type { Clock, Random, SpawnEvents, Timer } from '../core/broker/service.ts';
 import { rusage, spawnProcess } from '../native/index.ts';
 import type { Process, ProcessSpec } from '../native/process.ts';
+
+/** What setTimeout can wait for; anything longer would come at once. */
+const TIMEOUT_MAX = 2 ** 31 - 1;
+
+/** A timer for any time, that may never come. */
+function longTimer(milliseconds: number, callback: () => void): Timer {
+  let left = milliseconds;
+  let timer: NodeJS.Timeout;
+  const wait = () => {
+    const part = Math.min(left, TIMEOUT_MAX);
+    left -= part;
+    timer = setTimeout(left > 0 ? wait : callback, part);
+  };
+  wait();
+  return { cancel: () => clearTimeout(timer) };
+}
 
 const clock: Clock = {
   now: () => Date.now() / 1000 + (performance.now() % 1) / 1000,
@@ -14,8 +30,7 @@ const clock: Clock = {
       const immediate = setImmediate(callback);
       return { cancel: () => clearImmediate(immediate) };
     }
-    const timer = setTimeout(callback, seconds * 1000);
-    return { cancel: () => clearTimeout(timer) };
+    return longTimer(seconds * 1000, callback);
   },
 };
 

@@ -239,9 +239,9 @@ export class Modules {
     }
   }
 
-  /** Removes all modules, the last loaded first. */
+  /** Removes all modules, the last loaded first; those that were asked to go before and did not are ended. */
   async removeAll(): Promise<void> {
-    for (const name of this.names().reverse()) await this.remove(name);
+    for (const name of this.names().reverse()) await this.remove(name, this.#loaded.get(name)?.removing !== undefined);
   }
 
   #forget(module: Module): void {

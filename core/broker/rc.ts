@@ -5,7 +5,7 @@
  * They are processes of the service `rexec` on the same rank, labelled with the name of their point.
  */
 
-import type { FluxError } from '../errno.ts';
+import { FluxError } from '../errno.ts';
 import { signalText } from '../formats/signal.ts';
 import { untilEnd } from '../handle/rpc.ts';
 import { Flag } from '../message/message.ts';
@@ -34,6 +34,8 @@ interface Entry {
   aborted: boolean;
   /** Process id of the command that runs. */
   pid: number | undefined;
+  /** Gives up what the broker does by itself now. */
+  giveUp?: () => void;
 }
 
 /** Variables of the broker's environment that its programs must not see: they speak of what launched the broker. */
@@ -55,6 +57,8 @@ const hidden = [
 const hiddenFamily = /^(PMI|PMIX|SLURM|PALS)_/;
 
 const ABORT_SIGNAL = 1;
+/** What a command exits with that was hung up on. */
+const ABORTED = 128 + ABORT_SIGNAL;
 /** Exit codes of commands that can't be started, as shells have them. */
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
@@ -115,7 +119,7 @@ export class RcPrograms {
       const index = entry.pushed - entry.commands.length - 1;
       const code =
         typeof command === 'function'
-          ? await this.#runInternal(name, command)
+          ? await this.#runInternal(name, command, entry)
           : await this.#runOne(name, index, command, entry);
       if (code && entry.exitCode === 0) entry.exitCode = code;
     }
@@ -128,6 +132,7 @@ export class RcPrograms {
     if (!entry) return;
     entry.aborted = true;
     if (entry.pid !== undefined) this.#kill(entry.pid);
+    entry.giveUp?.();
   }
 
   #kill(pid: number): void {
@@ -136,13 +141,18 @@ export class RcPrograms {
     });
   }
 
-  async #runInternal(name: string, action: Internal): Promise<number> {
+  async #runInternal(name: string, action: Internal, entry: Entry): Promise<number> {
+    const aborted = new Promise<never>((_, reject) => {
+      entry.giveUp = () => reject(new FluxError('ECANCELED', 'aborted'));
+    });
     try {
-      await action();
+      await Promise.race([action(), aborted]);
       return 0;
     } catch (error) {
       this.#broker.log('err', `${name}: ${(error as Error).message}`);
-      return 1;
+      return entry.aborted ? ABORTED : 1;
+    } finally {
+      delete entry.giveUp;
     }
   }
 

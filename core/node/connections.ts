@@ -5,7 +5,8 @@
 
 import fs from 'node:fs';
 import net from 'node:net';
-import { peerCredentials } from '../../native/index.ts';
+import { findUser, peerCredentials } from '../../native/index.ts';
+import { closedAccess } from '../broker/access-policy.ts';
 import { asFluxError, errno, FluxError } from '../errno.ts';
 import { hasHeader, ROLEMASK_FROM_END, USERID_FROM_END } from '../message/codec.ts';
 import { Role, USERID_UNKNOWN } from '../message/credentials.ts';
@@ -129,7 +130,7 @@ export class Connections {
   #dirty: Connection[] = [];
   #lastIndex = 0;
   /** Who may connect beside the owner. */
-  access = { allowGuestUser: false, allowRootOwner: false };
+  access = closedAccess;
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
@@ -175,10 +176,18 @@ export class Connections {
     const { uid, pid } = peer ?? { uid: owner, pid: 0 };
     if (uid === owner || (uid === 0 && this.access.allowRootOwner))
       return { userid: uid === owner ? uid : owner, rolemask: Role.owner | Role.local, pid };
-    if (this.access.allowGuestUser) return { userid: uid, rolemask: Role.user | Role.local, pid };
+    if (this.access.allowGuestUser)
+      return { userid: uid, rolemask: Role.user | Role.local | (this.#isAdmin(uid) ? Role.admin : 0), pid };
     const why = `connection of uid ${uid} (pid ${pid}) refused: guests may not connect`;
     log(rank, 'err', why);
     return why;
+  }
+
+  #isAdmin(uid: number): boolean {
+    const { users, groups } = this.access.admins;
+    if (!users.length && !groups.length) return false;
+    const user = findUser(uid);
+    return user !== undefined && (users.includes(user.name) || groups.some((group) => user.groups.includes(group)));
   }
 
   /** Takes on a socket whose other end is trusted to be who it is said to be. */

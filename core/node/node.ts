@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { takeStopped, writeSyslog } from '../../native/index.ts';
+import type { AccessPolicy } from '../broker/access-policy.ts';
 import { asFluxError, FluxError } from '../errno.ts';
 import type { Methods } from '../handle/methods.ts';
 import type { JsonObject } from '../json.ts';
@@ -213,7 +214,8 @@ export class FluxNode {
       },
       access: {
         handler: (request) =>
-          empty(() => this.#setAccess(request.unpack({ allowGuestUser: 'b', allowRootOwner: 'b' }))),
+          // From a thread of ours.
+          empty(() => this.#setAccess(request.payload as unknown as AccessPolicy)),
       },
       'log.stderr': { handler: (request) => empty(() => this.#stderr(request.unpack({ line: 's' }).line)) },
       'log.file': {
@@ -240,7 +242,7 @@ export class FluxNode {
     };
   }
 
-  #setAccess(access: { readonly allowGuestUser: boolean; readonly allowRootOwner: boolean }): void {
+  #setAccess(access: AccessPolicy): void {
     this.#connections.access = access;
     // Guests can only reach the sockets if they may search the folder.
     if (access.allowGuestUser && this.#folders[0]!.isNew) fs.chmodSync(this.instance.rundir, 0o755);

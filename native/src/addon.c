@@ -86,6 +86,7 @@ NAPI_MODULE_INIT() {
     return NULL;
   }
   NAPI_TRY(env, export_credentials(env, exports));
+  NAPI_TRY(env, export_users(env, exports));
   NAPI_TRY(env, export_rusage(env, exports));
   NAPI_TRY(env, export_syslog(env, exports));
   NAPI_TRY(env, export_processes(env, exports));

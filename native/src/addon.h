@@ -44,8 +44,9 @@ bool get_int32s(napi_env env, napi_value value, int32_t **data, size_t *length);
 
 napi_value from_int(napi_env env, int64_t value);
 
-/* credentials.c, rusage.c, syslog.c, hwloc.c, pmi.c, process-calls.c: what each adds to the exports object. */
+/* credentials.c, users.c, rusage.c, syslog.c, hwloc.c, pmi.c, process-calls.c: what each adds to the exports object. */
 napi_status export_credentials(napi_env env, napi_value exports);
+napi_status export_users(napi_env env, napi_value exports);
 napi_status export_rusage(napi_env env, napi_value exports);
 napi_status export_syslog(napi_env env, napi_value exports);
 napi_status export_hwloc(napi_env env, napi_value exports);

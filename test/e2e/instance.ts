@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly stdin?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
+  /** Runs it as this user, and his group of the same number. */
+  readonly uid?: number;
   /** Called with all of stdout so far, each time there is more; what it returns as true ends the command by SIGTERM. */
   readonly until?: (stdout: string) => boolean;
   readonly timeoutMs?: number;
@@ -25,8 +27,8 @@ export interface RunOptions {
 
 /** Runs a program to its end. */
 export function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  const { stdin = '', env, cwd, until, timeoutMs = 20_000 } = options;
-  const child = spawn(file, args, { env: { ...process.env, ...env }, cwd });
+  const { stdin = '', env, cwd, uid, until, timeoutMs = 20_000 } = options;
+  const child = spawn(file, args, { env: { ...process.env, ...env }, cwd, uid, gid: uid });
   const timer = setTimeout(() => {
     child.kill('SIGKILL');
     // What it started may hold its output open.

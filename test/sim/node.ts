@@ -6,6 +6,7 @@
  * sent them.
  */
 
+import type { AccessPolicy } from '../../core/broker/access-policy.ts';
 import type { ResourceUsage } from '../../core/broker/common-methods.ts';
 import { EventBus, type Subscriber } from '../../core/broker/event-bus.ts';
 import type { World } from '../../core/broker/module-host.ts';
@@ -14,7 +15,7 @@ import type { State } from '../../core/broker/state-machine.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { type Message, MessageType } from '../../core/message/message.ts';
 import { bundledModules } from '../../workers/bundled.ts';
-import type { AccessPolicy, ConnectorHost } from '../../workers/connector-local/connector.ts';
+import type { ConnectorHost } from '../../workers/connector-local/connector.ts';
 import { Rank, type RankHost } from '../../workers/router/rank.ts';
 import type { Line } from './network.ts';
 import type { Simulation, SimulationOptions } from './simulation.ts';

@@ -3,6 +3,7 @@
  * what comes from here; this side gives each client its id, keeps its subscriptions and services, and cleans up after it.
  */
 
+import { type AccessPolicy, accessPolicy, closedAccess } from '../../core/broker/access-policy.ts';
 import type { Broker } from '../../core/broker/broker.ts';
 import type { Subscriber } from '../../core/broker/event-bus.ts';
 import type { Module } from '../../core/broker/module.ts';
@@ -14,13 +15,6 @@ import { RpcTracker } from '../../core/handle/tracker.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { type Credentials, Role, USERID_UNKNOWN } from '../../core/message/credentials.ts';
 import { Flag, Message, MessageType } from '../../core/message/message.ts';
-import { unpackTable } from '../../core/message/unpack.ts';
-
-/** Who may connect; [access] of the configuration. */
-export interface AccessPolicy {
-  readonly allowGuestUser: boolean;
-  readonly allowRootOwner: boolean;
-}
 
 export interface ConnectorHost {
   /** Sends a message to a client. */
@@ -35,15 +29,6 @@ export interface ConnectorHost {
 
 /** What the connection itself answers with: nobody in particular, who owns it. */
 const ownCredentials: Credentials = { userid: USERID_UNKNOWN, rolemask: Role.owner };
-
-export function accessPolicy(config: JsonObject): AccessPolicy {
-  const access = unpackTable(config, 'access', {
-    'allow-guest-user': 'b?',
-    'allow-root-owner': 'b?',
-    'private-mode': 'b?',
-  });
-  return { allowGuestUser: access['allow-guest-user'] ?? false, allowRootOwner: access['allow-root-owner'] ?? false };
-}
 
 class Client implements Subscriber {
   readonly endpoint: number;
@@ -127,7 +112,7 @@ export class Connector {
   #early: [endpoint: number, message: Message][] = [];
   #isStopped = false;
   #connects = 0;
-  #policy: AccessPolicy = { allowGuestUser: false, allowRootOwner: false };
+  #policy: AccessPolicy = closedAccess;
 
   constructor(broker: Broker, host: ConnectorHost) {
     this.#broker = broker;

@@ -130,8 +130,7 @@ export class Router {
         this.#mailbox.sendBytes(client, own, bytes, 0, bytes.length);
       },
       close: (client) => this.#control.notify(MAIN, 'client.close', { endpoint: client }),
-      setAccess: ({ allowGuestUser, allowRootOwner }) =>
-        this.#control.notify(MAIN, 'access', { allowGuestUser, allowRootOwner }),
+      setAccess: (policy) => this.#control.notify(MAIN, 'access', { ...policy }),
     };
   }
 

@@ -1,4 +1,4 @@
-/** What the addon tells of sockets and of the process: peer credentials, resource usage. */
+/** What the addon tells of sockets, users and the process. */
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
-import { peerCredentials, rusage } from '../../../native/index.ts';
+import { findUser, peerCredentials, rusage } from '../../../native/index.ts';
 import { rusageFallback } from '../../../native/rusage.ts';
 import { requireAddon, temporaryFolder } from './support.ts';
 
@@ -24,6 +24,17 @@ test('peer credentials of a UNIX domain socket, on both sides', async () => {
   client.destroy();
   (await accepted).destroy();
   server.close();
+});
+
+test('users have the names and groups that id(1) tells', () => {
+  const id = (option: string, uid: number) =>
+    spawnSync('id', [option, String(uid)], { encoding: 'utf8' }).stdout.trim();
+  for (const uid of [0, 65534, process.getuid!()]) {
+    const user = findUser(uid);
+    assert.equal(user?.name, id('-un', uid));
+    assert.deepEqual([...user!.groups].sort(), id('-Gn', uid).split(' ').sort());
+  }
+  assert.equal(findUser(4_000_000_000), undefined);
 });
 
 test('descriptors without peer credentials', async () => {

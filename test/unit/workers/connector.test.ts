@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { accessPolicy } from '../../../core/broker/access-policy.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { Role, USERID_UNKNOWN } from '../../../core/message/credentials.ts';
 import { Flag, Message, MessageType } from '../../../core/message/message.ts';
-import { accessPolicy } from '../../../workers/connector-local/connector.ts';
 import { refused, throwsCode } from '../../errors.ts';
 import { guest, owner, type SimulatedClient } from '../../sim/client.ts';
 import { echo } from '../../sim/echo.ts';
@@ -35,17 +35,39 @@ for (const [access, allowGuestUser, allowRootOwner] of [
 ] as const) {
   test(`[access] ${JSON.stringify(access)} is told to those who accept connections`, async () => {
     const config: JsonObject = access === undefined ? {} : { access };
-    assert.deepEqual(accessPolicy(config), { allowGuestUser, allowRootOwner });
+    const admins = { users: [], groups: [] };
+    assert.deepEqual(accessPolicy(config), { allowGuestUser, allowRootOwner, admins });
     const sim = await start({ config });
-    assert.deepEqual(sim.node.access, { allowGuestUser, allowRootOwner });
+    assert.deepEqual(sim.node.access, { allowGuestUser, allowRootOwner, admins });
     const stats = await sim.connect().rpc('connector-local.stats-get');
     assert.deepEqual([stats.allow_guest_user, stats.allow_root_owner], [allowGuestUser, allowRootOwner]);
   });
 }
 
-for (const access of [5, { 'allow-guest-user': 1 }, { 'allow-root-owner': 'yes' }, { 'allow-other': true }])
+for (const [roles, users, groups] of [
+  [{}, [], []],
+  [{ admin: {} }, [], []],
+  [{ admin: { users: ['a', 'b'] } }, ['a', 'b'], []],
+  [{ admin: { users: [], groups: ['g'] } }, [], ['g']],
+] as const)
+  test(`roles ${JSON.stringify(roles)} name the guests that are admins`, () =>
+    assert.deepEqual(accessPolicy({ access: { roles } }).admins, { users, groups }));
+
+for (const access of [
+  5,
+  { 'allow-guest-user': 1 },
+  { 'allow-root-owner': 'yes' },
+  { 'allow-other': true },
+  { roles: 5 },
+  { roles: { king: {} } },
+  { roles: { admin: [] } },
+  { roles: { admin: { users: 'a' } } },
+  { roles: { admin: { users: ['a', 5] } } },
+  { roles: { admin: { groups: [null] } } },
+  { roles: { admin: { other: [] } } },
+])
   test(`refused: [access] ${JSON.stringify(access)}`, () =>
-    throwsCode(() => accessPolicy({ access } as JsonObject), 'EINVAL', /\[access\]/));
+    throwsCode(() => accessPolicy({ access } as JsonObject), 'EINVAL', /\[access/));
 
 test('a change of the configuration counts for those who connect from then on', async () => {
   const sim = await start();
