@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type JsonObject, real } from '../../../core/json.ts';
+import { type JsonObject, real, stringifyJson } from '../../../core/json.ts';
 import { checkPolicies } from '../../../workers/config/policy.ts';
 import { throwsCode } from '../../errors.ts';
 
@@ -31,7 +31,7 @@ for (const config of [
   queue({ policy: { jobspec: { defaults: { system: { duration: '1h' } } } } }),
   { queues: { 'name.with.dots': { policy: { limits: { duration: '1h' } } } } },
 ] as JsonObject[]) {
-  test(`allowed: ${JSON.stringify(config)}`, () => assert.doesNotThrow(() => checkPolicies(config)));
+  test(`allowed: ${stringifyJson(config)}`, () => assert.doesNotThrow(() => checkPolicies(config)));
 }
 
 for (const [config, text] of [
@@ -79,7 +79,7 @@ for (const [config, text] of [
   [defaults({ queue: 'q' }, { queues: { other: {} } }), /default queue q/],
   [defaults({ queue: 'constructor' }, { queues: {} }), /default queue constructor/],
 ] as [JsonObject, RegExp][]) {
-  test(`refused: ${JSON.stringify(config)}`, () => throwsCode(() => checkPolicies(config), 'EINVAL', text));
+  test(`refused: ${stringifyJson(config)}`, () => throwsCode(() => checkPolicies(config), 'EINVAL', text));
 }
 
 for (const character of '!&\'"^`|()')
