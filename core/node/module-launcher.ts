@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type net from 'node:net';
 import { errno } from '../errno.ts';
+import type { Methods } from '../handle/methods.ts';
 import { Role } from '../message/credentials.ts';
 import { threadOf } from '../ring/endpoint.ts';
 import type { Connections } from './connections.ts';
@@ -131,4 +132,27 @@ export class ModuleLauncher {
   killAll(): void {
     for (const { child } of this.#processes.values()) child.kill('SIGKILL');
   }
+}
+
+/** What the threads of ranks ask of the launcher. */
+export function launcherMethods(launcher: () => ModuleLauncher): Methods {
+  return {
+    'module.launch': {
+      handler: async (request) => {
+        const { path, name, rankEndpoint, inProcess } = request.unpack({
+          path: 's',
+          name: 's',
+          rankEndpoint: 'i',
+          inProcess: 'b',
+        });
+        return { endpoint: await launcher().launch(path, name, rankEndpoint, inProcess) };
+      },
+    },
+    'module.kill': {
+      handler: (request) => {
+        launcher().kill(request.unpack({ endpoint: 'i' }).endpoint);
+        return undefined;
+      },
+    },
+  };
 }

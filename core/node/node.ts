@@ -5,9 +5,9 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { takeStopped, writeSyslog } from '../../native/index.ts';
+import { takeStopped } from '../../native/index.ts';
 import type { AccessPolicy } from '../broker/access-policy.ts';
-import { asFluxError, FluxError } from '../errno.ts';
+import { FluxError } from '../errno.ts';
 import type { Methods } from '../handle/methods.ts';
 import type { JsonObject } from '../json.ts';
 import { decodeMessage } from '../message/codec.ts';
@@ -17,7 +17,8 @@ import { Mailbox } from '../ring/mailbox.ts';
 import { bundlesFolder } from './bundles.ts';
 import { Connections } from './connections.ts';
 import { type Instance, socketPath } from './instance.ts';
-import { ModuleLauncher } from './module-launcher.ts';
+import { LogWriter } from './log-writer.ts';
+import { launcherMethods, ModuleLauncher } from './module-launcher.ts';
 import { leaderThread, MAIN, type Plan, THREADS_MAX } from './plan.ts';
 import { discardFolders, type Prepared, prepare, type StartOptions } from './prepare.ts';
 import { type InstanceFolder, removeFolder } from './run-directory.ts';
@@ -26,8 +27,6 @@ import { WorkerPool } from './worker-pool.ts';
 
 /** Bytes that may wait for one thread before sockets that feed it are read no more. */
 const QUEUE_BYTES_MARK = 4 * 1024 * 1024;
-/** Bytes that may wait for a client; [engine] client-backlog of the configuration. */
-const CLIENT_BACKLOG = 64 * 1024 * 1024;
 /** The states in which a rank other than 0 that fails takes the instance with it. */
 const startingStates = ['load-builtins', 'join', 'config-sync', 'init', 'quorum'];
 
@@ -46,8 +45,7 @@ export class FluxNode {
   readonly #launcher: ModuleLauncher;
   readonly #stderr: (line: string) => void;
   readonly #exit: StartOptions['exit'];
-  readonly #failedLogs = new Set<string>();
-  readonly #syslogPrefix = `${os.userInfo().username}@/`;
+  readonly #logWriter: LogWriter;
   #leaderState = 'load-builtins';
   #over = false;
   // The highest of all ranks, where that counts.
@@ -63,6 +61,7 @@ export class FluxNode {
     this.#folders = folders;
     this.#exit = options.exit;
     this.#stderr = options.stderr ?? ((line) => process.stderr.write(`${line}\n`));
+    this.#logWriter = new LogWriter(this.#stderr);
     this.exited = new Promise((resolve) => {
       this.#resolveExited = resolve;
     });
@@ -93,7 +92,7 @@ export class FluxNode {
       () => this.#mailbox,
       (thread, name, error) => this.#threadDied(thread, name, error),
     );
-    this.#connections = this.#makeConnections(clientBacklog(instance));
+    this.#connections = this.#makeConnections();
     this.#launcher = new ModuleLauncher({
       workers: this.#workers,
       control: this.#control,
@@ -127,12 +126,12 @@ export class FluxNode {
     return `local://${socketPath(this.instance.rundir, 0)}`;
   }
 
-  #makeConnections(backlogBytesMax: number): Connections {
+  #makeConnections(): Connections {
     return new Connections({
       mailbox: this.#mailbox,
       rundir: this.instance.rundir,
       owner: this.instance.owner,
-      backlogBytesMax,
+      backlogBytesMax: this.plan.clientBacklogBytes,
       threadOfRank: (rank) => this.plan.threadOfRank[rank]!,
       connected: ({ endpoint, rank, thread, userid, rolemask, pid }) =>
         this.#control.notify(thread, 'client.connected', { endpoint, rank, userid, rolemask, pid }),
@@ -217,19 +216,6 @@ export class FluxNode {
           // From a thread of ours.
           empty(() => this.#setAccess(request.payload as unknown as AccessPolicy)),
       },
-      'log.stderr': { handler: (request) => empty(() => this.#stderr(request.unpack({ line: 's' }).line)) },
-      'log.file': {
-        handler: (request) => {
-          const { path, line } = request.unpack({ path: 's', line: 's' });
-          return empty(() => this.#appendLog(path, line));
-        },
-      },
-      'log.syslog': {
-        handler: (request) => {
-          const { severity, line } = request.unpack({ severity: 'i', line: 's' });
-          return empty(() => this.#syslog(severity, line));
-        },
-      },
       'leader.state': { handler: (request) => empty(() => this.#leaderIn(request.unpack({ state: 's' }).state)) },
       'rank.exited': {
         handler: (request) => {
@@ -238,6 +224,7 @@ export class FluxNode {
         },
       },
       'engine.info': { handler: () => this.#describe() },
+      ...this.#logWriter.methods,
       ...launcherMethods(() => this.#launcher),
     };
   }
@@ -246,25 +233,6 @@ export class FluxNode {
     this.#connections.access = access;
     // Guests can only reach the sockets if they may search the folder.
     if (access.allowGuestUser && this.#folders[0]!.isNew) fs.chmodSync(this.instance.rundir, 0o755);
-  }
-
-  #appendLog(path: string, line: string): void {
-    this.#tryLog(`log-filename ${path}`, () => fs.appendFileSync(path, `${line}\n`));
-  }
-
-  #syslog(severity: number, line: string): void {
-    this.#tryLog('log-syslog-enable', () => writeSyslog(severity, `${this.#syslogPrefix} ${line}`));
-  }
-
-  /** A log that can't be written is said once, and kept from ending anything. */
-  #tryLog(attribute: string, write: () => void): void {
-    try {
-      write();
-    } catch (error) {
-      if (this.#failedLogs.has(attribute)) return;
-      this.#failedLogs.add(attribute);
-      this.#stderr(`${attribute}: ${asFluxError(error).message}; log lines are lost from here on`);
-    }
   }
 
   #describe(): JsonObject {
@@ -356,32 +324,4 @@ export class FluxNode {
     this.#mailbox.stop();
     await this.#workers.stopAll();
   }
-}
-
-function launcherMethods(launcher: () => ModuleLauncher): Methods {
-  return {
-    'module.launch': {
-      handler: async (request) => {
-        const { path, name, rankEndpoint, inProcess } = request.unpack({
-          path: 's',
-          name: 's',
-          rankEndpoint: 'i',
-          inProcess: 'b',
-        });
-        return { endpoint: await launcher().launch(path, name, rankEndpoint, inProcess) };
-      },
-    },
-    'module.kill': {
-      handler: (request) => {
-        launcher().kill(request.unpack({ endpoint: 'i' }).endpoint);
-        return undefined;
-      },
-    },
-  };
-}
-
-function clientBacklog(instance: Instance): number {
-  const config = JSON.parse(instance.config) as JsonObject;
-  const engine = config.engine as JsonObject | undefined;
-  return typeof engine?.['client-backlog'] === 'number' ? engine['client-backlog'] : CLIENT_BACKLOG;
 }

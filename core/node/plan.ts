@@ -30,11 +30,14 @@ export interface Plan {
   readonly ringBytes: number;
   /** Microseconds that a thread looks for work before it sleeps. */
   readonly spinMicroseconds: number;
+  /** Bytes that may wait for a client that does not read them. */
+  readonly clientBacklogBytes: number;
 }
 
 /** Ranks that one router serves before another is worth its memory. */
 const RANKS_PER_ROUTER = 256;
 const RING_BYTES = 1024 * 1024;
+const CLIENT_BACKLOG_BYTES = 64 * 1024 * 1024;
 /** Longer than an answer takes through both threads and the client's own wake-up. */
 const SPIN_MICROSECONDS = 100;
 
@@ -44,6 +47,7 @@ interface EngineSettings {
   readonly execWorkers: number | undefined;
   readonly ringBytes: number | undefined;
   readonly spinMicroseconds: number | undefined;
+  readonly clientBacklogBytes: number | undefined;
 }
 
 function engineSettings(config: JsonObject): EngineSettings {
@@ -59,8 +63,6 @@ function engineSettings(config: JsonObject): EngineSettings {
       throw new FluxError('EINVAL', `error parsing [engine] configuration: '${key}' is not between ${min} and ${max}`);
     return value;
   };
-  // Read where clients are served.
-  checked('client-backlog', table['client-backlog'], 65_536, 2 ** 40);
   const ringBytes = checked('ring-size', table['ring-size'], 4096, 2 ** 28);
   if (ringBytes !== undefined && !Number.isInteger(Math.log2(ringBytes)))
     throw new FluxError('EINVAL', "error parsing [engine] configuration: 'ring-size' is no power of two");
@@ -69,6 +71,7 @@ function engineSettings(config: JsonObject): EngineSettings {
     execWorkers: checked('exec-workers', table['exec-workers'], 0, 64),
     ringBytes,
     spinMicroseconds: checked('spin', table.spin, 0, 100_000),
+    clientBacklogBytes: checked('client-backlog', table['client-backlog'], 65_536, 2 ** 40),
   };
 }
 
@@ -102,6 +105,7 @@ export function makePlan(cores: number, topology: Topology, config: JsonObject):
     threadOfRank: shardRanks(topology, routers),
     ringBytes: settings.ringBytes ?? RING_BYTES,
     spinMicroseconds: settings.spinMicroseconds ?? (cores > 1 ? SPIN_MICROSECONDS : 0),
+    clientBacklogBytes: settings.clientBacklogBytes ?? CLIENT_BACKLOG_BYTES,
   };
 }
 
