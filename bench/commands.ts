@@ -32,6 +32,17 @@ export function startSizes(scale: Scale): number[] {
   return scale === 'short' ? [1, 64, 1024] : [1, 64, 1024, 16_384];
 }
 
+/** A program on rank 0 that writes lines of 64 bytes, up to so many megabytes, and all of them come out. */
+function outputRates(flux: string, megabytes: number, count: number): number[] {
+  const bytes = megabytes * 1e6;
+  const program = `'yes ${'x'.repeat(63)} | head -c ${bytes}'`;
+  return Array.from({ length: count }, () => {
+    const { seconds, stdout } = run(['sh', '-c', `'${flux}' exec -r 0 sh -c ${program} | wc -c`]);
+    if (Number(stdout) !== bytes) throw new Error(`of ${bytes} bytes that a program wrote, ${stdout.trim()} came out`);
+    return megabytes / seconds;
+  });
+}
+
 /** Commands in the instance that FLUX_URI names, and what the machine itself takes for the like. */
 export function commandFigures(flux: string, scale: Scale): Figure[] {
   const count = scaled(scale, 20, 10, 1);
@@ -42,5 +53,6 @@ export function commandFigures(flux: string, scale: Scale): Figure[] {
     figure('command.getattr', 'ms', 'less', times(count, [flux, 'getattr', 'size'])),
     figure(`exec-${size}`, 'ms', 'less', times(count, [flux, 'exec', '-r', 'all', 'true'])),
     figure(`exec-${size}.xargs`, 'ms', 'less', times(count, ['xargs', '-n1', 'true'], items)),
+    figure('exec.output', 'MB/s', 'more', outputRates(flux, scaled(scale, 50, 50, 1), scaled(scale, 7, 3, 1))),
   ];
 }

@@ -5,6 +5,7 @@
  */
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -31,11 +32,23 @@ function inInstance(name: string, size: (scale: Scale) => number, compares = tru
     name,
     compares,
     async run(flux, scale) {
-      const argv = ['start', `--test-size=${size(scale)}`, process.execPath, clients, name, scale, flux];
+      // Peers log by the megabyte when a program writes faster than they read.
+      const argv = [
+        'start',
+        `--test-size=${size(scale)}`,
+        '-Slog-stderr-level=2',
+        process.execPath,
+        clients,
+        name,
+        scale,
+        flux,
+      ];
       const child = spawn(flux, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+      const closed = once(child, 'close');
       let output = '';
       for await (const text of child.stdout.setEncoding('utf8')) output += text;
-      if (child.exitCode) throw new Error(`${flux} ${argv.join(' ')} ended with ${child.exitCode}`);
+      const [code, signal] = await closed;
+      if (code !== 0) throw new Error(`${flux} ${argv.join(' ')} ended with ${code ?? signal}`);
       return output
         .trim()
         .split('\n')
