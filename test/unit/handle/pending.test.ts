@@ -64,7 +64,8 @@ test('the list may change while it is gone through', () => {
   const seen: Request[] = [];
   for (const each of list) {
     seen.push(each);
-    list.takeAll();
+    if (seen.length < 3) list.add(request({ matchtag: 9 }));
+    else list.takeAll();
   }
   assert.deepEqual(seen, requests);
 });

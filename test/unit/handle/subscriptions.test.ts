@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Subscriptions } from '../../../core/handle/subscriptions.ts';
 
-const prefix = fc.string({ unit: fc.constantFrom('a', 'b', '.', 'ä', '😀'), maxLength: 4 });
+const prefix = fc.string({ unit: fc.constantFrom('a', '.', '😀'), maxLength: 2 });
 const who = fc.nat(3);
 const step = fc.oneof(
   fc.record({ act: fc.constant('add' as const), who, prefix }),
