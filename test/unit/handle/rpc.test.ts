@@ -153,7 +153,7 @@ const step = fc.oneof(
 
 test('any course of requests and answers is as a list of requests would have it', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { maxLength: 80, size: 'max' }), async (steps) => {
       const { client, sent } = make();
       const model: { responses: Responses; streaming: boolean; open: boolean; queue: number[] }[] = [];
       let number = 0;
