@@ -91,9 +91,10 @@ function withPresets(command: Command, args: readonly string[]): string[] {
   });
 }
 
-function describe(error: unknown): string {
-  if (error instanceof FluxError || !process.env.FLUX_DEBUG) return asFluxError(error).message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+/** What there is to say of an error: its sentence, or with FLUX_DEBUG its stack. */
+export function describe(error: unknown): string {
+  const stack = process.env.FLUX_DEBUG && error instanceof Error ? error.stack : undefined;
+  return stack ?? asFluxError(error).message;
 }
 
 /** Ends this process when its output has nowhere to go: a closed pipe as SIGPIPE does, silently. */

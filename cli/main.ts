@@ -2,7 +2,7 @@
  * The `flux` command: finds the subcommand and runs it. Only what a subcommand needs is loaded.
  */
 
-import { Exit } from './command.ts';
+import { describe, Exit } from './command.ts';
 import { commands } from './commands.ts';
 import { setUpEnvironment } from './environment.ts';
 
@@ -57,7 +57,7 @@ main(process.argv.slice(2)).then(
     process.exitCode = exitCode;
   },
   (error: unknown) => {
-    if (!(error instanceof Exit)) console.error(`flux: ${(error as Error).message}`);
+    if (!(error instanceof Exit)) console.error(`flux: ${describe(error)}`);
     process.exitCode = error instanceof Exit ? error.code : 1;
   },
 );
