@@ -11,7 +11,11 @@ import type { Mailbox } from '../ring/mailbox.ts';
 import type { WorkerData } from './instance.ts';
 import { MAIN, THREADS_MAX } from './plan.ts';
 
-/** Ranks live long: copying them out of a small young generation costs a third of a large start. */
+/**
+ * Of the plan's threads; a module's has what Node gives a thread, so that it ends before it has taken all memory.
+ *
+ * Ranks live long: copying them out of a small young generation costs a third of a large start.
+ */
 const resourceLimits = { maxYoungGenerationSizeMb: 96, maxOldGenerationSizeMb: Math.floor(os.totalmem() / 2 ** 20) };
 
 interface Thread {
@@ -68,7 +72,9 @@ export class WorkerPool {
   }
 
   start(name: string, data: WorkerData): void {
-    const worker = new Worker(this.#entry, { workerData: data, name, stdin: false, resourceLimits });
+    const isPlanned = data.thread in data.plan.threads;
+    const limits = isPlanned ? { resourceLimits } : {};
+    const worker = new Worker(this.#entry, { workerData: data, name, stdin: false, ...limits });
     const thread: Thread = { worker, name, ending: undefined };
     this.#threads.set(data.thread, thread);
     worker.on('message', ({ ring, to }: { ring: SharedArrayBuffer; to: number }) =>

@@ -7,7 +7,9 @@ import { flux } from './instance.ts';
 export type Library = typeof import('../../core/index.ts');
 export type RunningInstance = Awaited<ReturnType<Library['start']>>;
 
-export const library = (await import(pathToFileURL(path.join(path.dirname(flux), '../dist/index.js')).href)) as Library;
+/** Where programs and modules import it from. */
+export const libraryUrl = pathToFileURL(path.join(path.dirname(flux), '../dist/index.js')).href;
+export const library = (await import(libraryUrl)) as Library;
 
 /** A connection to each rank of an instance. */
 export async function openAll(instance: RunningInstance) {
