@@ -12,6 +12,7 @@ const DIGITS_MAX = 100;
 /** `%.*f`: a number with `digits` decimals, 0 to 70; `inf`, `-inf` and `nan` for what is none. */
 export function formatFixed(value: number, digits: number): string {
   if (!Number.isFinite(value)) return nonFinite(value);
+  if (Object.is(value, -0)) return `-${formatFixed(0, digits)}`;
   if (Math.abs(value) >= 1e21) return `${BigInt(value)}${digits ? `.${'0'.repeat(digits)}` : ''}`;
   return evenAtHalf(value.toFixed(digits), (more) => value.toFixed(Math.min(digits + more, DIGITS_MAX)));
 }
@@ -19,6 +20,7 @@ export function formatFixed(value: number, digits: number): string {
 /** `%.*g`: a number with `precision` significant digits, 1 to 70, trailing zeros cut, large and small ones as `1e+06`. */
 export function formatGeneral(value: number, precision: number): string {
   if (!Number.isFinite(value)) return nonFinite(value);
+  if (Object.is(value, -0)) return '-0';
   const [rounded, exponent] = value.toExponential(precision - 1).split('e') as [string, string];
   const mantissa = evenAtHalf(rounded, (more) => {
     return value.toExponential(Math.min(precision - 1 + more, DIGITS_MAX)).split('e')[0]!;
