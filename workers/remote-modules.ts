@@ -25,6 +25,7 @@ export class RemoteModule {
   readonly #onEnd: () => void;
   readonly #world: World;
   #host: ModuleHost | undefined;
+  #isEnding = false;
 
   /**
    * @param definition reads what the module is
@@ -75,6 +76,8 @@ export class RemoteModule {
       await this.#host.start(await this.#definition());
       this.#tellStatus({ status: ModuleStatus.running });
     } catch (error) {
+      // It was told to end while it started, and all is said about that.
+      if (this.#isEnding) return;
       const fault = asFluxError(error, 'EINVAL');
       this.#host.log('err', `module ${name} cannot start: ${fault.message}`);
       this.#tellStatus({ status: ModuleStatus.exited, errnum: fault.errno });
@@ -83,6 +86,7 @@ export class RemoteModule {
   }
 
   async #shutdown(): Promise<void> {
+    this.#isEnding = true;
     this.#tellStatus({ status: ModuleStatus.finalizing });
     let errnum = 0;
     try {

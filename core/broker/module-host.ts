@@ -62,6 +62,7 @@ export class ModuleHost implements ServiceContext {
   #unanswered: Set<Request> | undefined;
   #service: Service = {};
   #running = false;
+  #isStopped = false;
 
   /** `send` puts a message on its way to the module's broker. */
   constructor(welcome: Welcome, world: World, send: (message: Message) => void) {
@@ -109,6 +110,10 @@ export class ModuleHost implements ServiceContext {
   async start(definition: ModuleDefinition): Promise<void> {
     const started = definition.start(this, this.#args);
     this.#service = started instanceof Promise ? await started : started;
+    if (this.#isStopped) {
+      await this.#service.stop?.();
+      throw new FluxError('ECONNABORTED', `module ${this.name} was stopped while it started`);
+    }
     this.#running = true;
     this.#subscribe(`${this.name}.stats-clear`);
     for (const service of this.#service.services ?? []) await this.rpc('service.add', { service });
@@ -117,6 +122,7 @@ export class ModuleHost implements ServiceContext {
   /** Stops the service; what it still waits for fails, and so does what others wait for from it. */
   async stop(): Promise<void> {
     this.#running = false;
+    this.#isStopped = true;
     try {
       await this.#service.stop?.();
     } finally {

@@ -46,6 +46,9 @@ export class Module implements Port, Subscriber {
   // Requests that a remote module has not answered.
   readonly #tracker: RpcTracker | undefined;
   #runtime: ModuleRuntime | undefined;
+  // What it is sent before its thread or process is there.
+  #early: Message[] | undefined;
+  #isKilled = false;
   #deferred: Message[] | undefined;
   status: ModuleStatus = ModuleStatus.init;
   /** When it last sent something, seconds of the monotonic clock. */
@@ -76,8 +79,13 @@ export class Module implements Port, Subscriber {
     return this.#deferred?.length ?? 0;
   }
 
+  /** Its thread or process is there, and gets what was sent to it in the meantime. */
   attach(runtime: ModuleRuntime): void {
     this.#runtime = runtime;
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    if (this.#isKilled) runtime.kill();
+    else for (const message of early) runtime.send(message);
   }
 
   /** Hands a message to the module; one that is on its way out gets no more requests. */
@@ -93,8 +101,16 @@ export class Module implements Port, Subscriber {
       this.#deferred.push(message);
       return;
     }
+    this.#handOver(message);
+  }
+
+  #handOver(message: Message): void {
     this.#tracker?.update(message);
-    this.#runtime?.send(message);
+    if (this.#runtime) this.#runtime.send(message);
+    else {
+      this.#early ??= [];
+      this.#early.push(message);
+    }
   }
 
   deliver(event: Message): void {
@@ -117,13 +133,11 @@ export class Module implements Port, Subscriber {
     }
     const deferred = this.#deferred ?? [];
     this.#deferred = undefined;
-    for (const message of deferred) {
-      this.#tracker?.update(message);
-      this.#runtime?.send(message);
-    }
+    for (const message of deferred) this.#handOver(message);
   }
 
   kill(): void {
+    this.#isKilled = true;
     this.#runtime?.kill();
   }
 

@@ -54,6 +54,8 @@ interface Loaded {
   loading?: Pending | undefined;
   /** Those who wait for it to be gone. */
   removing?: (() => void)[];
+  /** Settles once its `host` has stopped. */
+  stopping?: Promise<void>;
 }
 
 export class Modules {
@@ -145,8 +147,9 @@ export class Modules {
     const send = (message: Message) => {
       if (!isTaken?.(message)) host.receive(message);
     };
-    module.attach({ send, kill: () => void this.#stopHere(module, host) });
-    this.#loaded.set(module.name, { module, host });
+    const loaded: Loaded = { module, host };
+    module.attach({ send, kill: () => void this.#stopHere(loaded, host) });
+    this.#loaded.set(module.name, loaded);
     try {
       await host.start(definition);
     } catch (error) {
@@ -160,6 +163,8 @@ export class Modules {
     const running = new Promise<void>((resolve, reject) =>
       this.#loaded.set(module.name, { module, loading: { resolve, reject } }),
     );
+    // It may have ended before it is known to have been started.
+    running.catch(() => {});
     try {
       module.attach(await this.#source.launch(module, this.#welcomeMessage(module), inProcess));
     } catch (error) {
@@ -209,7 +214,7 @@ export class Modules {
     this.#broker.log('debug', `rmmod ${name}`);
     const { module, host } = loaded;
     if (host) {
-      await this.#stopHere(module, host);
+      await this.#stopHere(loaded, host);
       return;
     }
     const gone = new Promise<void>((resolve) => {
@@ -229,7 +234,13 @@ export class Modules {
     });
   }
 
-  async #stopHere(module: Module, host: ModuleHost): Promise<void> {
+  /** Whoever else wants it to stop waits for the same end. */
+  #stopHere(loaded: Loaded, host: ModuleHost): Promise<void> {
+    loaded.stopping ??= this.#stop(loaded.module, host);
+    return loaded.stopping;
+  }
+
+  async #stop(module: Module, host: ModuleHost): Promise<void> {
     module.status = ModuleStatus.finalizing;
     try {
       await host.stop();
@@ -245,7 +256,12 @@ export class Modules {
   }
 
   #forget(module: Module): void {
-    this.#loaded.delete(module.name);
+    const loaded = this.#loaded.get(module.name);
+    // Another may have its name by now.
+    if (loaded?.module === module) {
+      this.#loaded.delete(module.name);
+      for (const resolve of loaded.removing ?? []) resolve();
+    }
     this.#broker.bus.remove(module);
     this.#broker.removePort(module);
     for (const request of module.takeUnanswered())
@@ -276,7 +292,6 @@ export class Modules {
     this.#forget(module);
     const { loading, removing } = loaded;
     loading?.reject(error ?? new FluxError('ECONNABORTED', `module ${module.name} ended before it ran`));
-    for (const resolve of removing ?? []) resolve();
     if (removing || loading || !wasRunning) return;
     if (!error) {
       this.#broker.log('info', `module ${module.name} exited`);

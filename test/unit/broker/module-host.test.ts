@@ -123,6 +123,27 @@ test('what a service subscribes to and answers for is asked of the broker when i
   await started;
 });
 
+test('a service that is stopped while it starts is stopped once it has, and asks for nothing', async () => {
+  const bench = new Bench();
+  let letGo!: () => void;
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  let stops = 0;
+  const definition: ModuleDefinition = {
+    async start() {
+      await held;
+      return { services: ['other'], stop: () => void stops++ };
+    },
+  };
+  const started = refused(bench.host.start(definition), 'ECONNABORTED', /module mod was stopped while it started/);
+  await bench.host.stop();
+  assert.equal(stops, 0);
+  letGo();
+  await started;
+  assert.deepEqual([stops, bench.sent], [1, []]);
+});
+
 test('a service whose other name is taken does not start', async () => {
   const bench = new Bench();
   const started = bench.host.start({ start: () => ({ services: ['other'] }) });

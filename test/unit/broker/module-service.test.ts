@@ -176,6 +176,47 @@ test('a name is taken while its module is being loaded, and free again when that
   await load(client, 'echo', { name: 'stuck' });
 });
 
+/** Starts after a second, and has a timer until it is stopped. */
+function slow(events: string[]): ModuleDefinition {
+  return {
+    async start({ clock }) {
+      await new Promise<void>((resolve) => clock.after(1, resolve));
+      const timer = clock.after(1000, () => {});
+      events.push('started');
+      return {
+        stop() {
+          timer.cancel();
+          events.push('stopped');
+        },
+      };
+    },
+  };
+}
+
+for (const where of ['modules', 'remoteModules'] as const) {
+  test(`a module that is removed while it starts (${where}) ends once it has, and another can have its name`, async () => {
+    const events: string[] = [];
+    const sim = await start({ [where]: { slow: slow(events), echo } });
+    const client = sim.connect();
+    const loading = client.call('module.load', { path: 'slow', args: [], name: 'it' });
+    await sim.settle();
+    assert.equal(await client.rpc('module.remove', { name: 'it' }), undefined);
+    await load(client, 'echo', { name: 'it' });
+    const subscriptions = sim.node.subscriptionCount(0);
+    await sim.advance(5);
+    assert.equal(loading.answers[0]!.error().code, 'ECONNABORTED');
+    assert.deepEqual(events, ['started', 'stopped']);
+    assert.deepEqual(await client.rpc('it.now', { a: 1 }), { a: 1 });
+    assert.equal((await list(client)).find(({ name }) => name === 'it')!.status, 1);
+    assert.equal(sim.node.subscriptionCount(0), subscriptions);
+    assert.equal(sim.stateOf(0), 'run');
+    await client.rpc('module.remove', { name: 'it' });
+    await client.rpc('module.remove', { name: 'heartbeat' });
+    await sim.settle();
+    assert.deepEqual(sim.agenda.timerOwners(), []);
+  });
+}
+
 test('removing what is not loaded is refused', async () => {
   const sim = await start();
   await refused(sim.connect().rpc('module.remove', { name: 'nosuch' }), 'ENOENT', /nosuch is not loaded/);
