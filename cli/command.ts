@@ -153,10 +153,10 @@ export const duration = reader(parseDurationArgument);
 export const idset = reader((text) => IdSet.parse(text));
 
 export const integer = reader((text) => {
-  const number = Number(text);
-  if (!/^-?(0x)?[0-9a-f]+$/i.test(text) || !Number.isSafeInteger(number))
-    throw new Error(`'${text}' is not an integer.`);
-  return number;
+  const [, sign, digits] = /^(-?)(\d+|0x[0-9a-f]+)$/i.exec(text) ?? [];
+  const number = Number(digits);
+  if (!Number.isSafeInteger(number)) throw new Error(`'${text}' is not an integer.`);
+  return sign ? -number : number;
 });
 
 export const rank = reader((text) => {
