@@ -210,6 +210,25 @@ describe('a full disk', { skip: !canMount && 'this user may not mount a file sys
     assert.match(outcome.stderr, /local-2: No space left on device/);
   });
 
+  test('under the run directory fails those who write to it, and nobody else', () => {
+    const commands = [
+      'cat /dev/zero >$1/run/fill',
+      'flux ping -c1 2 >/dev/null && echo pinged',
+      'flux exec -n -r1-2 flux getattr rank | sort',
+      'flux module load --exec barrier && flux module load --name=pulse heartbeat && flux module remove barrier',
+      'cat $1/run/fill >$1/run/more',
+      'flux logger told && flux dmesg | grep -c told',
+    ];
+    fs.writeFileSync(
+      path.join(folder, 'fill.sh'),
+      `PATH=${path.dirname(flux)}:$PATH\n${commands.join('\n')}\nls $1/run\n`,
+    );
+    const outcome = onTinyDisk('size=64k', `"$2" start -s3 --rundir=$1/run bash ${folder}/fill.sh "$1"; ls -A $1`);
+    assert.equal(outcome.stderr.match(/^cat: .*No space left on device$/gm)?.length, 2, outcome.stderr);
+    assert.equal(outcome.stdout, 'pinged\n1\n2\n1\nfill\nlocal-0\nlocal-1\nlocal-2\nmore\n');
+    assert.equal(outcome.exit, 0);
+  });
+
   test('under the log file loses lines, says so once, and nothing else', () => {
     const script = '"$2" start -Slog-filename=$1/log bash -c "seq 5000 | $2 logger; $2 getattr size"';
     const outcome = onTinyDisk('size=8k', script);
