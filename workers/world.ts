@@ -22,8 +22,21 @@ function longTimer(milliseconds: number, callback: () => void): Timer {
   return { cancel: () => clearTimeout(timer) };
 }
 
+/** When `performance.now()` was 0 by the wall clock, in milliseconds. */
+let origin = performance.timeOrigin;
+/** How far the two clocks part before somebody has set the one: Date.now() has no fractions, and reading both takes time. */
+const CLOCK_SET_MS = 50;
+
+/** Seconds since the epoch, with fractions that Date.now() does not have; never back, unless the clock was set. */
+function now(): number {
+  const elapsed = performance.now();
+  const behind = Date.now() - (origin + elapsed);
+  if (Math.abs(behind) > CLOCK_SET_MS) origin += behind;
+  return (origin + elapsed) / 1000;
+}
+
 const clock: Clock = {
-  now: () => Date.now() / 1000 + (performance.now() % 1) / 1000,
+  now,
   monotonic: () => performance.now() / 1000,
   after(seconds, callback) {
     if (seconds <= 0) {

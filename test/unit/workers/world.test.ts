@@ -65,3 +65,23 @@ test('ids and random numbers are never the same', () => {
   const numbers = Array.from({ length: 1000 }, () => random.number());
   assert.ok(numbers.every((number) => number >= 0 && number < 1) && new Set(numbers).size > 900);
 });
+
+test('the clock is the wall clock, goes on between its milliseconds, and never goes back', () => {
+  const times: number[] = [];
+  for (const end = performance.now() + 20; performance.now() < end; ) times.push(realWorld.clock.now());
+  assert.ok(Math.abs(times.at(-1)! * 1000 - Date.now()) < 100);
+  assert.ok(
+    times.every((time, index) => index === 0 || time >= times[index - 1]!),
+    'it went back',
+  );
+  assert.ok(new Set(times).size > 25, `${new Set(times).size} times in 20 ms`);
+});
+
+test('the clock follows when somebody sets it', (t) => {
+  const { now } = Date;
+  t.after(() => realWorld.clock.now());
+  t.mock.method(Date, 'now', () => now() + 3_600_000);
+  assert.ok(Math.abs(realWorld.clock.now() * 1000 - Date.now()) < 100);
+  t.mock.restoreAll();
+  assert.ok(Math.abs(realWorld.clock.now() * 1000 - Date.now()) < 100);
+});
