@@ -32,6 +32,8 @@ const mailbox = new Mailbox({
   spinMicroseconds: plan.spinMicroseconds,
   spins: 'when idle',
   connect: (to, memory) => parentPort!.postMessage({ ring: memory, to }),
+  // Nothing but itself waits for a user's module that takes nothing, or its thread would hold up all.
+  holdsUp: (to) => to in plan.threads,
   onCongestion: (to, isCongested) => {
     if (isCongested) congested.add(to);
     else congested.delete(to);

@@ -19,6 +19,8 @@ export interface ModuleRuntime {
   send(message: Message): void;
   /** Ends it at once, without asking it. */
   kill(): void;
+  /** Whether so much waits for it that it is to get no more requests. */
+  readonly isFull?: () => boolean;
 }
 
 export interface ModuleIdentity {
@@ -91,11 +93,15 @@ export class Module implements Port, Subscriber {
   /** Hands a message to the module; one that is on its way out gets no more requests. */
   send(message: Message): void {
     this.#observer.onMessage('rx', this, message);
-    if (message.type === MessageType.request && this.status >= ModuleStatus.finalizing) {
-      // The broker's own id was pushed for the module, who will not pop it.
-      message.routes.pop();
-      this.#broker.failRequest(message, new FluxError('ENOSYS', `module ${this.name} is being removed`));
-      return;
+    if (message.type === MessageType.request) {
+      if (this.status >= ModuleStatus.finalizing) {
+        this.#refuse(message, new FluxError('ENOSYS', `module ${this.name} is being removed`));
+        return;
+      }
+      if (this.#runtime?.isFull?.()) {
+        this.#refuse(message, new FluxError('EAGAIN', `module ${this.name} does not take the requests that it has`));
+        return;
+      }
     }
     if (this.#deferred) {
       this.#deferred.push(message);
@@ -111,6 +117,12 @@ export class Module implements Port, Subscriber {
       this.#early ??= [];
       this.#early.push(message);
     }
+  }
+
+  #refuse(request: Message, error: FluxError): void {
+    // The broker's own id was pushed for the module, who will not pop it.
+    request.routes.pop();
+    this.#broker.failRequest(request, error);
   }
 
   deliver(event: Message): void {

@@ -36,6 +36,8 @@ export interface MailboxOptions {
   readonly connect: (thread: number, memory: SharedArrayBuffer) => void;
   /** Called after a round in which messages were handed out. */
   readonly onRoundEnd?: () => void;
+  /** Whether a thread that does not keep up makes the mailbox congested; all do when absent. */
+  readonly holdsUp?: (thread: number) => boolean;
   /** Called when a queue passes the mark and when it is short again. */
   readonly onCongestion?: (thread: number, congested: boolean) => void;
 }
@@ -166,7 +168,8 @@ export class Mailbox {
     const mark = this.#options.queueBytesMark;
     // Relieved at half the mark, so that it does not flicker.
     const congested = outbox.queuedBytes > (outbox.congested ? mark / 2 : mark);
-    if (congested !== outbox.congested) this.#setCongested(outbox, congested);
+    if (congested === outbox.congested || this.#options.holdsUp?.(outbox.thread) === false) return;
+    this.#setCongested(outbox, congested);
   }
 
   #setCongested(outbox: Outbox, congested: boolean): void {

@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { FluxError } from '../../core/errno.ts';
 import { Handle } from '../../core/handle/handle.ts';
 import { refused } from '../errors.ts';
 import { type Instance, startInstance } from './instance.ts';
@@ -21,7 +22,7 @@ const mortal = writeModule(
     leave: soon(() => process.exit(0)),
     kill: soon(() => process.kill(process.pid, 'SIGKILL')),
     memory: soon(() => { for (const all = []; ; ) all.push({ length: all.length }); }),
-    loop: soon(() => { for (;;); }),
+    loop: { handler: () => { for (;;); } },
     wait: { handler: () => LATER },
     swallow: { raw: true, handler: () => LATER },
   } }) };`,
@@ -98,7 +99,7 @@ describe('with broker.module-nopanic', () => {
   for (const exec of [false, true])
     test(`a ${exec ? 'process' : 'thread'} that never ends holds up its removal alone, until it is ended`, async () => {
       await load(handle, mortal, { exec });
-      await handle.rpc('mortal.loop');
+      handle.notify('mortal.loop');
       const answer = refused(handle.rpc('mortal.wait'), 'ENOSYS');
       let isGone = false;
       const removal = remove(handle, 'mortal').then(() => {
@@ -113,6 +114,27 @@ describe('with broker.module-nopanic', () => {
       await handle.rpc('mortal.ping', {});
       await remove(handle, 'mortal');
     });
+
+  test('a thread that takes nothing holds up nobody, and whoever floods it is told', async () => {
+    await load(handle, mortal);
+    handle.notify('mortal.loop');
+    await moduleNames(handle);
+    const flooder = await Handle.open(instance.uri);
+    const bytes = Buffer.alloc(1_000_000);
+    const codes = Array.from({ length: 100 }, () =>
+      flooder.rpc('mortal.swallow', bytes).catch((error: FluxError) => error.code),
+    );
+    // The last of them: those before it have come, too.
+    assert.equal(await codes.at(-1), 'EAGAIN');
+    await checkAnswers(instance.uri);
+    await remove(handle, 'mortal', { cancel: true });
+    const all = await Promise.all(codes);
+    assert.ok(all.filter((code) => code === 'ENOSYS').length >= 60, String(all));
+    await load(handle, mortal);
+    await handle.rpc('mortal.ping', {});
+    await remove(handle, 'mortal');
+    await flooder.close();
+  });
 });
 
 describe('without it', { concurrency: 3 }, () => {
@@ -150,7 +172,9 @@ describe('without it', { concurrency: 3 }, () => {
     const instance = await startInstance(1);
     const handle = await Handle.open(instance.uri);
     await load(handle, mortal);
-    await handle.rpc('mortal.loop');
+    handle.notify('mortal.loop');
+    // Its answer says that the module has been sent what came before.
+    await moduleNames(handle);
     process.kill(instance.pid, 'SIGTERM');
     await until(
       async () => (await handle.rpc<{ state: string }>('state-machine.get')).state === 'finalize',

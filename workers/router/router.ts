@@ -32,6 +32,9 @@ import { Rank, type RankHost } from './rank.ts';
 /** Ranks that are started before timers and rings have their turn. */
 const START_BATCH = 64;
 
+/** Bytes that may wait for the thread of a user's module before its requests are refused. */
+const MODULE_BACKLOG = 64 * 1024 * 1024;
+
 /** A module of a rank that runs elsewhere, by the endpoint it has there. */
 interface Remote {
   readonly rank: Rank;
@@ -154,11 +157,13 @@ export class Router {
                 rankEndpoint: from,
                 inProcess,
               });
+        const thread = threadOf(address);
         this.#remotes.set(address, { rank, module });
         this.#mailbox.send(address, from, welcome);
         return {
           send: (message) => this.#mailbox.send(address, from, message),
           kill: () => this.#control.notify(MAIN, 'module.kill', { endpoint: address }),
+          isFull: () => !(thread in this.#plan.threads) && this.#mailbox.queuedBytes(thread) > MODULE_BACKLOG,
         };
       },
     };
