@@ -6,6 +6,7 @@
  */
 
 import { FluxError } from '../errno.ts';
+import { decodeIo } from '../formats/io.ts';
 import { signalText } from '../formats/signal.ts';
 import { untilEnd } from '../handle/rpc.ts';
 import { Flag } from '../message/message.ts';
@@ -193,7 +194,10 @@ export class RcPrograms {
         entry.pid = pid;
         if (entry.aborted && pid !== undefined) this.#kill(pid);
       } else if (type === 'finished') status = finished ?? 0;
-      else if (type === 'output' && typeof io?.data === 'string') lines.add(String(io.stream), io.data);
+      else if (type === 'output' && io) {
+        const { stream, data } = decodeIo(io);
+        lines.add(stream, data.toString());
+      }
     });
     entry.pid = undefined;
     lines.end();

@@ -114,6 +114,17 @@ test('output is logged in lines, that of stderr as an error, and the end is told
   assert.equal(logOf(sim, /info\[0\]: cleanup\.0: print .*Exited \(rc=0\) 0\.\ds$/s).length, 1);
 });
 
+test('output that is no text is logged as far as it is some, and not in base64', async () => {
+  const program: Program = (process) => {
+    process.print(Buffer.from([0x61, 0xff, 0x62, 0x0a]));
+    process.exit(0);
+  };
+  const sim = await new Simulation({ programs: { '/bin/bash': program }, attributes: loud }).start();
+  await sim.connect().rpc('runat.push', { name: 'cleanup', commands: ['x'] });
+  await sim.stop();
+  assert.equal(logOf(sim, /info\[0\]: cleanup\.0: a\ufffdb$/).length, 1);
+});
+
 test('how a program ended is told, as an error when it failed', async () => {
   const { sim } = await start({ attributes: loud });
   await sim.connect().rpc('runat.push', { name: 'cleanup', commands: ['exit 3', 'die 6'] });
@@ -181,6 +192,43 @@ test('a signal to the broker hangs up on the program that runs, and starts no ot
   await sim.ended();
   assert.deepEqual(ran, ['exit 0', 'wait']);
   assert.equal(sim.node.exitCodes.get(0), 129);
+});
+
+test('a signal that comes while a program is being started reaches it, too', async () => {
+  const sim = new Simulation({ command: ['program'], programs: { program: () => {} } });
+  sim.node.onState = (_, state) => {
+    if (state === 'run') queueMicrotask(() => sim.ranks[0]!.lifecycle.signal(15));
+  };
+  sim.startRanks([0]);
+  await sim.ended();
+  assert.equal(sim.node.exitCodes.get(0), 129);
+  assert.deepEqual(sim.programs.running, []);
+});
+
+test('a program that cannot be run for another reason than that it is not there has exit code 126', async () => {
+  const { sim } = await start({ attributes: loud });
+  await sim.connect().rpc('runat.push', { name: 'cleanup', commands: ['exit 0'] });
+  await sim.connect().rpc('module.remove', { name: 'rexec' });
+  await sim.stop();
+  assert.equal(sim.node.exitCodes.get(0), 126);
+  assert.equal(logOf(sim, /err\[0\]: cleanup\.0: exit 0 .*rexec.*\(rc=126\)/).length, 1);
+});
+
+test('a program is told the job that its instance is, if it is one', async () => {
+  for (const [jobid, expected] of [
+    [undefined, undefined],
+    ['f123', 'f123'],
+  ] as const) {
+    let process!: SimulatedProcess;
+    const program = (own: SimulatedProcess) => {
+      process = own;
+    };
+    const attributes: Record<string, string> = jobid === undefined ? {} : { jobid };
+    const environment = { HOME: '/root', FLUX_ENCLOSING_ID: 'outer' };
+    const sim = await new Simulation({ command: ['program'], programs: { program }, attributes, environment }).start();
+    await sim.settle();
+    assert.equal(process.variable('FLUX_ENCLOSING_ID'), expected);
+  }
 });
 
 test('a program that ends well although it was hung up on has failed', async () => {
