@@ -7,8 +7,9 @@ import { IdSet } from '../core/formats/idset.ts';
 import { parseResourceSet } from '../core/formats/resource-json.ts';
 import { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, stringifyJson } from '../core/json.ts';
-import { about, Exit, PYTHON_USAGE_ERROR, reader, runCommand, subcommand } from './command.ts';
+import { Exit, PYTHON_USAGE_ERROR, reader, runCommand, subcommand } from './command.ts';
 import { fetchHosts } from './hosts.ts';
+import { fetchJob } from './jobs.ts';
 import { type ListOptions, listOptions, positionsOf, printResult, readLines } from './list-tool.ts';
 
 interface Options extends ListOptions {
@@ -144,14 +145,13 @@ function local(handle: Handle): Promise<Hostlist> {
 }
 
 async function hostsOfJob(handle: Handle, text: string, fallback: boolean): Promise<Hostlist> {
-  const request = { id: parseFluid(text), attrs: ['nodelist'] };
   try {
-    const { job } = await handle.rpc<{ job: { nodelist?: string } }>('job-list.list-id', request);
-    return Hostlist.parse(job.nodelist ?? '');
+    const { nodelist = '' } = await fetchJob(handle, text, ['nodelist']);
+    return Hostlist.parse(String(nodelist));
   } catch (error) {
     const { code } = error as FluxError;
     // Where nobody knows of jobs, there are none.
-    if (code !== 'ENOENT' && code !== 'ENOSYS') throw about(`job ${text}`, error);
+    if (code !== 'ENOENT' && code !== 'ENOSYS') throw error;
     if (fallback) return Hostlist.parse(text);
     throw new FluxError('ENOENT', `there is no job ${text}`);
   }

@@ -14,8 +14,10 @@ export function run(args: readonly string[]): Promise<number> {
 
 async function list(handle: Handle, values: boolean): Promise<void> {
   const { names } = await handle.rpc<{ names: string[] }>('attr.list');
-  for (const name of names.sort()) {
-    // One that exists without a value shows as a dash.
-    console.log(values ? `${name.padEnd(NAME_WIDTH)}${await handle.attribute(name).catch(() => '-')}` : name);
-  }
+  names.sort();
+  // One that exists without a value shows as a dash.
+  const describe = async (name: string) => {
+    return `${name.padEnd(NAME_WIDTH)}${await handle.attribute(name).catch(() => '-')}`;
+  };
+  for (const line of values ? await Promise.all(names.map(describe)) : names) console.log(line);
 }

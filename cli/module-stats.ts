@@ -5,7 +5,7 @@ import { FluxError } from '../core/errno.ts';
 import { formatFixed } from '../core/formats/printf.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, Real } from '../core/json.ts';
-import { about, withHandle } from './command.ts';
+import { about, reader, withHandle } from './command.ts';
 import { valueAt } from './config-path.ts';
 import { indentJson } from './json.ts';
 
@@ -17,6 +17,12 @@ interface Options {
   clear?: boolean;
   clearAll?: boolean;
 }
+
+const scale = reader((text) => {
+  const factor = Number(text);
+  if (text.trim() === '' || Number.isNaN(factor)) throw new Error(`'${text}' is not a number.`);
+  return factor;
+});
 
 export const statsCommand = {
   summary: 'Show or clear the statistics of a module',
@@ -35,12 +41,6 @@ export const statsCommand = {
       .option('-C, --clear-all', 'Clear them on all ranks.')
       .action((name: string, options: Options) => withHandle((handle) => stats(handle, name, options))),
 };
-
-function scale(text: string): number {
-  const factor = Number(text);
-  if (text.trim() === '' || Number.isNaN(factor)) throw new FluxError('EINVAL', `--scale: '${text}' is not a number`);
-  return factor;
-}
 
 async function stats(handle: Handle, name: string, options: Options): Promise<void> {
   if (options.clear) await ask(handle, `${name}.stats-clear`);

@@ -32,7 +32,7 @@ export function run(args: readonly string[]): Promise<number> {
     .addOption(
       new Option('-v, --verbose [LEVEL]', 'Show all of its log (level 1), or not (level 0).')
         .preset('1')
-        .argParser(count),
+        .argParser((text) => (/^v+$/.test(text) ? text.length + 1 : count(text))),
     )
     .option('--dump <PATH>', 'Dump the content of the KVS to an archive.')
     .option('--gc', 'Dump it so that garbage is gone after the next start; short for --dump=auto.')

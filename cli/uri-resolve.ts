@@ -6,10 +6,10 @@ import path from 'node:path';
 import { FluxError } from '../core/errno.ts';
 import { parseFluid } from '../core/formats/fluid.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { withHandle } from './command.ts';
 import { watchEventlog } from './eventlog.ts';
+import { fetchRunningJob } from './jobs.ts';
 
 /** What each scheme of a target means. */
 export const schemes: Readonly<Record<string, string>> = {
@@ -18,9 +18,6 @@ export const schemes: Readonly<Record<string, string>> = {
   local: 'the URI itself, of a broker on this machine',
   ssh: 'the URI itself, of a broker on another machine',
 };
-
-/** State of a job that runs (RFC 21). */
-const STATE_RUN = 16;
 
 /**
  * Resolves a target to the URI of a broker.
@@ -124,28 +121,28 @@ async function uriOfJob(handle: Handle, text: string, wait: boolean): Promise<st
   } catch {
     throw new FluxError('EINVAL', `${text} is not a job id`);
   }
-  const uri = await (wait ? awaitMemo(handle, id) : annotatedUri(handle, id, text)).catch((error: FluxError) => {
-    throw error.code === 'ENOENT' ? new FluxError('ENOENT', `there is no job ${text}`) : error;
-  });
+  const uri = await (wait ? awaitMemo(handle, id, text) : annotatedUri(handle, text));
   if (!uri) throw new FluxError('ENODATA', `job ${text} is no Flux instance, or has not told its URI yet`);
   return uri;
 }
 
-async function annotatedUri(handle: Handle, id: bigint, text: string): Promise<string | undefined> {
-  const request = { id, attrs: ['state', 'annotations'] };
-  const { job } = await handle.rpc<{ job: { state: number; annotations?: JsonObject } }>('job-list.list-id', request);
-  if (job.state !== STATE_RUN) throw new FluxError('EINVAL', `job ${text} does not run`);
-  const user = job.annotations?.user;
+async function annotatedUri(handle: Handle, text: string): Promise<string | undefined> {
+  const { annotations } = await fetchRunningJob(handle, text, ['annotations']);
+  const user = isObject(annotations) ? annotations.user : undefined;
   return isObject(user) && typeof user.uri === 'string' ? user.uri : undefined;
 }
 
 /** Waits until a job tells its URI, or ends. */
-async function awaitMemo(handle: Handle, id: bigint): Promise<string | undefined> {
-  for await (const { name, context } of watchEventlog(handle, id, 'eventlog')) {
-    if (name === 'memo' && typeof context.uri === 'string') return context.uri;
-    if (name === 'finish') return undefined;
+async function awaitMemo(handle: Handle, id: bigint, text: string): Promise<string | undefined> {
+  try {
+    for await (const { name, context } of watchEventlog(handle, id, 'eventlog')) {
+      if (name === 'memo' && typeof context.uri === 'string') return context.uri;
+      if (name === 'finish') return undefined;
+    }
+    return undefined;
+  } catch (error) {
+    throw (error as FluxError).code === 'ENOENT' ? new FluxError('ENOENT', `there is no job ${text}`) : error;
   }
-  return undefined;
 }
 
 // ---- processes

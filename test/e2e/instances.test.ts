@@ -83,6 +83,7 @@ test('flux shutdown refuses what it cannot do', async () => {
     { args: ['shutdown', 'local:///nowhere'], stderr: /cannot connect to local:\/\/\/nowhere/, exit: 1 },
     { args: ['shutdown', '--gc', '--skip-gc'], stderr: /--gc goes neither/, exit: 1 },
     { args: ['shutdown', '-v', 'baduri'], stderr: /baduri is not a job id/, exit: 1 },
+    { args: ['shutdown', '-vv', 'baduri'], stderr: /baduri is not a job id/, exit: 1 },
     { args: ['shutdown', '--verbose=x'], stderr: /'x' is not a count/, exit: 1 },
     { args: ['shutdown', 'a', 'b'], stderr: /too many arguments/, exit: 1 },
   ]);
