@@ -4,4 +4,12 @@ import type { ModuleDefinition } from '../core/broker/service.ts';
 import { barrier } from './barrier/barrier.ts';
 import { heartbeat } from './heartbeat/heartbeat.ts';
 
-export const bundledModules: Readonly<Record<string, ModuleDefinition | undefined>> = { barrier, heartbeat };
+const modules = new Map<string, ModuleDefinition>([
+  ['barrier', barrier],
+  ['heartbeat', heartbeat],
+]);
+
+/** The module that comes with the broker under a name; undefined when there is none. */
+export function bundledModule(name: string): ModuleDefinition | undefined {
+  return modules.get(name);
+}

@@ -6,7 +6,7 @@
 import { connectDescriptor } from '../core/handle/socket-transport.ts';
 import { parseUri, type Transport } from '../core/handle/transport.ts';
 import type { Message } from '../core/message/message.ts';
-import { bundledModules } from './bundled.ts';
+import { bundledModule } from './bundled.ts';
 import { importModule } from './module-files.ts';
 import { RemoteModule } from './remote-modules.ts';
 import { realWorld } from './world.ts';
@@ -20,7 +20,7 @@ if (file === undefined || uri === undefined) {
 
 let transport: Transport | undefined;
 const module = new RemoteModule(
-  async () => bundledModules[file] ?? importModule(file),
+  async () => bundledModule(file) ?? importModule(file),
   (message: Message) => transport?.send(message),
   () => void transport?.close(),
   realWorld,

@@ -14,7 +14,7 @@ import { Flag, Message, MessageType } from '../core/message/message.ts';
 import type { ThreadControl } from '../core/node/thread-control.ts';
 import { endpoint, indexOf, threadOf } from '../core/ring/endpoint.ts';
 import type { Mailbox } from '../core/ring/mailbox.ts';
-import { bundledModules } from './bundled.ts';
+import { bundledModule } from './bundled.ts';
 import { importModule } from './module-files.ts';
 import { rexecModule } from './rexec/rexec.ts';
 
@@ -156,7 +156,7 @@ export class RemoteModules {
     'module.start': {
       handler: (request) => {
         const { path, rankEndpoint } = request.unpack({ path: 's', rankEndpoint: 'i' });
-        return { endpoint: this.#add(async () => bundledModules[path] ?? importModule(path), rankEndpoint) };
+        return { endpoint: this.#add(async () => bundledModule(path) ?? importModule(path), rankEndpoint) };
       },
     },
   };

@@ -10,11 +10,12 @@ import type { AccessPolicy } from '../../core/broker/access-policy.ts';
 import type { ResourceUsage } from '../../core/broker/common-methods.ts';
 import { EventBus, type Subscriber } from '../../core/broker/event-bus.ts';
 import type { World } from '../../core/broker/module-host.ts';
+import type { ModuleDefinition } from '../../core/broker/service.ts';
 import type { LogSink } from '../../core/broker/services/log.ts';
 import type { State } from '../../core/broker/state-machine.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { type Message, MessageType } from '../../core/message/message.ts';
-import { bundledModules } from '../../workers/bundled.ts';
+import { bundledModule } from '../../workers/bundled.ts';
 import type { ConnectorHost } from '../../workers/connector-local/connector.ts';
 import { Rank, type RankHost } from '../../workers/router/rank.ts';
 import type { Line } from './network.ts';
@@ -105,7 +106,7 @@ export class SimulatedNode {
       clients: this.#clients(),
       log: this.#logSink(rank),
       modules: {
-        bundled: (name) => this.#options.modules?.[name] ?? bundledModules[name],
+        bundled: (name) => this.#bundled(name),
         resolve: (target) => remoteModules.resolve(target),
         launch: (module, welcome) => remoteModules.launch(this.#sim.ranks[rank]!, module, welcome, world),
       },
@@ -125,6 +126,11 @@ export class SimulatedNode {
       },
       exited: (_, exitCode) => this.#exited(rank, exitCode),
     };
+  }
+
+  #bundled(name: string): ModuleDefinition | undefined {
+    const { modules = {} } = this.#options;
+    return Object.hasOwn(modules, name) ? modules[name] : bundledModule(name);
   }
 
   world(rank: number): World {

@@ -23,7 +23,7 @@ import type { ThreadControl } from '../../core/node/thread-control.ts';
 import { Topology } from '../../core/overlay/topology.ts';
 import { endpoint, indexOf, threadOf } from '../../core/ring/endpoint.ts';
 import type { Mailbox } from '../../core/ring/mailbox.ts';
-import { bundledModules } from '../bundled.ts';
+import { bundledModule } from '../bundled.ts';
 import type { ConnectorHost } from '../connector-local/connector.ts';
 import { resolveModule } from '../module-files.ts';
 import { realWorld } from '../world.ts';
@@ -139,7 +139,7 @@ export class Router {
 
   #moduleSource(): Pick<ModuleSource, 'bundled' | 'resolve' | 'launch'> {
     return {
-      bundled: (name) => bundledModules[name],
+      bundled: (name) => bundledModule(name),
       resolve: (target) => resolveModule(target, this.#instance.environment.FLUX_MODULE_PATH),
       launch: async (module, welcome, inProcess) => {
         const rank = this.#ranks.get(module.rank)!;

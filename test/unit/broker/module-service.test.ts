@@ -144,6 +144,7 @@ for (const [payload, code, text] of [
   [{ path: 'echo', args: 5 }, 'EPROTO', /not an array of strings/],
   [{ path: 'echo', args: ['a', 5] }, 'EPROTO', /not an array of strings/],
   [{ path: 'nosuch', args: [] }, 'ENOENT', /^module not found in search path$/],
+  [{ path: 'constructor', args: [] }, 'ENOENT', /^module not found in search path$/],
   [{ path: 'config', args: [], exec: true, name: 'c2' }, 'EINVAL', /cannot execute in a separate process/],
   [{ path: 'echo', args: [], name: 'log' }, 'EEXIST', /./],
   [{ path: 'echo', args: [], name: 'a.b' }, 'EINVAL', /./],
