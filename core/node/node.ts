@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { takeStopped } from '../../native/index.ts';
+import { nativeStatus, takeStopped } from '../../native/index.ts';
 import type { AccessPolicy } from '../broker/access-policy.ts';
 import { FluxError } from '../errno.ts';
 import type { Methods } from '../handle/methods.ts';
@@ -151,6 +151,8 @@ export class FluxNode {
   async #open(): Promise<this> {
     try {
       await this.#connections.listen(0);
+      const lacking = nativeStatus();
+      if (lacking) this.#log(0, 'notice', lacking, 'broker');
       return this;
     } catch (error) {
       await this.#stopAll();

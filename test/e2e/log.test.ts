@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type Instance, startInstance } from './instance.ts';
+import { flux, type Instance, run, startInstance } from './instance.ts';
 import { checkRows } from './rows.ts';
 
 let instance: Instance;
@@ -98,4 +98,11 @@ test('following goes on with new entries', async () => {
   assert.deepEqual(texts((await all).stdout), new Set(['old', 'new']));
   assert.deepEqual(texts((await recent).stdout), new Set(['new']));
   assert.equal((await all).exit, 'SIGTERM');
+});
+
+test('an instance without the native addon says in its log what it lacks', async () => {
+  const env = { FLUX_NATIVE_PATH: '/nonexistent/addon.node' };
+  const { stdout, exit } = await run(flux, ['start', flux, 'dmesg'], { env });
+  assert.match(stdout, /broker\.notice\[0\]: The native addon is missing \(.*\): no peer credentials/);
+  assert.equal(exit, 0);
 });
