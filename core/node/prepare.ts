@@ -85,7 +85,7 @@ export function prepare(options: StartOptions): Prepared {
 
   const folders: InstanceFolder[] = [];
   const open = (what: 'rundir' | 'statedir', parent: string): InstanceFolder => {
-    const folder = openFolder(what, set.get(what), environment.TMPDIR ?? parent, set.get(`${what}-cleanup`));
+    const folder = openFolder(what, set.get(what), environment.TMPDIR || parent, set.get(`${what}-cleanup`));
     folders.push(folder);
     return folder;
   };

@@ -22,7 +22,7 @@ export interface InstanceFolder {
 }
 
 /**
- * A folder for an instance.
+ * A folder for an instance. Its path is absolute: it goes into URIs, which are used elsewhere.
  *
  * @param name the folder that the user names; one with the sticky bit, as /tmp has it, gets a new folder inside
  * @param parent where a new folder is made when none is named
@@ -37,7 +37,6 @@ export function openFolder(
 ): InstanceFolder {
   try {
     if (name === undefined) return { path: makeUnique(parent), isNew: true, cleanup: cleanup !== '0' };
-    // It goes into URIs, which are used elsewhere.
     const wanted = path.resolve(name);
     const stat = fs.statSync(wanted, { throwIfNoEntry: false });
     if (!stat) {
@@ -57,7 +56,7 @@ export function openFolder(
 }
 
 function makeUnique(parent: string): string {
-  return fs.mkdtempSync(path.join(parent, 'flux-'));
+  return fs.mkdtempSync(path.join(path.resolve(parent), 'flux-'));
 }
 
 /**

@@ -130,6 +130,14 @@ test('run and state directory are there, in TMPDIR or where they are wished, for
   });
 });
 
+test('an empty TMPDIR is none', () =>
+  prepared({ environment: { TMPDIR: '' } }, ({ folders }) =>
+    assert.deepEqual(
+      folders.map((folder) => path.dirname(folder.path)),
+      ['/tmp', '/var/tmp'],
+    ),
+  ));
+
 test("a run directory that the caller removes is not the broker's to remove", () =>
   prepared({ rundirIsCallers: true }, (made) => assert.equal(attribute(made, 'rundir-cleanup'), '0')));
 

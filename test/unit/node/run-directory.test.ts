@@ -51,7 +51,9 @@ test('each instance gets a folder of its own', () => {
   assert.notEqual(one.path, other.path);
 });
 
-test('a folder that is named by a relative path has its whole path', () => {
+test('a folder that is named by a relative path, or made in one, has its whole path', () => {
+  const made = openFolder('rundir', undefined, path.relative(process.cwd(), parent), undefined);
+  assert.equal(path.dirname(made.path), parent);
   const { path: found } = openFolder('rundir', path.relative(process.cwd(), existing('relative')), parent, undefined);
   assert.equal(found, path.join(parent, 'relative'));
 });
