@@ -52,6 +52,8 @@ export class Router {
   // The rank of each client, by the client's endpoint.
   readonly #rankOfClient = new Map<number, Rank>();
   readonly #slowClients = new Set<number>();
+  // Threads of the plan that ran services, and never will again.
+  readonly #deadThreads = new Set<number>();
   readonly #remotes = new Map<number, Remote>();
   // Messages between ranks of this thread: from, to, message, in turns of three.
   #hops: (number | Message)[] = [];
@@ -146,11 +148,7 @@ export class Router {
         const from = endpoint(this.#mailbox.thread, rankIndex(rank.rank));
         const { endpoint: address } =
           module.path === 'rexec'
-            ? await this.#control.rpc<{ endpoint: number }>(
-                threadOfService(this.#plan, 'rexec', rank.rank),
-                'service.start',
-                { service: 'rexec', rankEndpoint: from },
-              )
+            ? await this.#startRexec(rank.rank, from)
             : await this.#control.rpc<{ endpoint: number }>(MAIN, 'module.launch', {
                 path: module.path,
                 name: module.name,
@@ -167,6 +165,13 @@ export class Router {
         };
       },
     };
+  }
+
+  async #startRexec(rank: number, rankEndpoint: number): Promise<{ endpoint: number }> {
+    const thread = threadOfService(this.#plan, 'rexec', rank);
+    if (this.#deadThreads.has(thread))
+      throw new FluxError('EHOSTUNREACH', `thread ${this.#plan.threads[thread]!.name} has died`);
+    return this.#control.rpc(thread, 'service.start', { service: 'rexec', rankEndpoint });
   }
 
   // ---- what comes over the rings
@@ -320,6 +325,7 @@ export class Router {
         const { thread, text } = request.unpack({ thread: 'i', text: 's' });
         this.#control.threadDied(thread);
         this.#mailbox.disconnect(thread);
+        if (thread in this.#plan.threads) this.#deadThreads.add(thread);
         for (const [address, { rank, module }] of [...this.#remotes]) {
           if (threadOf(address) !== thread) continue;
           this.#remotes.delete(address);
