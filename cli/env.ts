@@ -1,8 +1,6 @@
 import { runCommand, runsAnother, subcommand } from './command.ts';
+import { fluxEnvironment } from './environment.ts';
 import { execute } from './external.ts';
-
-/** Variables that `flux` sets for what it runs. */
-const variables = ['PATH', 'FLUX_EXEC_PATH', 'FLUX_CONNECTOR_PATH', 'FLUX_MODULE_PATH', 'FLUX_URI'];
 
 /** `flux env [COMMAND…]` */
 export async function run(args: readonly string[]): Promise<number> {
@@ -20,8 +18,5 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 function print(): void {
-  for (const name of variables) {
-    const value = process.env[name];
-    if (value) console.log(`export ${name}="${value.replace(/["$`\\]/g, '\\$&')}"`);
-  }
+  for (const [name, value] of fluxEnvironment()) console.log(`export ${name}="${value.replace(/["$`\\]/g, '\\$&')}"`);
 }

@@ -4,6 +4,17 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { builtInConfiguration } from '../core/broker/built-in-configuration.ts';
 
+/** Variables that commands set, or pass on, for what they run. */
+const variables = ['PATH', 'FLUX_EXEC_PATH', 'FLUX_CONNECTOR_PATH', 'FLUX_MODULE_PATH', 'FLUX_URI'];
+
+/** The variables that are set, and their values. */
+export function fluxEnvironment(): [name: string, value: string][] {
+  return variables.flatMap((name) => {
+    const value = process.env[name];
+    return value ? [[name, value]] : [];
+  });
+}
+
 /** Adds the folders that only this variable names in front of, or behind, what there is. */
 function joinPath(...parts: (string | undefined)[]): string {
   return [...new Set(parts.flatMap((part) => (part ? part.split(':') : [])))].join(':');

@@ -21,13 +21,15 @@ export async function runExternal(name: string, args: readonly string[], verbose
   const candidates = name.includes('/')
     ? [name]
     : (process.env.FLUX_EXEC_PATH ?? '').split(':').map((folder) => path.join(folder, `flux-${name}`));
-  const file = candidates.find(isExecutable);
+  const file = candidates.find((candidate) => {
+    if (verbose) console.error(`flux: trying to exec ${candidate}`);
+    return isExecutable(candidate);
+  });
   if (file === undefined) {
     console.error(`flux: \`${name}' is not a flux command.  See 'flux --help'`);
     suggest(name);
     return 1;
   }
-  if (verbose) console.error(`flux: running ${file}`);
   return execute(file, args);
 }
 

@@ -17,8 +17,8 @@ const groups = {
 
 const options = [
   ['-p, --parent', 'Talk to the instance that encloses this one; twice: to the one around that.'],
-  ['    --root', 'Talk to the outermost instance.'],
-  ['-v, --verbose', 'Say which program an external command is.'],
+  ['-r, --root', 'Talk to the outermost instance.'],
+  ['-v, --verbose', 'Show the environment of commands, and where they are looked for.'],
   ['-V, --version', 'Show versions.'],
   ['-h, --help', 'Show this.'],
 ] as const;
@@ -55,7 +55,11 @@ export async function run(args: readonly string[]): Promise<number> {
 async function help(name: string): Promise<number> {
   const file = name.includes('/') ? undefined : manualPage(name);
   if (file !== undefined) {
-    await showManual(fs.readFileSync(file, 'utf8'));
+    const text = fs.readFileSync(file, 'utf8');
+    // A page may stand for another.
+    const [, other] = /^# .*\n\nSee flux-([\w-]+)\(\d\)\.\n$/.exec(text) ?? [];
+    if (other !== undefined) return help(other);
+    await showManual(text);
     return 0;
   }
   if (Object.hasOwn(commands, name)) return (await commands[name]!.load()).run(['--help']);
@@ -65,7 +69,7 @@ async function help(name: string): Promise<number> {
 /** The page's file. This code runs from a checkout and from bundles in dist/. */
 function manualPage(name: string): string | undefined {
   for (let folder = path.dirname(fileURLToPath(import.meta.url)); ; folder = path.dirname(folder)) {
-    const file = path.join(folder, 'docs', 'man', `flux-${name}.md`);
+    const file = path.join(folder, 'docs', 'man', name === 'flux' ? 'flux.md' : `flux-${name}.md`);
     if (fs.existsSync(file)) return file;
     if (folder === path.dirname(folder)) return undefined;
   }

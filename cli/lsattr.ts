@@ -4,20 +4,30 @@ import { runCommand, subcommand, withHandle } from './command.ts';
 /** Columns that names take before their values. */
 const NAME_WIDTH = 40;
 
-/** `flux lsattr [--values]` */
+interface Options {
+  values?: boolean;
+  json?: boolean;
+}
+
+/** `flux lsattr [--values|--json]` */
 export function run(args: readonly string[]): Promise<number> {
   const command = subcommand('lsattr', 'List broker attributes.')
     .option('-v, --values', 'Show their values, too.')
-    .action((options: { values?: boolean }) => withHandle((handle) => list(handle, options.values ?? false)));
+    .option('--json', 'Print a JSON object of names and values.')
+    .action((options: Options) => withHandle((handle) => list(handle, options)));
   return runCommand(command, args);
 }
 
-async function list(handle: Handle, values: boolean): Promise<void> {
+async function list(handle: Handle, { values, json }: Options): Promise<void> {
   const { names } = await handle.rpc<{ names: string[] }>('attr.list');
   names.sort();
+  if (!values && !json) {
+    for (const name of names) console.log(name);
+    return;
+  }
+  const fetchValue = (name: string) => handle.attribute(name).catch(() => null);
+  const all = await Promise.all(names.map(async (name) => [name, await fetchValue(name)] as const));
+  if (json) console.log(JSON.stringify(Object.fromEntries(all)));
   // One that exists without a value shows as a dash.
-  const describe = async (name: string) => {
-    return `${name.padEnd(NAME_WIDTH)}${await handle.attribute(name).catch(() => '-')}`;
-  };
-  for (const line of values ? await Promise.all(names.map(describe)) : names) console.log(line);
+  else for (const [name, value] of all) console.log(`${name.padEnd(NAME_WIDTH)}${value ?? '-'}`);
 }

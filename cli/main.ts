@@ -4,7 +4,7 @@
 
 import { describe, Exit } from './command.ts';
 import { commands } from './commands.ts';
-import { setUpEnvironment } from './environment.ts';
+import { fluxEnvironment, setUpEnvironment } from './environment.ts';
 
 /** Options before the subcommand. */
 interface GlobalOptions {
@@ -18,13 +18,19 @@ const usageError = (text: string): never => {
   throw new Exit(1);
 };
 
+/** `-vp` is `-v` and `-p`. */
+function splitBundle(option: string): [first: string, others: string | undefined] {
+  return /^-[a-z]{2}/i.test(option) ? [option.slice(0, 2), `-${option.slice(2)}`] : [option, undefined];
+}
+
 /** Takes the options before the subcommand off the command line. */
 function takeGlobalOptions(args: string[]): GlobalOptions {
   const options: GlobalOptions = { parents: 0, root: false, verbose: false };
   while (args[0]?.startsWith('-')) {
-    const option = args.shift()!;
+    const [option, bundled] = splitBundle(args.shift()!);
+    if (bundled !== undefined) args.unshift(bundled);
     if (option === '-p' || option === '--parent') options.parents++;
-    else if (option === '--root') options.root = true;
+    else if (option === '-r' || option === '--root') options.root = true;
     else if (option === '-v' || option === '--verbose') options.verbose = true;
     else if (option === '-h' || option === '--help') args.splice(0, args.length, 'help', ...args);
     else if (option === '-V' || option === '--version') args.splice(0, args.length, 'version');
@@ -42,6 +48,7 @@ async function main(args: string[]): Promise<number> {
     await enterParent(options.root ? Infinity : options.parents);
   }
   setUpEnvironment();
+  if (options.verbose) for (const [variable, value] of fluxEnvironment()) console.log(`${variable}=${value}`);
   if (name === undefined) {
     const { printHelp } = await import('./help.ts');
     printHelp(console.error);

@@ -30,6 +30,8 @@ test('help lists commands, and shows the page of one', async () => {
       stdout: /^flux-exec\(1\)\n\nNAME\n {4}flux-exec - .*\n\nSYNOPSIS\n(.*\n)* {4}-r, --rank=IDSET\n {8}\S/,
     },
     { args: ['help', 'flux-exec'], stdout: /^flux-exec/ },
+    { args: ['help', 'flux'], stdout: /^flux\(1\)\n\nNAME\n {4}flux - / },
+    { args: ['help', 'lsattr'], stdout: /^flux-getattr\(1\)\n\nNAME\n/ },
     { args: ['--help', 'lsattr'], stdout: /lsattr/ },
     { args: ['help', 'nosuch'], stderr: /there is no command 'nosuch'/, exit: 1 },
     { args: ['help', '../../README'], stderr: /there is no command/, exit: 1 },
@@ -38,6 +40,38 @@ test('help lists commands, and shows the page of one', async () => {
   const { stdout } = await run(flux, ['help']);
   const names = stdout.split('\n').flatMap((line) => /^ {2}([\w-]+) {2,}\S/.exec(line)?.[1] ?? []);
   for (const name of names) assert.ok(fs.existsSync(`docs/man/flux-${name}.md`), `docs/man/flux-${name}.md`);
+});
+
+test('options in front of the command are for all commands', async () => {
+  const file = path.join(folder, 'flux-mine');
+  fs.writeFileSync(file, '#!/bin/sh\necho "mine $*"\nexit 5\n', { mode: 0o755 });
+  const env = { FLUX_EXEC_PATH: folder };
+  await checkRows(instance, [
+    { args: ['mine', '-a', 'b'], options: { env }, stdout: 'mine -a b\n', exit: 5 },
+    { args: [file, 'b'], stdout: 'mine b\n', exit: 5 },
+    {
+      args: ['-v', 'mine'],
+      options: { env },
+      stdout: /^PATH=.*\nFLUX_EXEC_PATH=.*\n(\w+=.*\n)*FLUX_URI=local:.*\nmine \n$/,
+      stderr: /^flux: trying to exec .*\/flux-mine\n/m,
+      exit: 5,
+    },
+    // An instance that nothing encloses is its own outermost one.
+    { args: ['-pp', 'getattr', 'size'], stdout: '1\n' },
+    { args: ['-vr', 'getattr', 'size'], stdout: /\n1\n$/ },
+    { args: ['-V'], stdout: /^commands: / },
+    { args: ['--', 'getattr', 'size'], stdout: '1\n' },
+    { args: ['-vx', 'getattr', 'size'], stderr: /^flux: unrecognized option '-x'\nTry /, exit: 1 },
+    { args: ['--parent=2', 'getattr', 'size'], stderr: /unrecognized option '--parent=2'/, exit: 1 },
+    {
+      args: ['getatr', 'size'],
+      stderr: /^flux: `getatr' is not a flux command.*\n.*similar.*\nflux: \tgetattr\n$/,
+      exit: 1,
+    },
+    { args: ['/no/such', 'size'], stderr: /^flux: `\/no\/such' is not a flux command/, exit: 1 },
+    { args: ['lsattr', '--json'], stdout: /^\{.*"size":"1".*\}\n$/ },
+    { args: ['lsattr', '-v'], stdout: /^size {36}1$/m },
+  ]);
 });
 
 test('errors show where they were made to whoever asks for it', async () => {
