@@ -41,7 +41,10 @@ const mailbox = new Mailbox({
   },
 });
 // A pending Atomics.waitAsync does not keep a thread alive; listening here does.
-parentPort!.on('message', ({ ring, from }: { ring: SharedArrayBuffer; from: number }) => mailbox.addRing(from, ring));
+parentPort!.on('message', (message: { ring: SharedArrayBuffer; from: number } | { gone: number }) => {
+  if ('gone' in message) mailbox.disconnect(message.gone);
+  else mailbox.addRing(message.from, message.ring);
+});
 
 const remoteModules = new RemoteModules(mailbox, () => control, realWorld);
 const methods: Record<string, Methods[string]> = {

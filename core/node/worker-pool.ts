@@ -49,6 +49,7 @@ export class WorkerPool {
   readonly #onDeath: (thread: number, name: string, error: Error | undefined) => void;
   readonly #threads = new Map<number, Thread>();
   #rings: RingInfo[] = [];
+  #lastIndex = MAIN;
   #lastLoads = new Map<number, ReturnType<Worker['performance']['eventLoopUtilization']>>();
 
   /**
@@ -65,13 +66,17 @@ export class WorkerPool {
     this.#onDeath = onDeath;
   }
 
-  /** An index that no thread has. */
+  /** An index that no thread has, nor had of late: what was sent to the last that had it is forgotten by now. */
   nextIndex(): number {
-    for (let index = MAIN + 1; index < THREADS_MAX; index++) if (!this.#threads.has(index)) return index;
+    for (let i = 0; i < THREADS_MAX; i++) {
+      this.#lastIndex = (this.#lastIndex + 1) % THREADS_MAX;
+      if (this.#lastIndex !== MAIN && !this.#threads.has(this.#lastIndex)) return this.#lastIndex;
+    }
     throw new FluxError('EAGAIN', `no more than ${THREADS_MAX} threads`);
   }
 
   start(name: string, data: WorkerData): void {
+    this.#lastIndex = Math.max(this.#lastIndex, data.thread);
     const isPlanned = data.thread in data.plan.threads;
     const limits = isPlanned ? { resourceLimits } : {};
     const worker = new Worker(this.#entry, { workerData: data, name, stdin: false, ...limits });
@@ -88,6 +93,8 @@ export class WorkerPool {
     if (this.#threads.get(index) !== thread) return;
     this.#threads.delete(index);
     this.#rings = this.#rings.filter(({ from, to }) => from !== index && to !== index);
+    // Not over the rings: a thread that waits for this one to take what it has sent does not look there.
+    for (const { worker } of this.#threads.values()) worker.postMessage({ gone: index });
     if (thread.ending !== 'stop') this.#onDeath(index, thread.name, thread.ending ? undefined : error);
   }
 

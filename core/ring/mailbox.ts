@@ -116,7 +116,10 @@ export class Mailbox {
     this.#outboxByThread[thread] = undefined;
     this.#outboxes = this.#outboxes.filter((each) => each !== outbox);
     this.#inboxes = this.#inboxes.filter((each) => each.thread !== thread);
-    if (outbox?.congested) this.#setCongested(outbox, false);
+    if (!outbox?.congested) return;
+    this.#setCongested(outbox, false);
+    // There may be mail that was left waiting.
+    this.#doorbell.ring();
   }
 
   /** Bytes that wait for room in the ring to a thread. */
