@@ -115,6 +115,19 @@ describe('with broker.module-nopanic', () => {
       await remove(handle, 'mortal');
     });
 
+  test('a thread that is ended takes none with it that is started meanwhile', async () => {
+    for (let i = 0; i < 5; i++) {
+      await load(handle, mortal);
+      const other = writeModule(`other${i}`, 'export default { start: () => ({}) };');
+      await Promise.all([remove(handle, 'mortal', { cancel: true }), load(handle, other)]);
+      await load(handle, mortal);
+      for (const name of [`other${i}`, 'mortal']) {
+        await handle.rpc(`${name}.ping`, {});
+        await remove(handle, name);
+      }
+    }
+  });
+
   test('a thread that takes nothing holds up nobody, and whoever floods it is told', async () => {
     await load(handle, mortal);
     handle.notify('mortal.loop');
