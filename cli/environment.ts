@@ -15,7 +15,7 @@ export function fluxEnvironment(): [name: string, value: string][] {
   });
 }
 
-/** Adds the folders that only this variable names in front of, or behind, what there is. */
+/** Search paths one behind the other; of a folder that is there twice, the first stays. */
 function joinPath(...parts: (string | undefined)[]): string {
   return [...new Set(parts.flatMap((part) => (part ? part.split(':') : [])))].join(':');
 }
@@ -23,13 +23,10 @@ function joinPath(...parts: (string | undefined)[]): string {
 /** Sets the variables by which commands and modules are found, and this `flux` first in the PATH. */
 export function setUpEnvironment(): void {
   const { env } = process;
-  env.FLUX_EXEC_PATH = joinPath(env.FLUX_EXEC_PATH_PREPEND, env.FLUX_EXEC_PATH, builtInConfiguration.exec_path);
-  env.FLUX_CONNECTOR_PATH = joinPath(
-    env.FLUX_CONNECTOR_PATH_PREPEND,
-    env.FLUX_CONNECTOR_PATH,
-    builtInConfiguration.connector_path,
-  );
-  env.FLUX_MODULE_PATH = joinPath(env.FLUX_MODULE_PATH_PREPEND, env.FLUX_MODULE_PATH, builtInConfiguration.module_path);
+  const { exec_path, connector_path, module_path } = builtInConfiguration;
+  env.FLUX_EXEC_PATH = joinPath(env.FLUX_EXEC_PATH_PREPEND, exec_path, env.FLUX_EXEC_PATH);
+  env.FLUX_CONNECTOR_PATH = joinPath(env.FLUX_CONNECTOR_PATH_PREPEND, connector_path, env.FLUX_CONNECTOR_PATH);
+  env.FLUX_MODULE_PATH = joinPath(env.FLUX_MODULE_PATH_PREPEND, module_path, env.FLUX_MODULE_PATH);
   const own = process.argv[1];
   if (own && path.basename(own) === 'flux') env.PATH = joinPath(path.dirname(fs.realpathSync(own)), env.PATH);
 }
