@@ -15,6 +15,8 @@ const NEWLINE = 10;
 const brackets = { brackets: true } as const;
 
 export interface GroupOptions {
+  /** Whose errors they are; `flux-exec` by default. */
+  readonly command?: string;
   /** Print the rank before each line. */
   readonly labelIo?: boolean;
   /** Say nothing of how the programs ended. */
@@ -121,8 +123,9 @@ export class ExecGroup implements ProcessEvents {
   #reportFailures(): void {
     const failures = this.#failures;
     this.#failures = new Map();
+    const { command = 'flux-exec' } = this.#options;
     for (const [message, ranks] of failures)
-      console.error(`flux-exec: Error: rank ${IdSet.from(ranks).encode(brackets)}: ${this.#title}: ${message}`);
+      console.error(`${command}: Error: rank ${IdSet.from(ranks).encode(brackets)}: ${this.#title}: ${message}`);
   }
 
   #reportExits(): void {

@@ -7,7 +7,7 @@ export function run(args: readonly string[]): Promise<number> {
     .action((name: string) =>
       withHandle(async (handle) => {
         const value = await handle.attribute(name).catch((error: unknown) => {
-          throw about(name, error);
+          throw about(name || "''", error);
         });
         console.log(value);
       }),

@@ -9,7 +9,7 @@ export function run(args: readonly string[]): Promise<number> {
     .action((name: string, value: string, options: { force?: boolean }) =>
       withHandle(async (handle) => {
         await handle.rpc('attr.set', { name, value, ...(options.force && { force: true }) }).catch((error: unknown) => {
-          throw about(name, error);
+          throw about(name || "''", error);
         });
       }),
     );

@@ -104,7 +104,9 @@ const commands = {
         .action((target: string, options: ServerOptions) =>
           withHandle(async (handle) => {
             const rank = options.rank ?? Number(await handle.attribute('rank'));
-            throw new Exit(await attach(handle, options.service, IdSet.from([rank]), target, {}));
+            throw new Exit(
+              await attach(handle, options.service, IdSet.from([rank]), target, { command: 'flux-sproc' }),
+            );
           }),
         ),
   },

@@ -86,7 +86,7 @@ test('wrong command lines end in one sentence', () =>
     { args: ['sproc', 'kill', 'SIGNOSUCH', '1'], stderr: /'SIGNOSUCH' is not a signal/, exit: 1 },
     { args: ['sproc', 'kill', '--wait', '15', 'nosuch'], stderr: /kill: label nosuch/, exit: 1 },
     { args: ['sproc', 'wait', 'nosuch'], stderr: /label nosuch does not belong/, exit: 1 },
-    { args: ['sproc', 'attach', 'nosuch'], stderr: /rank 0: label nosuch/, exit: 127 },
+    { args: ['sproc', 'attach', 'nosuch'], stderr: /^flux-sproc: Error: rank 0: label nosuch/, exit: 127 },
     { args: ['sproc', 'ps', '-r9'], stderr: /ps: rank 9: No route to host/, exit: 1 },
     { args: ['sproc', 'ps', '-s', 'nosuch'], stderr: /nosuch/, exit: 1 },
     { args: ['sproc', 'ps', '-o', '{nosuch}'], stderr: /no field 'nosuch'.*pid, state, label/, exit: 1 },
