@@ -19,7 +19,7 @@ export interface ModuleRuntime {
   send(message: Message): void;
   /** Ends it at once, without asking it. */
   kill(): void;
-  /** Whether so much waits for it that it is to get no more requests. */
+  /** Whether so much waits for it that it is to get no more. */
   readonly isFull?: () => boolean;
 }
 
@@ -98,10 +98,10 @@ export class Module implements Port, Subscriber {
         this.#refuse(message, new FluxError('ENOSYS', `module ${this.name} is being removed`));
         return;
       }
-      if (this.#runtime?.isFull?.()) {
-        this.#refuse(message, new FluxError('EAGAIN', `module ${this.name} does not take the requests that it has`));
-        return;
-      }
+    }
+    if (this.#runtime?.isFull?.()) {
+      this.#takeNoMore(message);
+      return;
     }
     if (this.#deferred) {
       this.#deferred.push(message);
@@ -117,6 +117,17 @@ export class Module implements Port, Subscriber {
       this.#early ??= [];
       this.#early.push(message);
     }
+  }
+
+  /** Requests can be refused; a module that misses anything else is of no use any more, and is ended. */
+  #takeNoMore(message: Message): void {
+    if (message.type === MessageType.request) {
+      this.#refuse(message, new FluxError('EAGAIN', `module ${this.name} does not take the requests that it has`));
+      return;
+    }
+    if (this.#isKilled) return;
+    this.#broker.log('err', `module ${this.name} does not take what it is sent: it is ended`);
+    this.kill();
   }
 
   #refuse(request: Message, error: FluxError): void {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
@@ -143,8 +144,12 @@ static void free_all(struct processes *all) {
   free(all);
 }
 
+/* Nobody will hear of this child any more, so it is not to go on. */
 static void abandon(struct process *process) {
-  if (!process->exited && waitpid(process->pid, NULL, WNOHANG) == 0) orphans_add(process->pid);
+  if (!process->exited && waitpid(process->pid, NULL, WNOHANG) == 0) {
+    kill(process->leads_group ? -process->pid : process->pid, SIGKILL);
+    orphans_add(process->pid);
+  }
   process_discard(process);
 }
 

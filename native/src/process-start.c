@@ -50,6 +50,7 @@ static bool launch(struct process *process, struct program *program, struct spaw
   struct processes *all = process->owner;
   int pidfd = -1;
   process->pid = program_spawn(program, all->spawn_stack, &pidfd, failure);
+  process->leads_group = program->new_group;
   if (process->pid < 0) return false;
   process->exit.fd = pidfd;
   int error = stream_arm(&process->exit, EPOLLIN);

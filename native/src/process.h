@@ -46,6 +46,7 @@ struct process {
   struct processes *owner;
   int64_t id;
   pid_t pid;
+  bool leads_group;
   bool exited;
   struct process *next_finished;
   int stream_count;

@@ -150,6 +150,28 @@ describe('with broker.module-nopanic', () => {
   });
 });
 
+test('a thread that misses events because it takes nothing is ended', async () => {
+  const instance = await startInstance(1, ['-Sbroker.module-nopanic=1']);
+  const handle = await Handle.open(instance.uri);
+  const deaf = writeModule(
+    'deaf',
+    `export default { start: (context) => {
+      context.subscribe('', () => {});
+      return { methods: { loop: { handler: () => { for (;;); } } } };
+    } };`,
+  );
+  await load(handle, deaf);
+  handle.notify('deaf.loop');
+  const bytes = Buffer.alloc(1_000_000);
+  for (let i = 0; i < 80; i++) await handle.publish('flood', bytes);
+  await until(async () => !(await moduleNames(handle)).includes('deaf'), 'the module is gone');
+  await untilLogged(handle, /module deaf does not take what it is sent: it is ended/);
+  await checkAnswers(instance.uri);
+  await handle.close();
+  const { exit, stderr } = await instance.stop();
+  assert.equal(exit, 0, stderr);
+});
+
 describe('without it', { concurrency: 3 }, () => {
   for (const [exec, method] of [
     [false, 'throw'],

@@ -94,3 +94,12 @@ export function startProgram(
   });
   return { child, exited, stdout: () => text.stdout, stderr: () => text.stderr };
 }
+
+/** Whether a process goes on; one that has ended and waits for its parent does not. */
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}

@@ -12,7 +12,7 @@ import { Flag } from '../../core/message/message.ts';
 import { refused } from '../errors.ts';
 import { type Instance, startInstance } from './instance.ts';
 import { moduleNames } from './module-files.ts';
-import { temporaryFolder, untilLogged } from './support.ts';
+import { isAlive, temporaryFolder, until, untilLogged } from './support.ts';
 
 const folder = temporaryFolder();
 const HEAP_MEGABYTES = 64;
@@ -68,9 +68,7 @@ describe('a thread that dies', { concurrency: 2 }, () => {
     assert.equal(failed.code, 'ENOSYS');
     await untilLogged(handle, /module rexec failed: .*thread exec 1 died: .*memory limit/, 1);
     assert.match(instance.stderr(), /^thread \d+ \(exec 1\) died: Error.*\n +at /m);
-    // Nobody is left to end these.
-    for (const pid of failed.pids) process.kill(pid, 'SIGKILL');
-
+    await until(() => failed.pids.every((pid) => !isAlive(pid)), 'its programs have ended');
     assert.ok(!(await moduleNames(handle, 1)).includes('rexec'));
     await refused(handle.rpc('rexec.list', {}, { nodeid: 1 }), 'ENOSYS');
     const again = handle.rpc('module.load', { path: 'rexec', args: [] }, { nodeid: 1 });
