@@ -11,6 +11,8 @@ import { build } from 'esbuild';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const dist = path.join(root, 'dist');
+/** Built here and moved into place, so that commands which run meanwhile find the old bundles or the new. */
+const fresh = path.join(root, 'build', 'dist');
 
 /** Options that every bundle shares; dependencies are bundled too, so that little is opened at a start. */
 const shared = { absWorkingDir: root, bundle: true, platform: 'node', target: 'node20', logLevel: 'warning' };
@@ -26,13 +28,13 @@ export const common = {
 };
 
 async function main() {
-  fs.rmSync(dist, { recursive: true, force: true });
+  fs.rmSync(fresh, { recursive: true, force: true });
   // One file whose parts run when they are first needed: that starts in half the time that ES modules in chunks take.
   await build({
     ...shared,
     format: 'cjs',
     entryPoints: { flux: 'cli/main.ts' },
-    outdir: dist,
+    outdir: fresh,
     outExtension: { '.js': '.cjs' },
     define: { 'import.meta.url': 'importMetaUrl' },
     banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
@@ -41,11 +43,16 @@ async function main() {
   await build({
     ...common,
     entryPoints: { index: 'core/index.ts', host: 'workers/host.ts', 'module-host': 'workers/module-host.ts' },
-    outdir: dist,
+    outdir: fresh,
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
     sourcemap: true,
   });
+  const old = `${fresh}.old`;
+  fs.rmSync(old, { recursive: true, force: true });
+  if (fs.existsSync(dist)) fs.renameSync(dist, old);
+  fs.renameSync(fresh, dist);
+  fs.rmSync(old, { recursive: true, force: true });
   if (process.argv.includes('--no-types')) return;
   const types = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json'], {
     cwd: root,

@@ -12,6 +12,9 @@ import { common } from './build.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
+/** A file whose tests take longer waits for something that never comes. */
+const TIMEOUT_MS = 300_000;
+
 /** Bundles each test file, and each file that tests run on another thread, for itself; returns the tests' bundles. */
 export async function buildTests(words) {
   const all = fs.readdirSync(path.join(root, 'test'), { recursive: true });
@@ -27,7 +30,7 @@ export async function buildTests(words) {
 
 async function main(argv) {
   const words = [];
-  const options = ['--enable-source-maps', '--test', '--test-reporter=spec'];
+  const options = ['--enable-source-maps', '--test', '--test-reporter=spec', `--test-timeout=${TIMEOUT_MS}`];
   let node = process.execPath;
   while (argv.length) {
     const word = argv.shift();

@@ -23,6 +23,11 @@ test('programs run where they are told', () =>
     { args: ['exec', '-n', 'echo', 'same'], stdout: 'same\n'.repeat(4) },
     { args: ['exec', '-n', '--rank=all', 'echo', '-r1'], stdout: '-r1\n'.repeat(4) },
     { args: ['exec', '-n', '-r0', '-d', '/', 'pwd'], stdout: '/\n' },
+    {
+      args: ['exec', '-n', '-l', '-r1', '-d', '/nonexistent', 'pwd'],
+      stdout: '1: /tmp\n',
+      stderr: /^1: .*\/nonexistent.*No such file or directory.*\/tmp/,
+    },
     { args: ['exec', '-n', '-r1', 'pwd'], options: { cwd: '/usr' }, stdout: '/usr\n' },
     {
       args: ['exec', '-n', '-r1', 'sh', '-c', 'echo $GREETING $FLUX_PROXY_REMOTE'],

@@ -3,12 +3,12 @@
  */
 
 import { constants } from 'node:os';
-import type { ServiceContext } from '../../core/broker/service.ts';
-import { FluxError } from '../../core/errno.ts';
+import type { ServiceContext, SpawnEvents } from '../../core/broker/service.ts';
+import { FluxError, strerror } from '../../core/errno.ts';
 import { encodeIo } from '../../core/formats/io.ts';
 import type { Request } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/json.ts';
-import type { Process, Stdio } from '../../native/process.ts';
+import { type Process, type ProcessSpec, SpawnError, type Stdio } from '../../native/process.ts';
 import { bufferBytes, type Command, isLineBuffered, programName } from './command.ts';
 import { LineCutter } from './lines.ts';
 import { slowReaders } from './slow-readers.ts';
@@ -65,6 +65,8 @@ export class Subprocess {
   readonly #outputs = new Map<string, Output>();
   readonly #onEnd: (subprocess: Subprocess) => void;
   #flags: number;
+  // What is wrong with the way it was started.
+  #complaint: string | undefined;
   // Who gets its output and its status: the one who started it, or who attached to it.
   #listener: Request | undefined;
   #status: number | undefined;
@@ -92,7 +94,7 @@ export class Subprocess {
     this.#names = ['stdin', 'stdout', 'stderr', ...command.channels];
     const env = { ...command.env };
     for (const [index, channel] of command.channels.entries()) env[channel] = String(FIRST_CHANNEL + index);
-    this.#process = context.spawn(
+    this.#process = this.#start(
       {
         argv: command.cmdline,
         env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
@@ -110,7 +112,19 @@ export class Subprocess {
     );
     if (!background) this.#listen(request);
     request.respond({ type: 'started', pid: this.pid });
+    if (this.#complaint) this.#read(STDERR, Buffer.from(this.#complaint));
     if (flags & ExecFlag.writeCredit) for (const [name, { capacity }] of this.#inputs) this.#credit(name, capacity);
+  }
+
+  /** A program whose folder is not there runs in /tmp, as it does with flux-core, and is told so. */
+  #start(spec: ProcessSpec, events: SpawnEvents): Process {
+    try {
+      return this.#context.spawn(spec, events);
+    } catch (error) {
+      if (!(error instanceof SpawnError) || error.step !== 'cwd') throw error;
+      this.#complaint = `Could not change dir to ${spec.cwd}: ${strerror(error.errno)}. Going to /tmp instead\n`;
+      return this.#context.spawn({ ...spec, cwd: '/tmp' }, events);
+    }
   }
 
   #listen(request: Request): void {
