@@ -5,6 +5,7 @@
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -30,7 +31,15 @@ export async function buildTests(words) {
 
 async function main(argv) {
   const words = [];
-  const options = ['--enable-source-maps', '--test', '--test-reporter=spec', `--test-timeout=${TIMEOUT_MS}`];
+  // By default one processor is kept free; the tests wait half of their time.
+  const concurrency = os.availableParallelism();
+  const options = [
+    '--enable-source-maps',
+    '--test',
+    '--test-reporter=spec',
+    `--test-timeout=${TIMEOUT_MS}`,
+    `--test-concurrency=${concurrency}`,
+  ];
   let node = process.execPath;
   while (argv.length) {
     const word = argv.shift();

@@ -28,13 +28,16 @@ function start(args: readonly string[]): Started {
 
 /** Waits until rank 0 is in a state. */
 async function untilState(instance: Started, state: string): Promise<void> {
-  await until(() => fs.existsSync(`${instance.rundir}/local-0`), 'the socket is there');
-  const handle = await Handle.open(instance.uri);
+  let handle: Handle | undefined;
+  await until(async () => {
+    handle = await Handle.open(instance.uri).catch(() => undefined);
+    return handle !== undefined;
+  }, 'somebody answers');
   await until(
-    async () => (await handle.rpc<{ state: string }>('state-machine.get')).state === state,
+    async () => (await handle!.rpc<{ state: string }>('state-machine.get')).state === state,
     `rank 0 is in state ${state}`,
   );
-  await handle.close();
+  await handle!.close();
 }
 
 /** The exit of an instance that is to end now, without a trace in its folders. */
