@@ -5,6 +5,9 @@ import { requestFrame, WireClient } from './wire-client.ts';
 
 const frame = requestFrame('broker.ping', { seq: 1, pad: '' });
 
+/** Pings before the first that counts: the engine's code is compiled when it has run often. */
+const WARM_UP = 1000;
+
 /** One ping at a time, milliseconds apart as `flux ping` sends them, and one right after the other. */
 export async function pingLatency(uri: string, count: number): Promise<Figure[]> {
   const client = await WireClient.connect(uri);
@@ -15,7 +18,7 @@ export async function pingLatency(uri: string, count: number): Promise<Figure[]>
     await answer;
     return performance.now() - start;
   };
-  for (let i = 0; i < count / 10; i++) await ping();
+  for (let i = 0; i < WARM_UP; i++) await ping();
   const busy: number[] = [];
   for (let i = 0; i < count; i++) busy.push(await ping());
   const apart: number[] = [];

@@ -38,8 +38,8 @@ export interface Plan {
 const RANKS_PER_ROUTER = 256;
 const RING_BYTES = 1024 * 1024;
 const CLIENT_BACKLOG_BYTES = 64 * 1024 * 1024;
-/** Longer than an answer takes through both threads and the client's own wake-up. */
-const SPIN_MICROSECONDS = 100;
+/** Longer than an answer takes through both threads, the one it comes from just woken. */
+const SPIN_MICROSECONDS = 200;
 
 /** The [engine] table of the configuration. */
 interface EngineSettings {

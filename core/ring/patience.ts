@@ -1,3 +1,6 @@
+/** A thread that slept learns so much later, in milliseconds, that the wait is over. */
+const WAKE_MS = 0.1;
+
 /**
  * How long a thread looks for work before it sleeps.
  *
@@ -31,8 +34,7 @@ export class Patience {
   /** The wait is over. */
   end(): void {
     if (this.#since === undefined) return;
-    // A thread that slept was woken late.
-    this.#wasShort = performance.now() - this.#since < 2 * this.#milliseconds;
+    this.#wasShort = performance.now() - this.#since < this.#milliseconds + WAKE_MS;
     this.#since = undefined;
   }
 }
