@@ -10,6 +10,7 @@ import { encodeResourceSet } from '../core/formats/resource-json.ts';
 import { type Resources, resourcesOf } from '../core/formats/resource-node.ts';
 import { ResourceSet } from '../core/formats/resource-set.ts';
 import { about, collect, idset, reader } from './command.ts';
+import { print } from './print.ts';
 import { assignProperties } from './R-properties.ts';
 
 interface Options {
@@ -40,7 +41,7 @@ export const encodeCommand = {
       .option('-l, --local', 'Take the cores and GPUs of this machine.')
       .option('-f, --xml <FILE>', 'Take those of a topology that hwloc has exported; - is standard input.')
       .action(async (options: Options) => {
-        console.log(encodeResourceSet(await encode(options)));
+        print(encodeResourceSet(await encode(options)));
       }),
 };
 

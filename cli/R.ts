@@ -17,6 +17,7 @@ import { isObject } from '../core/message/unpack.ts';
 import { readConfigPath } from '../core/node/config-files.ts';
 import { about, Exit, idset, reader } from './command.ts';
 import { runNested } from './nested.ts';
+import { print } from './print.ts';
 import { encodeCommand } from './R-encode.ts';
 import { assignProperties } from './R-properties.ts';
 
@@ -32,26 +33,26 @@ const commands = {
   append: {
     summary: 'Put sets from standard input together, which share no resource',
     define: (command) =>
-      command.action(async () => print((await readAll(1)).reduce(appendDisjoint, ResourceSet.empty))),
+      command.action(async () => printSet((await readAll(1)).reduce(appendDisjoint, ResourceSet.empty))),
   },
   diff: {
     summary: 'Show what the first set from standard input has and the others do not',
-    define: (command) => command.action(async () => print((await readAll(2)).reduce((a, b) => a.diff(b)))),
+    define: (command) => command.action(async () => printSet((await readAll(2)).reduce((a, b) => a.diff(b)))),
   },
   intersect: {
     summary: 'Show what all sets from standard input have',
-    define: (command) => command.action(async () => print((await readAll(2)).reduce((a, b) => a.intersect(b)))),
+    define: (command) => command.action(async () => printSet((await readAll(2)).reduce((a, b) => a.intersect(b)))),
   },
   remap: {
     summary: 'Number the ranks of the sets from standard input from 0 on',
-    define: (command) => command.action(async () => print((await readUnion()).remap())),
+    define: (command) => command.action(async () => printSet((await readUnion()).remap())),
   },
   rerank: {
     summary: 'Number the ranks of the sets from standard input by the places of their hosts in a list',
     define: (command) =>
       command
         .argument('<hostlist>', 'the hosts in the order of their ranks', hostlist)
-        .action(async (hosts: Hostlist) => print((await readUnion()).rerank(hosts))),
+        .action(async (hosts: Hostlist) => printSet((await readUnion()).rerank(hosts))),
   },
   decode: {
     summary: 'Show what the sets from standard input have together',
@@ -66,19 +67,19 @@ const commands = {
     define: (command) =>
       command
         .argument('<name[:idset]...>', 'a property, and the ranks that get it; all of them by default')
-        .action(async (properties: string[]) => print(assignProperties(await readUnion(), properties))),
+        .action(async (properties: string[]) => printSet(assignProperties(await readUnion(), properties))),
   },
   'parse-config': {
     summary: 'Show the set that a configuration defines',
     define: (command) =>
       command
         .argument('<path>', 'file or folder of the configuration')
-        .action((path: string) => print(resourcesOfConfig(path))),
+        .action((path: string) => printSet(resourcesOfConfig(path))),
   },
 } satisfies Parameters<typeof runNested>[2];
 
-function print(set: ResourceSet): void {
-  console.log(encodeResourceSet(set));
+function printSet(set: ResourceSet): void {
+  print(encodeResourceSet(set));
 }
 
 // ---- what comes in
@@ -173,7 +174,7 @@ async function decode(options: DecodeOptions): Promise<void> {
   if (options.nodelist) lines.push(nodelistOf(set).encode());
   if (options.ranks) lines.push(set.ranks.encode());
   if (options.count) lines.push(String(options.count === 'node' ? set.nodes.length : set.count(options.count)));
-  console.log(lines.length ? lines.join('\n') : encodeResourceSet(set));
+  print(lines.length ? lines.join('\n') : encodeResourceSet(set));
 }
 
 function nodelistOf(set: ResourceSet): Hostlist {

@@ -109,14 +109,14 @@ function watchOutput(): void {
   if (process.stdout.listenerCount('error') === 0) process.stdout.once('error', endWithoutReader);
 }
 
-/** Runs `work` with a connection to the broker, and closes it. */
+/** Runs `work` with a connection to the broker. It ends with the process: to close it here takes longer. */
 export async function withHandle<T>(work: (handle: Handle) => Promise<T>, uri?: string): Promise<T> {
   watchOutput();
   const handle = await Handle.open(uri);
   try {
     return await work(handle);
   } finally {
-    await handle.close();
+    handle.ref(false);
   }
 }
 

@@ -12,6 +12,7 @@ import { Exit, withHandle } from './command.ts';
 import { valueAt, withValueAt } from './config-path.ts';
 import { formatValue, type GetType, getTypes, parseValue, type SetType, setTypes, typeOf } from './config-types.ts';
 import { runNested } from './nested.ts';
+import { print } from './print.ts';
 
 interface GetOptions {
   default?: string;
@@ -88,7 +89,7 @@ const commands = {
         .action((name: string) => {
           if (!Object.hasOwn(builtInConfiguration, name))
             throw new FluxError('EINVAL', `nothing built in is '${name}'`);
-          console.log(builtInConfiguration[name]);
+          print(builtInConfiguration[name]!);
         }),
   },
 } satisfies Parameters<typeof runNested>[2];
@@ -101,13 +102,13 @@ async function get(name: string | undefined, options: GetOptions): Promise<void>
       if (options.quiet) throw new Exit(1);
       throw new FluxError('ENOENT', `${name} is not set`);
     }
-    console.log(options.default);
+    print(options.default);
     return;
   }
   const text = formatValue(value, options.type);
   if (text === undefined)
     throw new FluxError('EINVAL', `${name ?? 'the configuration'} is not of type ${options.type}`);
-  console.log(text);
+  print(text);
 }
 
 function fetchConfig(handle: Handle): Promise<JsonObject> {

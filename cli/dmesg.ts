@@ -4,6 +4,7 @@ import { type LogEntry, parseEntry, severities } from '../core/broker/log-format
 import { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { about, runCommand, subcommand, withHandle } from './command.ts';
+import { print } from './print.ts';
 import { type ColorOption, colorOption, type Painter, painter, type Style } from './terminal.ts';
 import { formatLocal, formatOffset, MinuteTimestamps } from './timestamps.ts';
 
@@ -52,7 +53,7 @@ async function dmesg(handle: Handle, options: Options): Promise<void> {
     const entries = handle.streamBytes('log.dmesg', request, { cancelTopic: 'log.cancel' });
     const format = options.json ? formatJson : formatter(options);
     try {
-      for await (const bytes of entries) console.log(format(textOf(bytes)));
+      for await (const bytes of entries) print(format(textOf(bytes)));
     } catch (error) {
       throw about('log.dmesg', error);
     }

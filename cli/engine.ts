@@ -5,6 +5,7 @@ import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, stringifyJson } from '../core/json.ts';
 import { duration, runCommand, subcommand, withHandle } from './command.ts';
 import { type Fields, OutputFormat } from './output-format.ts';
+import { print } from './print.ts';
 import { formatSize } from './size.ts';
 
 interface ThreadInfo {
@@ -65,10 +66,10 @@ export function run(args: readonly string[]): Promise<number> {
       withHandle(async (handle) => {
         for (;;) {
           const info = await fetchInfo(handle);
-          console.log(options.json ? stringifyJson(info as unknown as JsonObject) : describe(info));
+          print(options.json ? stringifyJson(info as unknown as JsonObject) : describe(info));
           if (options.watch === undefined) return;
           await new Promise((resolve) => setTimeout(resolve, options.watch! * 1000));
-          if (!options.json) console.log();
+          if (!options.json) print('');
         }
       }),
     );

@@ -1,6 +1,7 @@
 import { runCommand, runsAnother, subcommand } from './command.ts';
 import { fluxEnvironment } from './environment.ts';
 import { execute } from './external.ts';
+import { print } from './print.ts';
 
 /** `flux env [COMMAND…]` */
 export async function run(args: readonly string[]): Promise<number> {
@@ -11,12 +12,12 @@ export async function run(args: readonly string[]): Promise<number> {
       'program and arguments',
     ),
   ).action(async ([program, ...words]: string[]) => {
-    if (program === undefined) print();
+    if (program === undefined) printEnvironment();
     else exitCode = await execute(program, words);
   });
   return (await runCommand(command, args)) || exitCode;
 }
 
-function print(): void {
-  for (const [name, value] of fluxEnvironment()) console.log(`export ${name}="${value.replace(/["$`\\]/g, '\\$&')}"`);
+function printEnvironment(): void {
+  for (const [name, value] of fluxEnvironment()) print(`export ${name}="${value.replace(/["$`\\]/g, '\\$&')}"`);
 }

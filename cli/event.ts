@@ -5,6 +5,7 @@ import type { EventQueue, Handle } from '../core/handle/handle.ts';
 import type { Message } from '../core/message/message.ts';
 import { count, withHandle } from './command.ts';
 import { runNested } from './nested.ts';
+import { print } from './print.ts';
 
 interface PubOptions {
   raw?: boolean;
@@ -54,7 +55,7 @@ async function publish(handle: Handle, topic: string, payload: string, options: 
   // Other clients find JSON by the NUL behind it. Nothing is no payload.
   const bytes = Buffer.from(payload && !options.raw ? `${payload}\0` : payload);
   const sequence = await handle.publish(topic, bytes, { private: options.private ?? false });
-  if (options.synchronous) console.log(`seq=${sequence}`);
+  if (options.synchronous) print(`seq=${sequence}`);
   if (events) for await (const event of events) if (event.sequence >= sequence) break;
 }
 
@@ -66,7 +67,7 @@ async function show(handle: Handle, topics: readonly string[], count: number): P
   const queues = await Promise.all(prefixes.map((prefix) => handle.subscribe(prefix)));
   let left = count || Infinity;
   for await (const event of inOrder(queues)) {
-    console.log(describe(event));
+    print(describe(event));
     if (--left === 0) return;
   }
   const error = await handle.closed;

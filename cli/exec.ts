@@ -12,6 +12,7 @@ import { collect, idset, increase, runCommand, runsAnother, subcommand, withHand
 import { ExecGroup, type GroupOptions } from './exec-group.ts';
 import { InputForwarder } from './exec-input.ts';
 import { filterTargets, instanceTargets, type Targets } from './exec-targets.ts';
+import { print } from './print.ts';
 import { type CommandObject, ExecFlag, encodeExec, RemoteProcess, startInBackground } from './remote-process.ts';
 
 interface Options {
@@ -137,7 +138,7 @@ async function background(
   await Promise.all(
     Array.from(ranks, async (rank) => {
       try {
-        console.log(`${rank}: ${await startInBackground(handle, service, rank, payload)}`);
+        print(`${rank}: ${await startInBackground(handle, service, rank, payload)}`);
       } catch (error) {
         console.error(`flux-exec: Error: rank ${rank}: ${command.cmdline[0]}: ${(error as FluxError).message}`);
         exitCode = 1;

@@ -1,4 +1,5 @@
 import { about, runCommand, subcommand, withHandle } from './command.ts';
+import { print } from './print.ts';
 
 /** `flux getattr NAME` */
 export function run(args: readonly string[]): Promise<number> {
@@ -9,7 +10,7 @@ export function run(args: readonly string[]): Promise<number> {
         const value = await handle.attribute(name).catch((error: unknown) => {
           throw about(name || "''", error);
         });
-        console.log(value);
+        print(value);
       }),
     );
   return runCommand(command, args);

@@ -11,6 +11,7 @@ import { Exit, PYTHON_USAGE_ERROR, reader, runCommand, subcommand } from './comm
 import { fetchHosts } from './hosts.ts';
 import { fetchJob } from './jobs.ts';
 import { type ListOptions, listOptions, positionsOf, printResult, readLines } from './list-tool.ts';
+import { print } from './print.ts';
 
 interface Options extends ListOptions {
   find?: Hostlist;
@@ -65,7 +66,7 @@ async function hostlist(sources: readonly string[], options: Options): Promise<v
   }
   const found = hosts.index(options.find);
   if (options.quiet) throw new Exit(hosts.count ? 0 : 1);
-  console.log(found.join(' '));
+  print(found.join(' '));
 }
 
 function combine(lists: readonly Hostlist[], { intersect, minus, xor }: Options): Hostlist {

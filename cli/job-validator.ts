@@ -8,6 +8,7 @@ import { constrainedHosts, validateJobspec } from '../core/formats/jobspec-valid
 import { type JsonValue, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { Exit, PYTHON_USAGE_ERROR, runCommand, subcommand, withHandle } from './command.ts';
+import { print } from './print.ts';
 
 interface Options {
   jobspecOnly?: boolean;
@@ -24,7 +25,7 @@ export function run(args: readonly string[]): Promise<number> {
     .option('--require-version <VERSION>', 'The version that jobspecs must have: 1, or any.', '1')
     .option('--list-plugins', 'Show what is checked, and exit.')
     .action(async (options: Options & { listPlugins?: boolean }) => {
-      if (options.listPlugins) console.log('jobspec               RFC 14 and RFC 25');
+      if (options.listPlugins) print('jobspec               RFC 14 and RFC 25');
       else await validateLines(options);
     });
   return runCommand(command, args, PYTHON_USAGE_ERROR);
@@ -39,7 +40,7 @@ async function validateLines({ jobspecOnly, requireVersion }: Options): Promise<
     const error = await faultOf(parseLine(line), jobspecOnly ?? false);
     if (error) allValid = false;
     // Submitters are told that they may not, whatever it was.
-    console.log(encodeJson(error ? { errnum: errno.EPERM, errstr: error } : { errnum: 0 }));
+    print(encodeJson(error ? { errnum: errno.EPERM, errstr: error } : { errnum: 0 }));
   }
   if (jobspecOnly && !allValid) throw new Exit(1);
 }

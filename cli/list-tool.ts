@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { Exit, integer } from './command.ts';
+import { print } from './print.ts';
 
 export interface ListOptions {
   expand?: boolean;
@@ -64,8 +65,8 @@ export function printResult(
   { quiet, count, expand, delimiter }: ListOptions,
 ): void {
   if (quiet) throw new Exit(result.count ? 0 : 1);
-  if (count) console.log(String(result.count));
-  else if (result.count) console.log(expand ? [...result].join(delimiter.replaceAll('\\n', '\n')) : encoded);
+  if (count) print(String(result.count));
+  else if (result.count) print(expand ? [...result].join(delimiter.replaceAll('\\n', '\n')) : encoded);
 }
 
 const STDIN_TIMEOUT_SECONDS = 15;

@@ -1,5 +1,6 @@
 import type { Handle } from '../core/handle/handle.ts';
 import { runCommand, subcommand, withHandle } from './command.ts';
+import { print } from './print.ts';
 
 /** Columns that names take before their values. */
 const NAME_WIDTH = 40;
@@ -22,12 +23,12 @@ async function list(handle: Handle, { values, json }: Options): Promise<void> {
   const { names } = await handle.rpc<{ names: string[] }>('attr.list');
   names.sort();
   if (!values && !json) {
-    for (const name of names) console.log(name);
+    for (const name of names) print(name);
     return;
   }
   const fetchValue = (name: string) => handle.attribute(name).catch(() => null);
   const all = await Promise.all(names.map(async (name) => [name, await fetchValue(name)] as const));
-  if (json) console.log(JSON.stringify(Object.fromEntries(all)));
+  if (json) print(JSON.stringify(Object.fromEntries(all)));
   // One that exists without a value shows as a dash.
-  else for (const [name, value] of all) console.log(`${name.padEnd(NAME_WIDTH)}${value ?? '-'}`);
+  else for (const [name, value] of all) print(`${name.padEnd(NAME_WIDTH)}${value ?? '-'}`);
 }

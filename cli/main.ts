@@ -5,6 +5,7 @@
 import { describe, Exit } from './command.ts';
 import { commands } from './commands.ts';
 import { fluxEnvironment, setUpEnvironment } from './environment.ts';
+import { print } from './print.ts';
 
 /** Options before the subcommand. */
 interface GlobalOptions {
@@ -48,7 +49,7 @@ async function main(args: string[]): Promise<number> {
     await enterParent(options.root ? Infinity : options.parents);
   }
   setUpEnvironment();
-  if (options.verbose) for (const [variable, value] of fluxEnvironment()) console.log(`${variable}=${value}`);
+  if (options.verbose) for (const [variable, value] of fluxEnvironment()) print(`${variable}=${value}`);
   if (name === undefined) {
     const { printHelp } = await import('./help.ts');
     printHelp(console.error);

@@ -8,6 +8,7 @@ import type { ModuleOrder, Predecessors } from '../core/broker/module-order.ts';
 import type { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { Exit } from './command.ts';
+import { print } from './print.ts';
 
 export interface RunOptions {
   dryRun?: boolean;
@@ -23,7 +24,7 @@ export async function runLoad(
 ): Promise<void> {
   await inOrder(order.loadOrder(names), async (name) => {
     const { module, args, exec } = order.entry(name)!;
-    if (dryRun) console.log(['load', name, ...args].join(' '));
+    if (dryRun) print(['load', name, ...args].join(' '));
     else await handle.rpc('module.load', { path: module, args, ...(module !== name && { name }), exec });
     if (verbose && !dryRun) console.error(`loaded ${name}`);
   });
@@ -38,7 +39,7 @@ export async function runRemove(
   { dryRun, verbose }: RunOptions,
 ): Promise<void> {
   const remove = async (name: string): Promise<void> => {
-    if (dryRun) console.log(`remove ${name}`);
+    if (dryRun) print(`remove ${name}`);
     else await handle.rpc('module.remove', { name });
     if (verbose && !dryRun) console.error(`removed ${name}`);
   };
@@ -72,7 +73,7 @@ export async function runScripts(level: 'rc1' | 'rc3', { dryRun, verbose }: RunO
   const folders = [builtInConfiguration.confdir!, ...(process.env.FLUX_RC_EXTRA ?? '').split(':')];
   let failed = false;
   for (const script of folders.filter((folder) => folder.trim() !== '').flatMap((folder) => scriptsIn(folder, level))) {
-    if (dryRun || verbose) console.log(`run ${script}`);
+    if (dryRun || verbose) print(`run ${script}`);
     if (dryRun) continue;
     const { status, signal, error } = spawnSync(script, { stdio: 'inherit' });
     if (status === 0) continue;

@@ -8,6 +8,7 @@ import { collect, Exit, PYTHON_USAGE_ERROR, refuseOption, withHandle } from './c
 import { fetchLoaded, openTable, type TableChanges } from './modprobe-table.ts';
 import { type RunOptions, runLoad, runRemove, runScripts } from './modprobe-tasks.ts';
 import { runNested } from './nested.ts';
+import { print } from './print.ts';
 
 /** `flux modprobe COMMAND …` */
 export function run(args: readonly string[]): Promise<number> {
@@ -52,7 +53,7 @@ const commands = {
         .action((name: string, options: ChangeOptions) =>
           withHandle(async (handle) => {
             const { order } = await openTable(handle, tableChanges(options));
-            console.log(JSON.stringify(order.resolve(name)));
+            print(JSON.stringify(order.resolve(name)));
           }),
         ),
   },
@@ -149,7 +150,7 @@ async function rc1(handle: Handle, options: RunOptions & { showDeps?: boolean })
   const { order } = await openTable(handle);
   const wanted = order.requirements(initialModules);
   if (options.showDeps) {
-    console.log(JSON.stringify(Object.fromEntries(order.loadOrder(wanted))));
+    print(JSON.stringify(Object.fromEntries(order.loadOrder(wanted))));
     throw new Exit(0);
   }
   const loaded = await fetchLoaded(handle);
@@ -169,16 +170,16 @@ function list({ json }: { json?: boolean }): Promise<void> {
     const { table, order } = await openTable(handle);
     const loaded = await fetchLoaded(handle);
     if (json) {
-      console.log(JSON.stringify(table.map((entry) => ({ ...entry, loaded: loaded.includes(entry.name) }))));
+      print(JSON.stringify(table.map((entry) => ({ ...entry, loaded: loaded.includes(entry.name) }))));
       return;
     }
     const width = Math.max(...table.map(({ name }) => name.length), 'MODULE'.length);
     const line = (name: string, state: string, ranks: string, requires: string): string =>
       `${name.padEnd(width)}  ${state.padEnd(8)}  ${ranks.padEnd(5)}  ${requires}`.trimEnd();
-    console.log(line('MODULE', 'STATE', 'RANKS', 'REQUIRES'));
+    print(line('MODULE', 'STATE', 'RANKS', 'REQUIRES'));
     for (const entry of table) {
       const state = loaded.includes(entry.name) ? 'loaded' : order.isEnabled(entry) ? '-' : 'disabled';
-      console.log(line(entry.name, state, entry.ranks, entry.requires.join(' ')));
+      print(line(entry.name, state, entry.ranks, entry.requires.join(' ')));
     }
   });
 }
@@ -198,11 +199,11 @@ async function drawDependencies(
     for (const [index, each] of children.entries()) {
       const isLast = index === children.length - 1;
       const child = order.resolve(each);
-      console.log(`${indent}${isLast ? '└── ' : '├── '}${label(each, child)}`);
+      print(`${indent}${isLast ? '└── ' : '├── '}${label(each, child)}`);
       if (!path.includes(each)) draw(each, child, `${indent}${isLast ? '    ' : '│   '}`, [...path, service]);
     }
   };
   const entry = order.resolve(name);
-  console.log(label(name, entry));
+  print(label(name, entry));
   draw(name, entry, '', []);
 }

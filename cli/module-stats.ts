@@ -8,6 +8,7 @@ import { type JsonObject, Real } from '../core/json.ts';
 import { about, reader, withHandle } from './command.ts';
 import { valueAt } from './config-path.ts';
 import { indentJson } from './json.ts';
+import { print } from './print.ts';
 
 interface Options {
   parse?: string;
@@ -60,8 +61,8 @@ function show(answer: JsonObject, { parse, type, scale }: Options): void {
   if (value === undefined) throw new FluxError('ENOENT', `the answer has no '${parse}'`);
   const number = typeof value === 'number' || value instanceof Real ? Number(value) : 0;
   if (type === 'int' || (type === undefined && typeof value === 'number' && Number.isInteger(value)))
-    console.log(String(Math.trunc(number * scale)));
+    print(String(Math.trunc(number * scale)));
   else if (type === 'double' || typeof value === 'number' || value instanceof Real)
-    console.log(formatFixed(number * scale, 6));
-  else console.log(indentJson(value, 1));
+    print(formatFixed(number * scale, 6));
+  else print(indentJson(value, 1));
 }

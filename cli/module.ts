@@ -8,6 +8,7 @@ import type { Handle } from '../core/handle/handle.ts';
 import { about, integer, withHandle } from './command.ts';
 import { statsCommand } from './module-stats.ts';
 import { runNested } from './nested.ts';
+import { print } from './print.ts';
 import { type TraceOptions, trace, traceOptions } from './trace.ts';
 
 /** `flux module COMMAND …` */
@@ -171,16 +172,16 @@ const stateLetters = 'IRFX';
 async function list(handle: Handle, { long = false, json = false }: ListOptions): Promise<void> {
   const { mods } = await handle.rpc<{ mods: ListedModule[] }>('module.list');
   if (json) {
-    console.log(JSON.stringify(mods));
+    print(JSON.stringify(mods));
     return;
   }
   const heading = ['Module', 'Idle', 'S', 'Sendq', 'Recvq', 'Service'] as const;
-  console.log(listLine(...heading, long ? 'Path' : undefined));
+  print(listLine(...heading, long ? 'Path' : undefined));
   for (const { name, idle, status, sendqueue = 0, recvqueue = 0, services, path } of mods) {
     const others = services.filter((service) => service !== name).join(',');
     const age = idle <= IDLE_MAX ? String(idle) : 'idle';
     const state = stateLetters[status] ?? '?';
-    console.log(listLine(name, age, state, String(sendqueue), String(recvqueue), others, long ? path : undefined));
+    print(listLine(name, age, state, String(sendqueue), String(recvqueue), others, long ? path : undefined));
   }
 }
 
@@ -223,5 +224,5 @@ async function debug(handle: Handle, name: string, { clear, set, setbit, clearbi
         ? { op: 'clrbit', flags: clearbit }
         : { op: 'setbit', flags: setbit ?? 0 };
   const { flags } = await handle.rpc<{ flags: number }>(`${name}.debug`, request);
-  console.log(`0x${(flags >>> 0).toString(16)}`);
+  print(`0x${(flags >>> 0).toString(16)}`);
 }

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { runCommand, subcommand } from './command.ts';
+import { print } from './print.ts';
 
 export interface NestedCommand {
   /** One line for the list of commands; it begins the help of this one, too. */
@@ -29,7 +30,7 @@ export function runNested(
     return runCommand(define(subcommand(`${name} ${word}`, `${summary}.`)), rest, usageError);
   }
   const help = () => listCommands(name, description, commands);
-  if (word === '-h' || word === '--help') console.log(help());
+  if (word === '-h' || word === '--help') print(help());
   else if (word === undefined) console.error(help());
   else {
     const what = word.startsWith('-') ? `unrecognized option '${word}'` : `there is no command '${word}'`;

@@ -7,6 +7,7 @@ import { fetchHosts, hostsOf } from './hosts.ts';
 import { atMost } from './limits.ts';
 import type { NestedCommand } from './nested.ts';
 import { type ChildHealth, fetchHealth, HEALTH_TIMEOUT, isOnline, sentenceOf } from './overlay-health.ts';
+import { print } from './print.ts';
 import { Topology } from './topology.ts';
 
 /** Ranks asked at a time. */
@@ -31,8 +32,8 @@ async function showErrors(handle: Handle, wanted: number | undefined, json: bool
   const timeout = wanted ?? HEALTH_TIMEOUT * Math.max(1, topology.size / LARGE_SIZE);
   const errors = await gather(handle, topology, timeout);
   const sorted = [...errors].sort(([, a], [, b]) => a.first! - b.first!);
-  if (json) console.log(JSON.stringify(Object.fromEntries(sorted.map(([error, ranks]) => [error, ranks.encode()]))));
-  else for (const [error, ranks] of sorted) console.log(`${hostsOf(ranks, hosts)}: ${error}`);
+  if (json) print(JSON.stringify(Object.fromEntries(sorted.map(([error, ranks]) => [error, ranks.encode()]))));
+  else for (const [error, ranks] of sorted) print(`${hostsOf(ranks, hosts)}: ${error}`);
 }
 
 /** The ranks of each error. */

@@ -21,6 +21,7 @@ import {
   sentenceOf,
   subtreeStatuses,
 } from './overlay-health.ts';
+import { print } from './print.ts';
 import { type ColorOption, colorOption, painter, type Style } from './terminal.ts';
 import { Topology } from './topology.ts';
 
@@ -85,8 +86,8 @@ async function showStatus(handle: Handle, options: Options): Promise<void> {
   const walker = new Walker(handle, topology, options, verbose);
   const root = await walker.walk();
   if (!root) return;
-  if (options.json) console.log(indentJson(toJson(root, hosts)));
-  else for (const line of format(root, hosts, highlighted, options, verbose)) console.log(line);
+  if (options.json) print(indentJson(toJson(root, hosts)));
+  else for (const line of format(root, hosts, highlighted, options, verbose)) print(line);
 }
 
 function highlight(target: string, hosts: Hostlist, topology: Topology): number[] {

@@ -7,6 +7,7 @@ import { fetchHosts, rankOf, translateTarget } from './hosts.ts';
 import { runNested } from './nested.ts';
 import { errorsCommand } from './overlay-errors.ts';
 import { statusCommand } from './overlay-status.ts';
+import { print } from './print.ts';
 import { Topology } from './topology.ts';
 import { type TraceOptions, trace, traceOptions } from './trace.ts';
 
@@ -24,7 +25,7 @@ const commands = {
       command.argument('<target>', 'an idset of ranks, or a hostlist').action((target: string) =>
         withHandle(async (handle) => {
           const hosts = await fetchHosts(handle);
-          console.log(translateTarget(target, hosts));
+          print(translateTarget(target, hosts));
         }),
       ),
   },
@@ -33,7 +34,7 @@ const commands = {
     define: (command) =>
       command
         .argument('<rank>', 'the rank', rank)
-        .action((rank: number) => withHandle(async (handle) => console.log(await fetchParent(handle, rank)))),
+        .action((rank: number) => withHandle(async (handle) => print(await fetchParent(handle, rank)))),
   },
   disconnect: {
     summary: 'Make the ranks of a subtree leave the instance',

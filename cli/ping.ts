@@ -5,6 +5,7 @@ import type { Handle } from '../core/handle/handle.ts';
 import { NODEID_ANY, NODEID_UPSTREAM } from '../core/message/message.ts';
 import { about, count, duration, runCommand, subcommand, withHandle } from './command.ts';
 import { fetchHosts, rankOf } from './hosts.ts';
+import { print } from './print.ts';
 import { parseSize } from './size.ts';
 
 interface Options {
@@ -53,21 +54,17 @@ async function ping(handle: Handle, text: string, options: Options): Promise<voi
     throw new FluxError('EINVAL', 'the rank is given twice, in the target and with --rank');
   const pad = 'p'.repeat(parseSize(options.pad));
   const target = await findTarget(handle, options.rank === undefined ? text : `${options.rank}!${text}`);
-  console.log(target.title);
+  print(target.title);
   const pacer = new Pacer(options.interval);
   const answers: Promise<string | undefined>[] = [];
   for (let sequence = 0; !options.count || sequence < options.count; sequence++) {
     await pacer.turn(sequence);
     const line = ask(handle, target, sequence, pad, options.userid ?? false);
-    const answer = options.batch ? line : line.then(print);
+    const answer = options.batch ? line : line.then((text) => void print(text));
     answer.catch((error: unknown) => pacer.fail(error));
     if (options.count) answers.push(answer);
   }
-  for (const line of await Promise.all(answers)) if (line) console.log(line);
-}
-
-function print(line: string): undefined {
-  console.log(line);
+  for (const line of await Promise.all(answers)) if (typeof line === 'string') print(line);
 }
 
 /** Gives each request its turn, until an answer fails. */

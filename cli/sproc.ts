@@ -10,6 +10,7 @@ import { attach } from './attach.ts';
 import { about, Exit, PYTHON_USAGE_ERROR, rank, withHandle } from './command.ts';
 import { runNested } from './nested.ts';
 import { type Fields, OutputFormat } from './output-format.ts';
+import { print } from './print.ts';
 import { exitCodeOf, parseProcessName, writeRetained } from './remote-process.ts';
 
 interface ServerOptions {
@@ -120,8 +121,8 @@ function atRank(rank: number | undefined, error: unknown): unknown {
 async function ps(handle: Handle, options: ListOptions): Promise<void> {
   const format = new OutputFormat(options.format, fields);
   const processes = await list(handle, options);
-  if (options.json) console.log(JSON.stringify(processes));
-  else for (const line of format.lines(processes, { header: options.header })) console.log(line);
+  if (options.json) print(JSON.stringify(processes));
+  else for (const line of format.lines(processes, { header: options.header })) print(line);
 }
 
 async function list(handle: Handle, options: ServerOptions): Promise<ListedProcess[]> {

@@ -20,6 +20,7 @@ import {
   runsAnother,
   subcommand,
 } from './command.ts';
+import { print } from './print.ts';
 
 /** Where the instance of the system has its state and its configuration. */
 const SYSTEM_STATEDIR = '/var/lib/flux';
@@ -203,7 +204,7 @@ async function start(words: readonly string[], options: Options): Promise<number
   if (options.noexec) {
     const program = words.length ? `, running: ${words.join(' ')}` : '';
     const size = settings.size ?? 1;
-    console.log(`flux start: ${size} ${size === 1 ? 'rank' : 'ranks'} in one process${program}`);
+    print(`flux start: ${size} ${size === 1 ? 'rank' : 'ranks'} in one process${program}`);
     return 0;
   }
   const exitCode = await runNode(settings);

@@ -8,6 +8,7 @@ import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import { unpack } from '../core/message/unpack.ts';
 import { FLUX_CORE_VERSION } from '../core/node/instance.ts';
 import { about, count, Exit, runCommand, subcommand, withHandle } from './command.ts';
+import { print } from './print.ts';
 import { formatLocal } from './timestamps.ts';
 
 interface Options {
@@ -83,8 +84,7 @@ async function post(handle: Handle, name: 'start' | 'finish', options: Options):
 
 async function list(handle: Handle, options: Options): Promise<void> {
   const runs = runsOf(await fetchEvents(handle, options.testStartlogKey), options.testStartlogVersion);
-  if (!options.quiet)
-    for (const each of runs) console.log(options.json ? stringifyJson({ ...each }) : format(each, options));
+  if (!options.quiet) for (const each of runs) print(options.json ? stringifyJson({ ...each }) : format(each, options));
   if (options.check && hasCrashed(runs)) throw new Exit(1);
 }
 

@@ -6,6 +6,7 @@ import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, type JsonValue, stringifyJson } from '../core/json.ts';
 import { MessageType } from '../core/message/message.ts';
 import { indentJson } from './json.ts';
+import { print } from './print.ts';
 import { formatSize } from './size.ts';
 import { type ColorOption, colorOption, type Painter, painter, type Style } from './terminal.ts';
 import { formatLocal, MinuteTimestamps } from './timestamps.ts';
@@ -73,7 +74,7 @@ export async function trace(
   if (options.delta && !options.human) throw new FluxError('EINVAL', '--delta is for use with --human');
   const payload = { typemask: options.type ?? ALL_TYPES, ...request, full: options.full ?? false };
   const format = options.json ? stringifyJson : formatter(options, who);
-  for await (const message of handle.stream<TracedMessage>(topic, payload)) console.log(format(message));
+  for await (const message of handle.stream<TracedMessage>(topic, payload)) print(format(message));
 }
 
 const typeSigns: Readonly<Record<number, string>> = {

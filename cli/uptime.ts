@@ -6,6 +6,7 @@ import { IdSet } from '../core/formats/idset.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
 import { about, runCommand, subcommand, withHandle } from './command.ts';
+import { print } from './print.ts';
 import { formatTimeOfDay } from './timestamps.ts';
 import { userName } from './users.ts';
 
@@ -35,7 +36,7 @@ export function run(args: readonly string[]): Promise<number> {
     .action((options: { json?: boolean }) =>
       withHandle(async (handle) => {
         const status = await fetchStatus(handle);
-        console.log(options.json ? formatJson(status) : format(status));
+        print(options.json ? formatJson(status) : format(status));
       }),
     );
   return runCommand(command, args);

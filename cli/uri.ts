@@ -1,4 +1,5 @@
 import { PYTHON_USAGE_ERROR, runCommand, subcommand } from './command.ts';
+import { print } from './print.ts';
 import { isLocalForced, localUri, remoteUri, resolveUri, schemes } from './uri-resolve.ts';
 
 /** `flux uri [--local|--remote] [--wait] TARGET` */
@@ -11,7 +12,7 @@ export function run(args: readonly string[]): Promise<number> {
     .addHelpText('after', `\nSchemes:\n${describeSchemes()}`)
     .action(async (target: string, options: { local?: boolean; remote?: boolean; wait?: boolean }) => {
       const uri = await resolveUri(options.wait ? withWish(target, 'wait') : target);
-      console.log(options.remote ? remoteUri(uri) : options.local || isLocalForced() ? localUri(uri) : uri);
+      print(options.remote ? remoteUri(uri) : options.local || isLocalForced() ? localUri(uri) : uri);
     });
   return runCommand(command, args, PYTHON_USAGE_ERROR);
 }

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { FLUX_CORE_VERSION } from '../core/node/instance.ts';
 import { nativeStatus } from '../native/addon.ts';
 import { runCommand, subcommand, withHandle } from './command.ts';
+import { print } from './print.ts';
 
 /** `flux version` */
 export function run(args: readonly string[]): Promise<number> {
@@ -20,8 +21,8 @@ export function run(args: readonly string[]): Promise<number> {
         ...(FLUX_URI !== undefined && { broker: await withHandle((handle) => handle.attribute('version')), FLUX_URI }),
         'build-options': `+node==${process.versions.node}${nativeStatus() === undefined ? '+native' : ''}`,
       };
-      if (options.json) console.log(JSON.stringify(versions));
-      else for (const [name, version] of Object.entries(versions)) console.log(`${`${name}:`.padEnd(24)}${version}`);
+      if (options.json) print(JSON.stringify(versions));
+      else for (const [name, version] of Object.entries(versions)) print(`${`${name}:`.padEnd(24)}${version}`);
     });
   return runCommand(command, args);
 }
