@@ -166,7 +166,7 @@ async function foreground(
       if (options.noinput) process.endInput();
       return process;
     },
-    options.noinput ? undefined : (processes) => new InputForwarder(process.stdin, processes, flowControl),
+    options.noinput ? undefined : (processes) => new InputForwarder(processes, flowControl),
   );
   return group.exitCode;
 }
