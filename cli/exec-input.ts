@@ -5,7 +5,6 @@
  * still runs. What waits here is one chunk; what is on its way is bounded by WINDOW_BYTES over all ranks.
  */
 
-import fs from 'node:fs';
 import type { RemoteProcess } from './remote-process.ts';
 
 /** Bytes on their way to all ranks together; each has at least SHARE_MIN of them. */
@@ -13,18 +12,16 @@ const WINDOW_BYTES = 16 * 1024 * 1024;
 const SHARE_MIN = 64 * 1024;
 
 export class InputForwarder {
-  // Undefined: there is nothing to read.
-  readonly #source: NodeJS.ReadStream | undefined;
+  readonly #source: NodeJS.ReadStream;
   readonly #processes: readonly RemoteProcess[];
   readonly #flowControl: boolean;
   readonly #share: number;
   #chunk: Buffer | undefined;
-  #state: 'unread' | 'reading' | 'ended' | 'closed';
+  #state: 'unread' | 'reading' | 'ended' | 'closed' = 'unread';
   #scheduled = false;
 
-  constructor(processes: readonly RemoteProcess[], flowControl: boolean) {
-    this.#source = isNullDevice(0) ? undefined : process.stdin;
-    this.#state = this.#source ? 'unread' : 'ended';
+  constructor(source: NodeJS.ReadStream, processes: readonly RemoteProcess[], flowControl: boolean) {
+    this.#source = source;
     this.#processes = processes;
     this.#flowControl = flowControl;
     this.#share = Math.max(SHARE_MIN, Math.floor(WINDOW_BYTES / processes.length));
@@ -48,7 +45,7 @@ export class InputForwarder {
   }
 
   #send(processes: readonly RemoteProcess[]): void {
-    if (this.#state === 'unread') this.#start(this.#source!);
+    if (this.#state === 'unread') this.#start();
     if (this.#chunk) {
       const length = Math.min(this.#chunk.length, this.#room(processes));
       if (length <= 0) return;
@@ -57,7 +54,7 @@ export class InputForwarder {
       this.#chunk = length < this.#chunk.length ? this.#chunk.subarray(length) : undefined;
     }
     if (this.#chunk) return;
-    if (this.#state === 'reading') this.#source!.resume();
+    if (this.#state === 'reading') this.#source.resume();
     else {
       this.#state = 'closed';
       for (const process of processes) process.endInput();
@@ -69,10 +66,10 @@ export class InputForwarder {
     return processes.reduce((room, { credit, inFlight }) => Math.min(room, credit, this.#share - inFlight), Infinity);
   }
 
-  #start(source: NodeJS.ReadStream): void {
+  #start(): void {
     this.#state = 'reading';
-    source.on('data', (chunk: Buffer) => {
-      source.pause();
+    this.#source.on('data', (chunk: Buffer) => {
+      this.#source.pause();
       this.#chunk = chunk;
       this.advance();
     });
@@ -80,24 +77,14 @@ export class InputForwarder {
       if (this.#state === 'reading') this.#state = 'ended';
       this.advance();
     };
-    source.on('end', end);
+    this.#source.on('end', end);
     // A stdin that can't be read, such as a folder, is one without input.
-    source.on('error', end);
+    this.#source.on('error', end);
   }
 
   /** Reads no more, so that an open stdin does not keep this command alive. */
   stop(): void {
-    if (this.#state !== 'unread') this.#source?.destroy();
+    if (this.#state !== 'unread') this.#source.destroy();
     this.#state = 'closed';
-  }
-}
-
-/** Whether a descriptor is /dev/null; to find that out by reading starts Node's thread pool, for 13 ms. */
-function isNullDevice(fd: number): boolean {
-  try {
-    const stats = fs.fstatSync(fd);
-    return stats.isCharacterDevice() && stats.rdev === fs.statSync('/dev/null').rdev;
-  } catch {
-    return false;
   }
 }

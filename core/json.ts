@@ -84,8 +84,8 @@ export function stringifyJson(value: JsonValue): string {
   return wroteMarker ? text.replace(getMarker().pattern, '$1') : text;
 }
 
-// May a text hold a number that JSON.parse would change? Strings can match too; they only take the slower way.
-const mayHoldSpecial = /\d(?:\.0*(?!\d)|[eE])|\d{16}/;
+// May a text hold a number that JSON.parse would change? Few strings look like one; those only take the slower way.
+const mayHoldSpecial = /(?:^|[[,:\s])-?(?:\d+(?:\.0*(?!\d)|(?:\.\d+)?[eE])|\d{16})/;
 const stringOrNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/gs;
 
 function markSpecial(token: string): string {
