@@ -6,7 +6,7 @@ import { requestFrame, WireClient } from './wire-client.ts';
 const frame = requestFrame('broker.ping', { seq: 1, pad: '' });
 
 /** Pings before the first that counts: the engine's code is compiled when it has run often. */
-const WARM_UP = 1000;
+const WARM_UP = 3000;
 
 /** One ping at a time, milliseconds apart as `flux ping` sends them, and one right after the other. */
 export async function pingLatency(uri: string, count: number): Promise<Figure[]> {

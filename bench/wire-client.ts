@@ -34,7 +34,11 @@ export class WireClient {
   static connect(uri: string): Promise<WireClient> {
     return new Promise((resolve, reject) => {
       const socket = net.connect(uri.replace(/^local:\/\//, ''));
-      socket.once('error', reject);
+      socket.once('error', (error: NodeJS.ErrnoException) => {
+        // A broker that has no room for more who wait to be accepted: they come again.
+        if (error.code === 'EAGAIN') setImmediate(() => WireClient.connect(uri).then(resolve, reject));
+        else reject(error);
+      });
       socket.once('data', (answer: Buffer) => {
         if (answer[0] !== 0) reject(new Error(`the broker refused the connection: errno ${answer[0]}`));
         else resolve(new WireClient(socket));
