@@ -12,7 +12,7 @@
  */
 
 import { FluxError } from '../errno.ts';
-import { Flag, Message, type MessageType } from './message.ts';
+import { Flag, Message, MessageType } from './message.ts';
 import { partLength, readPartSize, writePartSize } from './parts.ts';
 import { RouteStack } from './routes.ts';
 
@@ -46,6 +46,12 @@ export function hasHeader(source: Uint8Array, start: number, end: number): boole
   return (
     source[header] === MAGIC && source[header + 1] === VERSION && (type === 1 || type === 2 || type === 4 || type === 8)
   );
+}
+
+/** Whether an encoded message with a header that `hasHeader` takes is a request that wants an answer. */
+export function asksForAnswer(source: Uint8Array, end: number): boolean {
+  const header = end - HEADER_BYTES;
+  return source[header + 2] === MessageType.request && (source[header + 3]! & Flag.noresponse) === 0;
 }
 
 /** Bytes that `encodeInto` writes. */

@@ -8,7 +8,7 @@ import net from 'node:net';
 import { findUser, peerCredentials } from '../../native/index.ts';
 import { closedAccess } from '../broker/access-policy.ts';
 import { asFluxError, errno, FluxError } from '../errno.ts';
-import { hasHeader, ROLEMASK_FROM_END, USERID_FROM_END } from '../message/codec.ts';
+import { asksForAnswer, hasHeader, ROLEMASK_FROM_END, USERID_FROM_END } from '../message/codec.ts';
 import { Role, USERID_UNKNOWN } from '../message/credentials.ts';
 import { FRAME_HEADER_BYTES, FrameReader, writeFrameHeader } from '../message/framing.ts';
 import { endpoint, INDEX_MAX } from '../ring/endpoint.ts';
@@ -84,6 +84,7 @@ export class Connection {
         throw new FluxError('EPROTO', 'bad magic, version or type in a message header');
       this.#stamp(source, end);
       this.#mailbox.sendBytes(this.#rankEndpoint, this.endpoint, source, start, end);
+      if (asksForAnswer(source, end)) this.#mailbox.awaitAnswer();
     });
   }
 

@@ -81,7 +81,7 @@ export class FluxNode {
       queueBytesMark: QUEUE_BYTES_MARK,
       sources: [],
       spinMicroseconds: plan.spinMicroseconds,
-      spins: 'after sending',
+      spins: 'when asked',
       connect: (to, memory) => this.#workers.connect(MAIN, to, memory),
       onRoundEnd: () => this.#connections.flush(),
       onCongestion: (thread, congested) => this.#connections.setCongested(thread, congested),

@@ -28,10 +28,10 @@ export interface MailboxOptions {
   /** Microseconds to look for work before going to sleep; see `Patience`. */
   readonly spinMicroseconds: number;
   /**
-   * When to look: a thread that only serves its rings does when they are empty. One that has sockets to serve must go back
-   * to them, and does so only after it sent a single message on: the answer may be there sooner than it could sleep and wake.
+   * When to look: a thread that only serves its rings does when they are empty; one that has sockets to serve must go back
+   * to them, and does so only for `awaitAnswer`.
    */
-  readonly spins: 'when idle' | 'after sending';
+  readonly spins: 'when idle' | 'when asked';
   /** Hands a new ring to the thread that reads it. */
   readonly connect: (thread: number, memory: SharedArrayBuffer) => void;
   /** Called after a round in which messages were handed out. */
@@ -73,9 +73,8 @@ export class Mailbox {
   // Since sleepers were last woken.
   #takenBytes = 0;
   readonly #patience: Patience;
-  readonly #awaitsAnswers: boolean;
-  // Messages sent in this turn of the event loop, counted where answers are awaited.
-  #sentInTurn = 0;
+  // Answers that are awaited from this turn of the event loop on.
+  #awaited = 0;
   /** Times this thread went to sleep, and rounds that found mail. */
   sleeps = 0;
   rounds = 0;
@@ -85,7 +84,6 @@ export class Mailbox {
     this.#options = options;
     this.#doorbell = new Doorbell(options.doorbells, options.thread);
     this.#patience = new Patience(options.spinMicroseconds);
-    this.#awaitsAnswers = options.spins === 'after sending' && options.spinMicroseconds > 0;
   }
 
   /** Sends a message, encoded straight into the ring. */
@@ -140,7 +138,6 @@ export class Mailbox {
 
   #scheduleFlush(): void {
     if (this.#delivering) return;
-    if (this.#awaitsAnswers && this.#sentInTurn++ === 0) setImmediate(this.#awaitAnswer);
     if (this.#flushing) return;
     this.#flushing = true;
     queueMicrotask(() => {
@@ -220,11 +217,18 @@ export class Mailbox {
     return found;
   }
 
-  /** Who sent one message has nothing else to do, most likely, than to wait for what it leads to. */
-  readonly #awaitAnswer = (): void => {
-    const sent = this.#sentInTurn;
-    this.#sentInTurn = 0;
-    if (sent !== 1 || !this.#doorbell.isSleeping) return;
+  /**
+   * Tells that a request was sent on, whose answer may be there sooner than this thread could sleep and wake: it looks for
+   * that answer for a while, unless there were more requests in this turn of the event loop.
+   */
+  awaitAnswer(): void {
+    if (this.#options.spinMicroseconds > 0 && this.#awaited++ === 0) setImmediate(this.#lookForAnswer);
+  }
+
+  readonly #lookForAnswer = (): void => {
+    const awaited = this.#awaited;
+    this.#awaited = 0;
+    if (awaited !== 1 || !this.#doorbell.isSleeping) return;
     this.#patience.begin();
     // Who sends now need not ring.
     this.#doorbell.cancelSleep();

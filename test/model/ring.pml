@@ -187,7 +187,7 @@ proctype Consumer() {
         addWaiter(CONSUMER);
         if
         :: true -> (waiter[CONSUMER] == 0)
-        :: true -> /* Mailbox.#awaitAnswer */
+        :: true -> /* Mailbox.#lookForAnswer */
           asleep[CONSUMER] = 0;
           lookAtRings();
           if

@@ -14,7 +14,7 @@ export interface StressThread {
   readonly sizeMax: number;
   /** Goes back to the event loop after so many messages; 0: only when congested. */
   readonly pauseEvery: number;
-  /** 0: sleeps at once; else threads look for work first, by turns when idle and after sending. */
+  /** 0: sleeps at once; else threads look for work first, by turns when idle and when asked. */
   readonly spinMicroseconds: number;
   readonly seed: number;
 }
@@ -56,7 +56,7 @@ const mailbox = new Mailbox({
   queueBytesMark: 16 * ringBytes,
   sources: [],
   spinMicroseconds,
-  spins: thread % 2 ? 'when idle' : 'after sending',
+  spins: thread % 2 ? 'when idle' : 'when asked',
   connect: (to, memory) => parentPort!.postMessage({ to, memory }),
   onCongestion: (to, isCongested) => {
     if (isCongested) congested.add(to);
@@ -90,6 +90,7 @@ for (let number = 1; number <= messages; number++) {
     if (to === thread) continue;
     const message = Message.request({ topic: 'stress.test', matchtag: number, payload: fill(random(sizeMax), number) });
     mailbox.send(endpoint(to, 0), endpoint(thread, 0), message);
+    mailbox.awaitAnswer();
   }
   if (number % 10 === 0) mailbox.flush();
   if (congested.size) {
