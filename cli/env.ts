@@ -1,6 +1,6 @@
 import { runCommand, runsAnother, subcommand } from './command.ts';
 import { fluxEnvironment } from './environment.ts';
-import { execute } from './external.ts';
+import { execute } from './execute.ts';
 import { print } from './print.ts';
 
 /** `flux env [COMMAND…]` */

@@ -1,11 +1,8 @@
 /** Commands that are programs of their own: `flux-NAME` in the folders of FLUX_EXEC_PATH, or a path. */
 
-import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { asFluxError, strerror } from '../core/errno.ts';
-import { commands } from './commands.ts';
+import { execute } from './execute.ts';
 
 function isExecutable(file: string): boolean {
   try {
@@ -16,8 +13,13 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** Runs a command that is not part of `flux`; resolves to its exit code. */
-export async function runExternal(name: string, args: readonly string[], verbose: boolean): Promise<number> {
+/** Runs a command that is not part of `flux`, as `known` ones are; resolves to its exit code. */
+export async function runExternal(
+  name: string,
+  args: readonly string[],
+  verbose: boolean,
+  known: readonly string[],
+): Promise<number> {
   const candidates = name.includes('/')
     ? [name]
     : (process.env.FLUX_EXEC_PATH ?? '').split(':').map((folder) => path.join(folder, `flux-${name}`));
@@ -27,29 +29,14 @@ export async function runExternal(name: string, args: readonly string[], verbose
   });
   if (file === undefined) {
     console.error(`flux: \`${name}' is not a flux command.  See 'flux --help'`);
-    suggest(name);
+    suggest(name, known);
     return 1;
   }
   return execute(file, args);
 }
 
-/** Runs a program in place of this process, as far as that can be: it has our stdio, and our exit code is its own. */
-export function execute(file: string, args: readonly string[]): Promise<number> {
-  return new Promise((resolve) => {
-    const child = spawn(file, args, { stdio: 'inherit' });
-    // The terminal sends these to both; the program decides what they do.
-    for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => {});
-    for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
-    child.on('error', (error) => {
-      console.error(`flux: execvp (${file}): ${strerror(asFluxError(error).errno)}`);
-      resolve(1);
-    });
-    child.on('exit', (code, signal) => resolve(code ?? 128 + os.constants.signals[signal!]));
-  });
-}
-
-function suggest(name: string): void {
-  const near = Object.keys(commands)
+function suggest(name: string, known: readonly string[]): void {
+  const near = known
     .map((command) => ({ command, distance: editDistance(name, command) }))
     .filter(({ distance }) => distance <= 2)
     .sort((a, b) => a.distance - b.distance);

@@ -56,7 +56,10 @@ async function main(args: string[]): Promise<number> {
     return 1;
   }
   const load = Object.hasOwn(commands, name) ? commands[name]!.load : undefined;
-  if (!load) return (await import('./external.ts')).runExternal(name, rest, options.verbose);
+  if (!load) {
+    const { runExternal } = await import('./external.ts');
+    return runExternal(name, rest, options.verbose, Object.keys(commands));
+  }
   return (await load()).run(rest);
 }
 

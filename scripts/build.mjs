@@ -17,6 +17,20 @@ const fresh = path.join(root, 'build', 'dist');
 /** Options that every bundle shares; dependencies are bundled too, so that little is opened at a start. */
 const shared = { absWorkingDir: root, bundle: true, platform: 'node', target: 'node20', logLevel: 'warning' };
 
+/** commander loads child_process, and with it much else, for commands that are programs of their own: it has none. */
+const lazyChildProcess = {
+  name: 'lazy-child-process',
+  setup(bundle) {
+    const eager = "= require('node:child_process');";
+    const lazy = "= { get spawn() { return require('node:child_process').spawn; } };";
+    bundle.onLoad({ filter: /commander[/\\]lib[/\\]command\.js$/ }, ({ path: file }) => {
+      const text = fs.readFileSync(file, 'utf8');
+      if (!text.includes(eager)) throw new Error(`${file} does not load child_process as it did`);
+      return { contents: text.replace(eager, lazy) };
+    });
+  },
+};
+
 /** Options of ES module bundles. */
 export const common = {
   ...shared,
@@ -40,6 +54,7 @@ async function main() {
   await build({
     ...shared,
     format: 'cjs',
+    plugins: [lazyChildProcess],
     entryPoints: { flux: 'cli/main.ts' },
     outdir: fresh,
     outExtension: { '.js': '.cjs' },
