@@ -104,7 +104,7 @@ function currentFolder(): string {
   const { PWD } = process.env;
   const here = process.cwd();
   try {
-    if (PWD?.startsWith('/') && fs.realpathSync(PWD) === here) return PWD;
+    if (PWD?.startsWith('/') && fs.realpathSync.native(PWD) === here) return PWD;
   } catch {
     // PWD is only a name; the folder it once named may be gone.
   }

@@ -188,6 +188,9 @@ export class FluxError extends Error {
   }
 }
 
+/** How every stream of responses ends that has not failed (RFC 6); made once, since that is nearly all errors there are. */
+export const endOfStream = new FluxError('ENODATA');
+
 /** Any thrown value as a FluxError; Node's system errors keep their errno, everything else becomes `otherwise`. */
 export function asFluxError(error: unknown, otherwise: ErrnoName = 'EIO'): FluxError {
   if (error instanceof FluxError) return error;

@@ -3,7 +3,7 @@
  * method returns or throws becomes a response.
  */
 
-import { asFluxError, type ErrnoName, FluxError } from '../errno.ts';
+import { asFluxError, type ErrnoName, endOfStream, FluxError } from '../errno.ts';
 import type { JsonValue } from '../json.ts';
 import { type Credentials, isAllowed, Role } from '../message/credentials.ts';
 import type { Message, Payload } from '../message/message.ts';
@@ -100,7 +100,7 @@ export class Request {
 
   /** Ends a stream of responses (RFC 6). */
   endStream(): void {
-    this.fail('ENODATA');
+    this.fail(endOfStream);
   }
 }
 

@@ -7,7 +7,7 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import { FluxError, strerror } from '../errno.ts';
+import { endOfStream, FluxError, strerror } from '../errno.ts';
 import { type JsonValue, parseJson, stringifyJson } from '../json.ts';
 import { type Credentials, UNKNOWN_CREDENTIALS } from './credentials.ts';
 import { RouteStack } from './routes.ts';
@@ -184,7 +184,8 @@ export class Message {
 
   /** What an error response says: its text, or its errno's sentence. */
   error(): FluxError {
-    return new FluxError(this.errnum, this.errorText());
+    const text = this.errorText();
+    return this.errnum === endOfStream.errno && text === undefined ? endOfStream : new FluxError(this.errnum, text);
   }
 
   /** The text of an error response, if it has one. */
