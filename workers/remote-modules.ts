@@ -17,6 +17,7 @@ import type { Mailbox } from '../core/ring/mailbox.ts';
 import { bundledModule } from './bundled.ts';
 import { importModule } from './module-files.ts';
 import { rexecModule } from './rexec/rexec.ts';
+import { SpawnTurns } from './rexec/spawn-turns.ts';
 
 /** Runs one module for a broker that it exchanges messages with; where the messages go is up to who makes it. */
 export class RemoteModule {
@@ -114,6 +115,7 @@ export class RemoteModules {
   readonly #mailbox: Mailbox;
   readonly #control: () => ThreadControl;
   readonly #world: World;
+  readonly #spawnTurns = new SpawnTurns();
   readonly #modules = new Map<number, RemoteModule>();
   #lastIndex = 0;
 
@@ -130,6 +132,7 @@ export class RemoteModules {
       environment: () =>
         this.#control().rpc<Record<string, string>>(threadOf(rankEndpoint), 'rank.environment', { rank: context.rank }),
       localUri: async () => ((await context.rpc('attr.get', { name: 'local-uri' })) as { value: string }).value,
+      spawnTurn: () => this.#spawnTurns.take(),
     }));
   }
 

@@ -51,6 +51,9 @@ const ROUNDS_MAX = 16;
  * message does; what is sent to one that is awake it sees at once.
  */
 const WAKE_BYTES = 4096;
+/** What is sent while much is done in one go is published after so long, looked at every so many messages. */
+const LATE_MS = 1;
+const LOOK_EVERY = 4;
 
 interface Inbox {
   readonly thread: number;
@@ -72,6 +75,9 @@ export class Mailbox {
   #delivering = false;
   // Since sleepers were last woken.
   #takenBytes = 0;
+  // Messages sent, and since when there may be some that are not published.
+  #sent = 0;
+  #unpublishedSince = 0;
   readonly #patience: Patience;
   // Answers that are awaited from this turn of the event loop on.
   #awaited = 0;
@@ -137,13 +143,23 @@ export class Mailbox {
   }
 
   #scheduleFlush(): void {
-    if (this.#delivering) return;
-    if (this.#flushing) return;
+    if (this.#delivering || this.#flushing) {
+      if (++this.#sent % LOOK_EVERY === 0) this.#flushWhenLate();
+      return;
+    }
     this.#flushing = true;
+    this.#unpublishedSince = performance.now();
     queueMicrotask(() => {
       this.#flushing = false;
       this.flush();
     });
+  }
+
+  #flushWhenLate(): void {
+    const now = performance.now();
+    if (now - this.#unpublishedSince < LATE_MS) return;
+    this.#unpublishedSince = now;
+    this.flush();
   }
 
   /** Publishes what was sent since the last flush and wakes its receivers. */
@@ -186,6 +202,7 @@ export class Mailbox {
   #poll(sink: RecordSink): boolean {
     let bytes = 0;
     this.#delivering = true;
+    this.#unpublishedSince = performance.now();
     try {
       for (const inbox of this.#inboxes) {
         if (!this.#mayRead(inbox)) continue;

@@ -111,6 +111,7 @@ export class SimulatedNode {
         launch: (module, welcome) => remoteModules.launch(this.#sim.ranks[rank]!, module, welcome, world),
       },
       runsPrograms: true,
+      spawnTurn: async () => {},
       transmit: (message, from, to) => this.#line(from, to).send(message),
       listen: async () => {
         this.listening.add(rank);

@@ -18,6 +18,8 @@ export interface RexecHost {
   environment(): Promise<Readonly<Record<string, string>>>;
   /** FLUX_URI of the programs of this rank; its socket is there once this resolves. */
   localUri(): Promise<string>;
+  /** Resolves when this thread has time to start a program. */
+  spawnTurn(): Promise<void>;
 }
 
 /** Seconds that programs have to end after SIGTERM when the module is removed. */
@@ -105,6 +107,7 @@ class Rexec implements Service {
     if (!background && flags & ExecFlag.waitable)
       throw new FluxError('EINVAL', 'waitable flag only supported in background mode');
     const command = await this.#parse(cmd);
+    await this.#host.spawnTurn();
     if (isGone() && !background) throw new FluxError('ECONNABORTED', 'the client is gone');
     if (command.label !== undefined && this.#byLabel.has(command.label))
       throw new FluxError('EINVAL', 'command label is not unique');

@@ -44,6 +44,8 @@ export interface RankHost {
   readonly modules: Pick<ModuleSource, 'bundled' | 'resolve' | 'launch'>;
   /** Whether programs of this rank are run on this thread. */
   readonly runsPrograms: boolean;
+  /** Resolves when the thread has time to start a program. */
+  spawnTurn(): Promise<void>;
   /** Hands a message to the broker of a neighbour. */
   transmit(message: Message, from: number, to: number): void;
   /** Opens the socket of a rank's connector, if it is not open. */
@@ -225,6 +227,7 @@ export class Rank {
           definition: rexecModule(() => ({
             environment: async () => this.environment.all(),
             localUri: () => this.localUri(),
+            spawnTurn: () => host.spawnTurn(),
           })),
         };
       case 'overlay':

@@ -26,6 +26,7 @@ import type { Mailbox } from '../../core/ring/mailbox.ts';
 import { bundledModule } from '../bundled.ts';
 import type { ConnectorHost } from '../connector-local/connector.ts';
 import { resolveModule } from '../module-files.ts';
+import { SpawnTurns } from '../rexec/spawn-turns.ts';
 import { realWorld } from '../world.ts';
 import { Rank, type RankHost } from './rank.ts';
 
@@ -49,6 +50,7 @@ export class Router {
   readonly #topology: Topology;
   readonly #bus: EventBus;
   readonly #ranks = new Map<number, Rank>();
+  readonly #spawnTurns = new SpawnTurns();
   // The rank of each client, by the client's endpoint.
   readonly #rankOfClient = new Map<number, Rank>();
   readonly #slowClients = new Set<number>();
@@ -98,6 +100,7 @@ export class Router {
       log: this.#logSink(),
       modules: this.#moduleSource(),
       runsPrograms: this.#plan.threads[thread]!.services.includes('rexec'),
+      spawnTurn: () => this.#spawnTurns.take(),
       transmit: (message, from, to) => this.#transmit(message, from, to),
       listen: async (rank) => {
         await this.#control.rpc(MAIN, 'listen', { rank });

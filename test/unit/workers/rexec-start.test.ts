@@ -39,7 +39,9 @@ async function start() {
   const uri = new Promise<string>((resolve) => {
     open = resolve;
   });
-  await host.start(rexecModule(() => ({ environment: async () => ({}), localUri: () => uri })));
+  await host.start(
+    rexecModule(() => ({ environment: async () => ({}), localUri: () => uri, spawnTurn: async () => {} })),
+  );
   return {
     programs,
     /** Sends a request of one client. */
