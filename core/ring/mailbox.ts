@@ -253,7 +253,8 @@ export class Mailbox {
       this.#doorbell.prepareSleep();
       if (!this.#hasWork()) return;
     }
-    this.#doorbell.wake();
+    // Sockets first: to answer a client that has gone means to lose what it sent before.
+    setImmediate(() => this.#doorbell.wake());
   };
 
   /** Hands every message that comes to `sink`, until `stop`. A sink that throws ends the loop with its error. */

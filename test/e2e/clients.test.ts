@@ -11,8 +11,11 @@ import { after, before, describe, test } from 'node:test';
 import { Handle } from '../../core/handle/handle.ts';
 import { LATER } from '../../core/handle/methods.ts';
 import { Real } from '../../core/json.ts';
+import { encodeFrame } from '../../core/message/framing.ts';
+import { Message } from '../../core/message/message.ts';
+import { WireClient } from '../wire-client.ts';
 import { type Instance, startInstance } from './instance.ts';
-import { residentKilobytes, until } from './support.ts';
+import { readLog, residentKilobytes, until } from './support.ts';
 
 describe('256 ranks', () => {
   let instance: Instance;
@@ -97,6 +100,24 @@ describe('one rank', () => {
     assert.ok(residentKilobytes(instance.pid) - before < 100 * 1024, 'it has grown by more than 100 MB');
     await Promise.all(handles.map((handle) => handle.close()));
     await until(async () => (await clientCount()) === 1, 'all clients are gone');
+  });
+
+  test('hears to the end clients that go without waiting for answers', async () => {
+    await other.rpc('log.clear', {});
+    const frame = encodeFrame(
+      Message.request({ topic: 'log.append', payload: Buffer.from('<13>1 - 0 leaving - - - bye') }),
+    );
+    for (let i = 0; i < 50; i++) {
+      const client = await WireClient.connect(instance.uri);
+      // One by one, so that the first is answered while the others are on their way.
+      for (let n = 0; n < 4; n++) {
+        client.socket.write(frame);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      client.socket.destroy();
+    }
+    const said = async () => (await readLog(other)).filter((line) => line.includes('bye')).length;
+    await until(async () => (await said()) === 200, 'all has been heard');
   });
 
   test('forgets clients that come and go, whatever they were about to do', async () => {
