@@ -104,7 +104,7 @@ function endWithoutReader(error: NodeJS.ErrnoException): never {
   process.exit(1);
 }
 
-/** Ends this process when stdout has no reader. A stdout that another program gets is better left alone: pipes are shared. */
+/** Ends this process when stdout has no reader. One that another program gets is better left alone: pipes are shared. */
 function watchOutput(): void {
   if (process.stdout.listenerCount('error') === 0) process.stdout.once('error', endWithoutReader);
 }

@@ -1,4 +1,4 @@
-// Bundles the project into dist/: the `flux` command (one chunk per subcommand), the worker entries, the library.
+// Bundles the project into dist/: the `flux` command in one file, the worker entries, the library.
 //
 //   node scripts/build.mjs            build dist/ and the type declarations
 //   node scripts/build.mjs --no-types leave the declarations out (quick)

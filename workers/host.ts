@@ -11,7 +11,9 @@ import { ThreadControl } from '../core/node/thread-control.ts';
 import { indexOf, threadOf } from '../core/ring/endpoint.ts';
 import { Mailbox } from '../core/ring/mailbox.ts';
 import { RemoteModules } from './remote-modules.ts';
-import { slowReaders } from './rexec/slow-readers.ts';
+import type { RexecThread } from './rexec/rexec.ts';
+import { SlowReaders } from './rexec/slow-readers.ts';
+import { SpawnTurns } from './rexec/spawn-turns.ts';
 import { Router } from './router/router.ts';
 import { processStopped, realWorld } from './world.ts';
 
@@ -20,6 +22,10 @@ const QUEUE_BYTES_MARK = 4 * 1024 * 1024;
 
 const { thread, plan, doorbells, instance } = workerData as WorkerData;
 const own = plan.threads[thread];
+
+const spawnTurns = new SpawnTurns();
+const slowReaders = new SlowReaders();
+const programs: RexecThread = { slowReaders, spawnTurn: () => spawnTurns.take() };
 
 /** Threads that do not keep up with what this one sends them. */
 const congested = new Set<number>();
@@ -42,11 +48,13 @@ const mailbox = new Mailbox({
 });
 // A pending Atomics.waitAsync does not keep a thread alive; listening here does.
 parentPort!.on('message', (message: { ring: SharedArrayBuffer; from: number } | { gone: number }) => {
-  if ('gone' in message) mailbox.disconnect(message.gone);
-  else mailbox.addRing(message.from, message.ring);
+  if ('gone' in message) {
+    control.threadDied(message.gone);
+    mailbox.disconnect(message.gone);
+  } else mailbox.addRing(message.from, message.ring);
 });
 
-const remoteModules = new RemoteModules(mailbox, () => control, realWorld);
+const remoteModules = new RemoteModules(mailbox, () => control, realWorld, programs);
 const methods: Record<string, Methods[string]> = {
   ...remoteModules.methods,
   'reader.slow': {
@@ -64,7 +72,7 @@ const methods: Record<string, Methods[string]> = {
   },
 };
 const control: ThreadControl = new ThreadControl(mailbox, methods);
-const router = own?.routes ? new Router(mailbox, control, plan, instance) : undefined;
+const router = own?.routes ? new Router(mailbox, control, plan, instance, programs) : undefined;
 Object.assign(methods, router?.methods);
 
 void mailbox

@@ -16,8 +16,7 @@ import { endpoint, indexOf, threadOf } from '../core/ring/endpoint.ts';
 import type { Mailbox } from '../core/ring/mailbox.ts';
 import { bundledModule } from './bundled.ts';
 import { importModule } from './module-files.ts';
-import { rexecModule } from './rexec/rexec.ts';
-import { SpawnTurns } from './rexec/spawn-turns.ts';
+import { type RexecThread, rexecModule } from './rexec/rexec.ts';
 
 /** Runs one module for a broker that it exchanges messages with; where the messages go is up to who makes it. */
 export class RemoteModule {
@@ -115,15 +114,16 @@ export class RemoteModules {
   readonly #mailbox: Mailbox;
   readonly #control: () => ThreadControl;
   readonly #world: World;
-  readonly #spawnTurns = new SpawnTurns();
+  readonly #programs: RexecThread;
   readonly #modules = new Map<number, RemoteModule>();
   #lastIndex = 0;
 
   /** `control` is how other threads are asked. */
-  constructor(mailbox: Mailbox, control: () => ThreadControl, world: World) {
+  constructor(mailbox: Mailbox, control: () => ThreadControl, world: World, programs: RexecThread) {
     this.#mailbox = mailbox;
     this.#control = control;
     this.#world = world;
+    this.#programs = programs;
   }
 
   /** rexec for a rank of another thread. */
@@ -132,7 +132,7 @@ export class RemoteModules {
       environment: () =>
         this.#control().rpc<Record<string, string>>(threadOf(rankEndpoint), 'rank.environment', { rank: context.rank }),
       localUri: async () => ((await context.rpc('attr.get', { name: 'local-uri' })) as { value: string }).value,
-      spawnTurn: () => this.#spawnTurns.take(),
+      thread: this.#programs,
     }));
   }
 

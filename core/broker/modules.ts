@@ -112,7 +112,7 @@ export class Modules {
   /**
    * Loads a module and resolves when it runs.
    *
-   * @throws FluxError EEXIST: that name is loaded; ENOENT: no such module; EINVAL: it can't run so; what its start failed with
+   * @throws FluxError EEXIST: that name is loaded; ENOENT: no such module; EINVAL: it can't run so; or why its start failed
    */
   async load(request: LoadRequest): Promise<void> {
     const { path: target, args, exec = false } = request;

@@ -136,7 +136,7 @@ export class Hostlist implements Iterable<string> {
     return new Hostlist(runs);
   }
 
-  /** This list without the first host of each name in `hosts`; a name given twice goes twice, one not found is passed over. */
+  /** This list without the first host of each name in `hosts`; a name given twice goes twice, others are passed over. */
   delete(hosts: Hostlist): Hostlist {
     const doomed = new Map<string, number>();
     for (const name of hosts) doomed.set(name, (doomed.get(name) ?? 0) + 1);

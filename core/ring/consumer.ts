@@ -1,8 +1,9 @@
 /**
  * The reading side of a ring; see `layout.ts` for the memory and why it is safe.
  *
- * Records are copied out a batch at a time, in one copy, and the room is given back before anything is done with them;
- * the fragments of a large message each to their place in it. So a message may be kept for as long as anybody likes, and a slow handler does not hold the ring.
+ * Records are copied out a batch at a time, in one copy, and the room is given back before anything is done with them; the
+ * fragments of a large message each go straight to their place in it. So a message may be kept for as long as anybody
+ * likes, and a slow handler does not hold the ring.
  */
 
 import {

@@ -60,7 +60,9 @@ export class Doorbell {
     return this.#wake !== undefined;
   }
 
-  /** Owner: sleeps until somebody rings, or `wake`. The thread's timers and I/O go on meanwhile; they do not end the sleep. */
+  /**
+   * Owner: sleeps until somebody rings, or `wake`. The thread's timers and I/O go on meanwhile; they do not end the sleep.
+   */
   sleep(): Promise<void> {
     // Who was woken by `wake` left a waiter behind: it is still notified, and serves this sleep too.
     if (!this.#hasWaiter) {

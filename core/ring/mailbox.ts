@@ -81,9 +81,6 @@ export class Mailbox {
   readonly #patience: Patience;
   // Answers that are awaited from this turn of the event loop on.
   #awaited = 0;
-  /** Times this thread went to sleep, and rounds that found mail. */
-  sleeps = 0;
-  rounds = 0;
 
   constructor(options: MailboxOptions) {
     this.thread = options.thread;
@@ -263,7 +260,6 @@ export class Mailbox {
     while (this.#running) {
       let rounds = 0;
       while (rounds < ROUNDS_MAX && this.#poll(sink)) rounds++;
-      this.rounds += rounds;
       if (rounds === ROUNDS_MAX) {
         this.#ring();
         await nextTurn();
@@ -275,7 +271,6 @@ export class Mailbox {
         this.#doorbell.cancelSleep();
         continue;
       }
-      this.sleeps++;
       await this.#doorbell.sleep();
       this.#patience.end();
     }

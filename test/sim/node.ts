@@ -17,6 +17,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { type Message, MessageType } from '../../core/message/message.ts';
 import { bundledModule } from '../../workers/bundled.ts';
 import type { ConnectorHost } from '../../workers/connector-local/connector.ts';
+import { SlowReaders } from '../../workers/rexec/slow-readers.ts';
 import { Rank, type RankHost } from '../../workers/router/rank.ts';
 import type { Line } from './network.ts';
 import type { Simulation, SimulationOptions } from './simulation.ts';
@@ -73,6 +74,7 @@ export class SimulatedNode {
   /** Ranks whose sockets were asked for. */
   readonly listening = new Set<number>();
   access: AccessPolicy | undefined;
+  readonly slowReaders = new SlowReaders();
   /** Told of each state that a rank enters. */
   onState: (rank: number, state: State) => void = () => {};
 
@@ -110,8 +112,7 @@ export class SimulatedNode {
         resolve: (target) => remoteModules.resolve(target),
         launch: (module, welcome) => remoteModules.launch(this.#sim.ranks[rank]!, module, welcome, world),
       },
-      runsPrograms: true,
-      spawnTurn: async () => {},
+      programs: { slowReaders: this.slowReaders, spawnTurn: async () => {} },
       transmit: (message, from, to) => this.#line(from, to).send(message),
       listen: async () => {
         this.listening.add(rank);

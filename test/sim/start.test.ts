@@ -1,26 +1,12 @@
 // Instances of any shape start and end: who runs when, with which exit codes, and that nothing is left.
 
 import assert from 'node:assert/strict';
+import { states } from '../../core/broker/state-machine.ts';
 import { checkNothingLeft } from './checks.ts';
 import type { Program } from './programs.ts';
 import type { SeededRandom } from './random.ts';
 import { forSeeds, randomShape } from './seeds.ts';
 import { Simulation } from './simulation.ts';
-
-const wholeLife = [
-  'load-builtins',
-  'join',
-  'config-sync',
-  'init',
-  'quorum',
-  'run',
-  'cleanup',
-  'shutdown',
-  'finalize',
-  'goodbye',
-  'unload-builtins',
-  'exit',
-];
 
 /** A program that ends by itself after some time. */
 const after =
@@ -38,7 +24,7 @@ forSeeds('all ranks run, and end in order when the initial program does', 150, a
   await sim.start();
   await sim.ended();
   for (const rank of sim.ranks.keys()) {
-    assert.deepEqual(sim.node.history[rank], wholeLife, `rank ${rank}`);
+    assert.deepEqual(sim.node.history[rank], states, `rank ${rank}`);
     assert.equal(sim.node.exitCodes.get(rank), rank === 0 ? code : 0, `rank ${rank}`);
   }
   await checkNothingLeft(sim);

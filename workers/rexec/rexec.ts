@@ -11,6 +11,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import { type Command, parseCommand } from './command.ts';
+import type { SlowReaders } from './slow-readers.ts';
 import { ExecFlag, LocalFlag, requestKey, Subprocess } from './subprocess.ts';
 
 export interface RexecHost {
@@ -18,7 +19,13 @@ export interface RexecHost {
   environment(): Promise<Readonly<Record<string, string>>>;
   /** FLUX_URI of the programs of this rank; its socket is there once this resolves. */
   localUri(): Promise<string>;
-  /** Resolves when this thread has time to start a program. */
+  readonly thread: RexecThread;
+}
+
+/** What the programs of one thread have in common, of whichever ranks they are. */
+export interface RexecThread {
+  readonly slowReaders: SlowReaders;
+  /** Resolves when the thread has time to start a program. */
   spawnTurn(): Promise<void>;
 }
 
@@ -107,14 +114,18 @@ class Rexec implements Service {
     if (!background && flags & ExecFlag.waitable)
       throw new FluxError('EINVAL', 'waitable flag only supported in background mode');
     const command = await this.#parse(cmd);
-    await this.#host.spawnTurn();
+    const { thread } = this.#host;
+    await thread.spawnTurn();
     if (isGone() && !background) throw new FluxError('ECONNABORTED', 'the client is gone');
     if (command.label !== undefined && this.#byLabel.has(command.label))
       throw new FluxError('EINVAL', 'command label is not unique');
     if (background && command.channels.length)
       throw new FluxError('EINVAL', 'auxiliary channels are not allowed in background mode');
-    const subprocess = new Subprocess(this.#context, { command, flags, localFlags, background, request }, (ended) =>
-      this.#ended(ended),
+    const subprocess = new Subprocess(
+      this.#context,
+      thread.slowReaders,
+      { command, flags, localFlags, background, request },
+      (ended) => this.#ended(ended),
     );
     this.#byPid.set(subprocess.pid, subprocess);
     if (command.label !== undefined) this.#byLabel.set(command.label, subprocess);

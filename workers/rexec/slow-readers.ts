@@ -50,6 +50,3 @@ export class SlowReaders {
     writer.resume();
   }
 }
-
-/** Those of this thread. */
-export const slowReaders = new SlowReaders();

@@ -11,7 +11,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { type Process, type ProcessSpec, SpawnError, type Stdio } from '../../native/process.ts';
 import { bufferBytes, type Command, isLineBuffered, programName } from './command.ts';
 import { LineCutter } from './lines.ts';
-import { slowReaders } from './slow-readers.ts';
+import type { SlowReaders } from './slow-readers.ts';
 
 /** Flags of a request to run or attach (RFC 42). */
 export const ExecFlag = { stdout: 1, stderr: 2, channel: 4, writeCredit: 8, waitable: 16 } as const;
@@ -59,6 +59,7 @@ export class Subprocess {
   /** Names the request that started it; see `requestKey`. */
   readonly requestKey: string;
   readonly #context: ServiceContext;
+  readonly #slowReaders: SlowReaders;
   readonly #process: Process;
   readonly #names: readonly string[];
   readonly #inputs = new Map<string, Input>();
@@ -82,9 +83,15 @@ export class Subprocess {
    * @param onEnd called once it has exited and all its output is read
    * @throws FluxError what the start failed with
    */
-  constructor(context: ServiceContext, options: SubprocessOptions, onEnd: (subprocess: Subprocess) => void) {
+  constructor(
+    context: ServiceContext,
+    slowReaders: SlowReaders,
+    options: SubprocessOptions,
+    onEnd: (subprocess: Subprocess) => void,
+  ) {
     const { command, flags, localFlags, background, request } = options;
     this.#context = context;
+    this.#slowReaders = slowReaders;
     this.command = command;
     this.background = background;
     this.requestKey = requestKey(request.sender, request.message.matchtag);
@@ -112,7 +119,7 @@ export class Subprocess {
     );
     if (!background) this.#listen(request);
     request.respond({ type: 'started', pid: this.pid });
-    if (this.#complaint) this.#read(STDERR, Buffer.from(this.#complaint));
+    if (this.#complaint) this.#complain(this.#complaint);
     if (flags & ExecFlag.writeCredit) for (const [name, { capacity }] of this.#inputs) this.#credit(name, capacity);
   }
 
@@ -122,21 +129,27 @@ export class Subprocess {
       return this.#context.spawn(spec, events);
     } catch (error) {
       if (!(error instanceof SpawnError) || error.step !== 'cwd') throw error;
-      this.#complaint = `Could not change dir to ${spec.cwd}: ${strerror(error.errno)}. Going to /tmp instead\n`;
+      this.#complaint = `Could not change dir to ${spec.cwd}: ${strerror(error.errno)}. Going to /tmp instead`;
       return this.#context.spawn({ ...spec, cwd: '/tmp' }, events);
     }
   }
 
+  /** Says it where the program's errors are read, or in the log. */
+  #complain(complaint: string): void {
+    if (this.#outputs.has('stderr')) this.#read(STDERR, Buffer.from(`${complaint}\n`));
+    else this.#context.log('err', complaint);
+  }
+
   #listen(request: Request): void {
     this.#listener = request;
-    slowReaders.add(request.sender, this);
+    this.#slowReaders.add(request.sender, this);
   }
 
   /** Nobody gets its output any more; it is still read, so that the program can end. */
   #forgetListener(): void {
     const listener = this.#listener;
     this.#listener = undefined;
-    if (listener) slowReaders.remove(listener.sender, this);
+    if (listener) this.#slowReaders.remove(listener.sender, this);
   }
 
   /** What each of the program's descriptors is; notes those that lead here. */

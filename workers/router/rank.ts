@@ -10,6 +10,7 @@ import { Lifecycle } from '../../core/broker/lifecycle.ts';
 import type { World } from '../../core/broker/module-host.ts';
 import { type BuiltinModule, type ModuleSource, Modules } from '../../core/broker/modules.ts';
 import { RcPrograms } from '../../core/broker/rc.ts';
+import type { ModuleDefinition } from '../../core/broker/service.ts';
 import { attrService } from '../../core/broker/services/attr.ts';
 import { brokerService } from '../../core/broker/services/broker.ts';
 import { eventService } from '../../core/broker/services/event.ts';
@@ -30,7 +31,7 @@ import { configModule } from '../config/config.ts';
 import { Connector, type ConnectorHost } from '../connector-local/connector.ts';
 import { groupsModule } from '../groups/groups.ts';
 import { overlayModule } from '../overlay/overlay.ts';
-import { rexecModule } from '../rexec/rexec.ts';
+import { type RexecThread, rexecModule } from '../rexec/rexec.ts';
 
 export interface RankHost {
   readonly instance: Instance;
@@ -42,10 +43,8 @@ export interface RankHost {
   readonly clients: ConnectorHost;
   readonly log: LogSink;
   readonly modules: Pick<ModuleSource, 'bundled' | 'resolve' | 'launch'>;
-  /** Whether programs of this rank are run on this thread. */
-  readonly runsPrograms: boolean;
-  /** Resolves when the thread has time to start a program. */
-  spawnTurn(): Promise<void>;
+  /** What runs programs here; undefined where another thread does it for this rank. */
+  readonly programs: RexecThread | undefined;
   /** Hands a message to the broker of a neighbour. */
   transmit(message: Message, from: number, to: number): void;
   /** Opens the socket of a rank's connector, if it is not open. */
@@ -222,19 +221,23 @@ export class Rank {
           }),
         };
       case 'rexec':
-        if (!host.runsPrograms) return {};
+        if (!host.programs) return {};
         return {
-          definition: rexecModule(() => ({
-            environment: async () => this.environment.all(),
-            localUri: () => this.localUri(),
-            spawnTurn: () => host.spawnTurn(),
-          })),
+          definition: this.#rexec(host.programs),
         };
       case 'overlay':
         return { definition: overlayModule(this.overlay) };
       default:
         return undefined;
     }
+  }
+
+  #rexec(thread: RexecThread): ModuleDefinition {
+    return rexecModule(() => ({
+      environment: async () => this.environment.all(),
+      localUri: () => this.localUri(),
+      thread,
+    }));
   }
 
   /** A parent has its modules once this rank may join it; `config`, loaded anew later, need not wait for that. */

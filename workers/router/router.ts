@@ -26,7 +26,7 @@ import type { Mailbox } from '../../core/ring/mailbox.ts';
 import { bundledModule } from '../bundled.ts';
 import type { ConnectorHost } from '../connector-local/connector.ts';
 import { resolveModule } from '../module-files.ts';
-import { SpawnTurns } from '../rexec/spawn-turns.ts';
+import type { RexecThread } from '../rexec/rexec.ts';
 import { realWorld } from '../world.ts';
 import { Rank, type RankHost } from './rank.ts';
 
@@ -47,10 +47,10 @@ export class Router {
   readonly #control: ThreadControl;
   readonly #plan: Plan;
   readonly #instance: Instance;
+  readonly #programs: RexecThread;
   readonly #topology: Topology;
   readonly #bus: EventBus;
   readonly #ranks = new Map<number, Rank>();
-  readonly #spawnTurns = new SpawnTurns();
   // The rank of each client, by the client's endpoint.
   readonly #rankOfClient = new Map<number, Rank>();
   readonly #slowClients = new Set<number>();
@@ -63,8 +63,9 @@ export class Router {
   // The encoded form of the event that is being delivered, made for the first client that gets it.
   #encodedEvent: { readonly event: Message; readonly bytes: Buffer } | undefined;
 
-  constructor(mailbox: Mailbox, control: ThreadControl, plan: Plan, instance: Instance) {
+  constructor(mailbox: Mailbox, control: ThreadControl, plan: Plan, instance: Instance, programs: RexecThread) {
     this.#mailbox = mailbox;
+    this.#programs = programs;
     this.#control = control;
     this.#plan = plan;
     this.#instance = instance;
@@ -99,8 +100,7 @@ export class Router {
       clients: this.#clientHost(),
       log: this.#logSink(),
       modules: this.#moduleSource(),
-      runsPrograms: this.#plan.threads[thread]!.services.includes('rexec'),
-      spawnTurn: () => this.#spawnTurns.take(),
+      programs: this.#plan.threads[thread]!.services.includes('rexec') ? this.#programs : undefined,
       transmit: (message, from, to) => this.#transmit(message, from, to),
       listen: async (rank) => {
         await this.#control.rpc(MAIN, 'listen', { rank });
@@ -326,8 +326,6 @@ export class Router {
     'thread.died': {
       handler: (request) => {
         const { thread, text } = request.unpack({ thread: 'i', text: 's' });
-        this.#control.threadDied(thread);
-        this.#mailbox.disconnect(thread);
         if (thread in this.#plan.threads) this.#deadThreads.add(thread);
         for (const [address, { rank, module }] of [...this.#remotes]) {
           if (threadOf(address) !== thread) continue;

@@ -1,4 +1,4 @@
-// Who gets an event: by prefix, however often he subscribed, and whether he may see it; against a slow list of subscriptions.
+// Who gets an event: by prefix, however often he subscribed, and whether he may see it; against a slow list.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

@@ -13,6 +13,7 @@ import type { ThreadControl } from '../../../core/node/thread-control.ts';
 import { endpoint, threadOf } from '../../../core/ring/endpoint.ts';
 import type { Mailbox } from '../../../core/ring/mailbox.ts';
 import { RemoteModule, RemoteModules } from '../../../workers/remote-modules.ts';
+import { SlowReaders } from '../../../workers/rexec/slow-readers.ts';
 import { Agenda } from '../../sim/agenda.ts';
 import { owner } from '../../sim/client.ts';
 import { Programs } from '../../sim/programs.ts';
@@ -192,6 +193,7 @@ function thread() {
     mailbox as unknown as Mailbox,
     () => control as unknown as ThreadControl,
     makeWorld(),
+    { slowReaders: new SlowReaders(), spawnTurn: async () => {} },
   );
   const call = (method: string, payload: JsonObject): unknown => {
     let answer: unknown;

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { ModuleHost } from '../../../core/broker/module-host.ts';
 import { Flag, Message, MessageType } from '../../../core/message/message.ts';
 import { rexecModule } from '../../../workers/rexec/rexec.ts';
+import { SlowReaders } from '../../../workers/rexec/slow-readers.ts';
 import { Agenda } from '../../sim/agenda.ts';
 import { owner } from '../../sim/client.ts';
 import { Programs, type SimulatedProcess } from '../../sim/programs.ts';
@@ -39,9 +40,8 @@ async function start() {
   const uri = new Promise<string>((resolve) => {
     open = resolve;
   });
-  await host.start(
-    rexecModule(() => ({ environment: async () => ({}), localUri: () => uri, spawnTurn: async () => {} })),
-  );
+  const thread = { slowReaders: new SlowReaders(), spawnTurn: async () => {} };
+  await host.start(rexecModule(() => ({ environment: async () => ({}), localUri: () => uri, thread })));
   return {
     programs,
     /** Sends a request of one client. */

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { slowReaders } from '../../../workers/rexec/slow-readers.ts';
 import { answersOf, Flags, RexecBench } from './rexec.ts';
 
 test('a client hears that its program started, its output in lines, each end of stream, its status and the end', async () => {
@@ -221,14 +220,14 @@ test('the outputs of a program are not read while its reader is slow', async () 
   const { process } = await bench.run(bench.exec());
   const { process: other } = await bench.run(bench.exec({}, {}, bench.sim.connect()));
   const sender = bench.sim.ranks[0]!.connector.uuidOf(bench.client.endpoint)!;
-  slowReaders.set(sender, true);
+  bench.sim.node.slowReaders.set(sender, true);
   assert.deepEqual([[...process.paused], [...other.paused]], [[1, 2], []]);
   const { process: later } = await bench.run(bench.exec());
   assert.deepEqual([...later.paused], [1, 2]);
-  slowReaders.hold(true);
-  slowReaders.set(sender, false);
+  bench.sim.node.slowReaders.hold(true);
+  bench.sim.node.slowReaders.set(sender, false);
   assert.deepEqual([process.paused.size, other.paused.size], [2, 2]);
-  slowReaders.hold(false);
+  bench.sim.node.slowReaders.hold(false);
   assert.deepEqual([process.paused.size, other.paused.size, later.paused.size], [0, 0, 0]);
 });
 
@@ -239,12 +238,12 @@ test('a program that waits for its reader goes on when that is gone', async () =
   client.stream('rexec.attach', { pid: process.pid, flags: Flags.stdout });
   await bench.sim.settle();
   const sender = bench.sim.ranks[0]!.connector.uuidOf(client.endpoint)!;
-  slowReaders.set(sender, true);
+  bench.sim.node.slowReaders.set(sender, true);
   assert.equal(process.paused.size, 2);
-  slowReaders.set('somebody else', false);
+  bench.sim.node.slowReaders.set('somebody else', false);
   assert.equal(process.paused.size, 2);
   client.disconnect();
   await bench.sim.settle();
   assert.equal(process.paused.size, 0);
-  slowReaders.set(sender, false);
+  bench.sim.node.slowReaders.set(sender, false);
 });
