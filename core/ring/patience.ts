@@ -4,7 +4,7 @@ const WAKE_MS = 0.1;
 /**
  * How long a thread looks for work before it sleeps.
  *
- * To fall asleep and be woken costs 25–45 µs on either side. Looking saves that when work comes soon, and wastes a
+ * To fall asleep and be woken costs 20–45 µs. Looking saves that when work comes soon, and wastes a
  * processor when it does not. The last wait tells: after a short one a thread looks again, after a long one it sleeps at
  * once.
  */
