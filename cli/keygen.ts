@@ -3,7 +3,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
-import { type Certificate, encodeCertificate } from '../core/formats/certificate.ts';
+import { type Certificate, encodeCertificate, KEY_BYTES } from '../core/formats/certificate.ts';
 import { FLUX_CORE_VERSION } from '../core/node/instance.ts';
 import { about, collect, runCommand, subcommand } from './command.ts';
 import { formatLocal } from './timestamps.ts';
@@ -24,13 +24,21 @@ export function run(args: readonly string[]): Promise<number> {
 }
 
 function makeCertificate(name: string | undefined, meta: readonly string[]): Certificate {
-  const { publicKey, privateKey } = generateKeyPairSync('x25519');
-  const raw = (text: string | undefined) => Buffer.from(text ?? '', 'base64url');
-  return {
-    metadata: metadataOf(name, meta),
-    publicKey: raw(publicKey.export({ format: 'jwk' }).x),
-    secretKey: raw(privateKey.export({ format: 'jwk' }).d),
-  };
+  return { metadata: metadataOf(name, meta), ...makeKeyPair() };
+}
+
+/**
+ * A new pair of X25519 keys.
+ *
+ * They come as DER, whose last bytes are the key. A key object that is exported as JWK waits for itself for ever when the
+ * garbage collector runs meanwhile: the export holds the lock that the end of the generating job takes.
+ */
+export function makeKeyPair(): Pick<Certificate, 'publicKey' | 'secretKey'> {
+  const { publicKey, privateKey } = generateKeyPairSync('x25519', {
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'der' },
+  });
+  return { publicKey: publicKey.subarray(-KEY_BYTES), secretKey: privateKey.subarray(-KEY_BYTES) };
 }
 
 /** What the user says of it, and what he leaves to us; of a name given twice the first holds. */
