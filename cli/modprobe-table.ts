@@ -6,7 +6,9 @@ import { builtInConfiguration } from '../core/broker/built-in-configuration.ts';
 import { ModuleOrder } from '../core/broker/module-order.ts';
 import {
   bundledEntries,
+  chooseBacking,
   chooseProvider,
+  disableService,
   extendTable,
   type ModuleEntry,
   provides,
@@ -18,6 +20,7 @@ import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { about } from './command.ts';
 import { valueAt } from './config-path.ts';
+import { optionalAttribute } from './optional-attribute.ts';
 
 export interface TableChanges {
   /** Services, and the modules to take for them. */
@@ -45,6 +48,7 @@ export async function openTable(handle: Handle, changes?: TableChanges): Promise
   const [rank, config] = await Promise.all([handle.attribute('rank'), handle.rpc<JsonObject>('config.get')]);
   let table = readFiles().reduce(extendTable, [...bundledEntries]);
   if (isObject(config.modules)) table = extendTable(table, config.modules);
+  table = chooseBacking(table, await optionalAttribute(handle, 'content.backing-module'));
   for (const [service, name] of changes?.alternatives ?? []) table = chooseProvider(table, service, name);
   const disabled = [
     ...(process.env.FLUX_MODPROBE_DISABLE ?? '').split(',').filter(Boolean),
@@ -63,7 +67,7 @@ export async function openTable(handle: Handle, changes?: TableChanges): Promise
 
 function disable(table: readonly ModuleEntry[], service: string): ModuleEntry[] {
   if (!table.some((each) => provides(each, service))) throw new FluxError('ENOENT', `there is no module ${service}`);
-  return table.map((each) => (provides(each, service) ? { ...each, disabled: true } : each));
+  return disableService(table, service);
 }
 
 /** Those attributes that modules depend on and that are set. */

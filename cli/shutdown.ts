@@ -7,6 +7,7 @@ import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { about, count, runCommand, subcommand, withHandle } from './command.ts';
+import { optionalAttribute } from './optional-attribute.ts';
 import { resolveUri } from './uri-resolve.ts';
 
 interface Options {
@@ -80,13 +81,6 @@ async function configureDump(handle: Handle, options: Options): Promise<void> {
   if (wanted !== present) await handle.rpc('attr.set', { name: DUMP, value: wanted });
   const place = wanted === 'auto' ? await dumpFolder(handle) : wanted;
   console.error(`flux-shutdown: the content of the KVS will be dumped to ${place}, which may take some time`);
-}
-
-function optionalAttribute(handle: Handle, name: string): Promise<string | undefined> {
-  return handle.attribute(name).catch((error: FluxError) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
 }
 
 async function dumpFolder(handle: Handle): Promise<string> {

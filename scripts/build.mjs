@@ -31,10 +31,11 @@ const lazyChildProcess = {
   },
 };
 
-/** Options of ES module bundles. */
+/** Options of ES module bundles. What brings files of its own is not bundled. */
 export const common = {
   ...shared,
   format: 'esm',
+  external: ['@photostructure/sqlite', 'lz4-wasm-nodejs'],
   // CommonJS dependencies inside an ES module bundle still ask for Node's modules with require().
   banner: {
     js: "import { createRequire as createRequire_ } from 'node:module'; const require = createRequire_(import.meta.url);",

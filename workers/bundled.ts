@@ -9,6 +9,18 @@ const modules = new Map<string, ModuleDefinition>([
   ['heartbeat', heartbeat],
 ]);
 
+/** The backing stores of content, read when one is wanted: only the thread that runs it needs what it needs. */
+export async function backingStore(name: string): Promise<ModuleDefinition | undefined> {
+  switch (name) {
+    case 'content-sqlite':
+      return (await import('./content-sqlite/content-sqlite.ts')).contentSqlite;
+    case 'content-files':
+      return (await import('./content-files/content-files.ts')).contentFiles;
+    default:
+      return undefined;
+  }
+}
+
 /** The module that comes with the broker under a name; undefined when there is none. */
 export function bundledModule(name: string): ModuleDefinition | undefined {
   return modules.get(name);

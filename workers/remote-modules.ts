@@ -14,7 +14,7 @@ import { Flag, Message, MessageType } from '../core/message/message.ts';
 import type { ThreadControl } from '../core/node/thread-control.ts';
 import { endpoint, indexOf, threadOf } from '../core/ring/endpoint.ts';
 import type { Mailbox } from '../core/ring/mailbox.ts';
-import { bundledModule } from './bundled.ts';
+import { backingStore, bundledModule } from './bundled.ts';
 import { importModule } from './module-files.ts';
 import { type RexecThread, rexecModule } from './rexec/rexec.ts';
 
@@ -126,6 +126,13 @@ export class RemoteModules {
     this.#programs = programs;
   }
 
+  async #service(name: string, rankEndpoint: number): Promise<ModuleDefinition> {
+    if (name === 'rexec') return this.#rexec(rankEndpoint);
+    const definition = await backingStore(name);
+    if (!definition) throw new FluxError('ENOENT', `no service ${name} can run here`);
+    return definition;
+  }
+
   /** rexec for a rank of another thread. */
   #rexec(rankEndpoint: number): ModuleDefinition {
     return rexecModule((context) => ({
@@ -152,8 +159,7 @@ export class RemoteModules {
     'service.start': {
       handler: (request) => {
         const { service, rankEndpoint } = request.unpack({ service: 's', rankEndpoint: 'i' });
-        if (service !== 'rexec') throw new FluxError('ENOENT', `no service ${service} can run here`);
-        return { endpoint: this.#add(async () => this.#rexec(rankEndpoint), rankEndpoint) };
+        return { endpoint: this.#add(() => this.#service(service, rankEndpoint), rankEndpoint) };
       },
     },
     'module.start': {

@@ -11,7 +11,7 @@ import { callMethod, type Methods, Request } from '../handle/methods.ts';
 import { RpcClient, type RpcOptions } from '../handle/rpc.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { type Credentials, Role } from '../message/credentials.ts';
-import { Flag, type Message, MessageType, NODEID_UPSTREAM, type Payload } from '../message/message.ts';
+import { Flag, type Message, MessageType, NODEID_ANY, NODEID_UPSTREAM, type Payload } from '../message/message.ts';
 import type { Topology } from '../overlay/topology.ts';
 import type { Attributes } from './attributes.ts';
 import { MessageCounters } from './common-methods.ts';
@@ -214,6 +214,16 @@ export class Broker {
       case 'nobody':
         this.#refuse(message, hop.error);
     }
+  }
+
+  /** Sends a request that was handed to a module of this rank on to the next rank towards the root that has its service. */
+  passOn(message: Message): void {
+    message.routes.pop();
+    if (message.nodeid !== NODEID_ANY) {
+      message.word1 = this.rank;
+      message.flags |= Flag.upstream;
+    }
+    this.#sendToPeer(message, this.#parent);
   }
 
   #refuse(message: Message, error: 'ENOSYS' | 'EHOSTUNREACH'): void {

@@ -98,6 +98,22 @@ export class ModuleOrder {
     return predecessors;
   }
 
+  /**
+   * These modules in an order in which they can be loaded one by one.
+   *
+   * @throws FluxError EDEADLK: they wait for each other
+   */
+  sequence(names: readonly string[]): string[] {
+    const predecessors = this.loadOrder(names);
+    const placed = new Set<string>();
+    const place = (name: string): void => {
+      for (const other of predecessors.get(name)!) if (!placed.has(other)) place(other);
+      placed.add(name);
+    };
+    names.forEach(place);
+    return [...placed];
+  }
+
   /** What of these modules each must be removed after: loading turned round. */
   removeOrder(names: readonly string[]): Predecessors {
     const loading = this.loadOrder(names);

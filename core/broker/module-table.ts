@@ -55,10 +55,18 @@ function entry(name: string, more: Partial<ModuleEntry> = {}): ModuleEntry {
 }
 
 /** Modules that come with the broker and can be loaded and removed. */
-export const bundledEntries: readonly ModuleEntry[] = [entry('heartbeat'), entry('barrier')];
+export const bundledEntries: readonly ModuleEntry[] = [
+  entry('heartbeat'),
+  entry('barrier'),
+  entry('content', { requires: ['heartbeat', 'content-backing'] }),
+  entry('content-files', { ranks: '0', after: ['content'], provides: ['content-backing'] }),
+  entry('content-sqlite', { ranks: '0', after: ['content'], provides: ['content-backing'] }),
+  entry('kvs', { requires: ['content', 'heartbeat'], after: ['content-backing', 'content'] }),
+  entry('kvs-watch', { requires: ['kvs'], after: ['kvs'] }),
+];
 
-/** What an instance loads when it starts. */
-export const initialModules: readonly string[] = ['heartbeat'];
+/** What an instance loads when it starts, with all that it requires. */
+export const initialModules: readonly string[] = ['content', 'heartbeat', 'content-backing', 'kvs', 'kvs-watch'];
 
 /** Modules that are part of every broker: loaded before all others, and removed with the broker. */
 export const builtinModules: readonly string[] = ['config', 'connector-local', 'groups', 'rexec', 'overlay'];
@@ -142,6 +150,22 @@ export function chooseProvider(table: readonly ModuleEntry[], service: string, n
 /** Whether a module is, or provides, a service. */
 export function provides({ name, provides }: ModuleEntry, service: string): boolean {
   return name === service || provides.includes(service);
+}
+
+/** Leaves out all modules that are a service or provide it. */
+export function disableService(table: readonly ModuleEntry[], service: string): ModuleEntry[] {
+  return table.map((each) => (provides(each, service) ? { ...each, disabled: true } : each));
+}
+
+/**
+ * The table with the backing store of content that the attribute content.backing-module names; `none` is none.
+ *
+ * @throws FluxError EINVAL: no module of that name is one
+ */
+export function chooseBacking(table: readonly ModuleEntry[], backing: string | undefined): ModuleEntry[] {
+  if (backing === undefined) return [...table];
+  if (backing === 'none') return disableService(table, 'content-backing');
+  return chooseProvider(table, 'content-backing', backing);
 }
 
 /**

@@ -9,12 +9,15 @@ import { Flag, Message } from '../message/message.ts';
 import type { Broker } from './broker.ts';
 import { Module, type ModuleRuntime, ModuleStatus } from './module.ts';
 import { ModuleHost, type Welcome } from './module-host.ts';
+import { Relay } from './relay.ts';
 import type { ModuleDefinition } from './service.ts';
 
 /** A module that is part of the broker. */
 export interface BuiltinModule {
   /** Absent when it runs on another thread. */
   readonly definition?: ModuleDefinition;
+  /** It is at work on another rank, nearer to the root. */
+  readonly isRelay?: boolean;
   /** Sees each message to the module first; what it returns true for does not reach the module's methods. */
   readonly intercept?: (module: Module) => (message: Message) => boolean;
 }
@@ -47,10 +50,12 @@ interface Pending {
   readonly reject: (error: FluxError) => void;
 }
 
+type LocalHost = Pick<ModuleHost, 'receive' | 'stop'>;
+
 interface Loaded {
   readonly module: Module;
   /** Where it runs, when that is in the broker. */
-  readonly host?: ModuleHost;
+  readonly host?: LocalHost;
   loading?: Pending | undefined;
   /** Those who wait for it to be gone. */
   removing?: (() => void)[];
@@ -119,6 +124,10 @@ export class Modules {
     this.checkLoad(request);
     const builtin = this.#source.builtin(target);
     const bundled = this.#source.bundled(target);
+    if (builtin?.isRelay) {
+      this.#loadRelay(this.#create(request.name ?? target, target, args, false));
+      return;
+    }
     const here = builtin?.definition ?? (exec ? undefined : bundled);
     if (here) {
       await this.#loadHere(this.#create(request.name ?? target, target, args, false), here, builtin?.intercept);
@@ -142,14 +151,11 @@ export class Modules {
   }
 
   async #loadHere(module: Module, definition: ModuleDefinition, intercept?: BuiltinModule['intercept']): Promise<void> {
-    const host = new ModuleHost(this.#welcome(module), this.#broker.world, (message) => module.receive(message));
+    const host = this.#makeHost(module);
     const isTaken = intercept?.(module);
-    const send = (message: Message) => {
+    this.#attachHere(module, host, (message) => {
       if (!isTaken?.(message)) host.receive(message);
-    };
-    const loaded: Loaded = { module, host };
-    module.attach({ send, kill: () => void this.#stopHere(loaded, host) });
-    this.#loaded.set(module.name, loaded);
+    });
     try {
       await host.start(definition);
     } catch (error) {
@@ -157,6 +163,25 @@ export class Modules {
       throw error;
     }
     module.status = ModuleStatus.running;
+  }
+
+  #loadRelay(module: Module): void {
+    const relay = new Relay(
+      () => this.#makeHost(module),
+      (request) => this.#broker.passOn(request),
+    );
+    this.#attachHere(module, relay, (message) => relay.receive(message));
+    module.status = ModuleStatus.running;
+  }
+
+  #makeHost(module: Module): ModuleHost {
+    return new ModuleHost(this.#welcome(module), this.#broker.world, (message) => module.receive(message));
+  }
+
+  #attachHere(module: Module, host: LocalHost, send: (message: Message) => void): void {
+    const loaded: Loaded = { module, host };
+    module.attach({ send, kill: () => void this.#stopHere(loaded, host) });
+    this.#loaded.set(module.name, loaded);
   }
 
   async #loadElsewhere(module: Module, inProcess: boolean): Promise<void> {
@@ -235,12 +260,12 @@ export class Modules {
   }
 
   /** Whoever else wants it to stop waits for the same end. */
-  #stopHere(loaded: Loaded, host: ModuleHost): Promise<void> {
+  #stopHere(loaded: Loaded, host: LocalHost): Promise<void> {
     loaded.stopping ??= this.#stop(loaded.module, host);
     return loaded.stopping;
   }
 
-  async #stop(module: Module, host: ModuleHost): Promise<void> {
+  async #stop(module: Module, host: LocalHost): Promise<void> {
     module.status = ModuleStatus.finalizing;
     try {
       await host.stop();

@@ -36,6 +36,8 @@ export interface Plan {
 
 /** Ranks that one router serves before another is worth its memory. */
 const RANKS_PER_ROUTER = 256;
+/** Services that wait for disks, so nothing else is on their thread. */
+const backingStores = ['content-sqlite', 'content-files'];
 const RING_BYTES = 1024 * 1024;
 const CLIENT_BACKLOG_BYTES = 64 * 1024 * 1024;
 /** Longer than an answer takes through both threads, the one it comes from just woken. */
@@ -78,8 +80,8 @@ function engineSettings(config: JsonObject): EngineSettings {
 /**
  * The plan for an instance.
  *
- * On two cores one engine thread does everything beside main; from four on programs are run by a thread of their own, and
- * routers multiply with cores and ranks.
+ * On two cores one engine thread does everything beside main and the disks; from four on programs are run by a thread of
+ * their own, and routers multiply with cores and ranks.
  *
  * @throws FluxError EINVAL: [engine] of the configuration is wrong
  */
@@ -100,6 +102,7 @@ export function makePlan(cores: number, topology: Topology, config: JsonObject):
   }
   for (let i = 0; i < execWorkers; i++)
     threads.push({ index: threads.length, name: `exec ${i}`, routes: false, services: ['rexec'] });
+  threads.push({ index: threads.length, name: 'store', routes: false, services: backingStores });
   return {
     threads,
     threadOfRank: shardRanks(topology, routers),

@@ -112,6 +112,8 @@ export class SimulatedNode {
         resolve: (target) => remoteModules.resolve(target),
         launch: (module, welcome) => remoteModules.launch(this.#sim.ranks[rank]!, module, welcome, world),
       },
+      store: {},
+      backingStore: () => undefined,
       programs: { slowReaders: this.slowReaders, spawnTurn: async () => {} },
       transmit: (message, from, to) => this.#line(from, to).send(message),
       listen: async () => {

@@ -8,6 +8,8 @@ import { Environment } from '../../core/broker/environment.ts';
 import type { EventBus } from '../../core/broker/event-bus.ts';
 import { Lifecycle } from '../../core/broker/lifecycle.ts';
 import type { World } from '../../core/broker/module-host.ts';
+import { ModuleOrder } from '../../core/broker/module-order.ts';
+import { bundledEntries, chooseBacking, initialModules } from '../../core/broker/module-table.ts';
 import { type BuiltinModule, type ModuleSource, Modules } from '../../core/broker/modules.ts';
 import { RcPrograms } from '../../core/broker/rc.ts';
 import type { ModuleDefinition } from '../../core/broker/service.ts';
@@ -29,7 +31,11 @@ import { Overlay } from '../../core/overlay/overlay.ts';
 import type { Topology } from '../../core/overlay/topology.ts';
 import { configModule } from '../config/config.ts';
 import { Connector, type ConnectorHost } from '../connector-local/connector.ts';
+import type { StoreThread } from '../content/access.ts';
+import { contentModule } from '../content/content.ts';
 import { groupsModule } from '../groups/groups.ts';
+import { kvsModule } from '../kvs/kvs.ts';
+import { kvsWatchModule } from '../kvs-watch/kvs-watch.ts';
 import { overlayModule } from '../overlay/overlay.ts';
 import { type RexecThread, rexecModule } from '../rexec/rexec.ts';
 
@@ -43,6 +49,10 @@ export interface RankHost {
   readonly clients: ConnectorHost;
   readonly log: LogSink;
   readonly modules: Pick<ModuleSource, 'bundled' | 'resolve' | 'launch'>;
+  /** What the services of the store share on this thread. */
+  readonly store: StoreThread;
+  /** A backing store of content by its module's name; undefined where another thread has it. */
+  readonly backingStore: (name: string) => ModuleDefinition | undefined;
   /** What runs programs here; undefined where another thread does it for this rank. */
   readonly programs: RexecThread | undefined;
   /** Hands a message to the broker of a neighbour. */
@@ -60,8 +70,6 @@ export interface RankHost {
 
 /** Modules that are part of every broker, in the order in which they are loaded. */
 const builtins = ['config', 'connector-local', 'groups', 'rexec', 'overlay'];
-/** Modules that rc1 loads unless it is told otherwise. */
-const rc1Modules = ['heartbeat'];
 /** What rc1 and rc3 are unless they are told otherwise: the broker does it itself, without a process. */
 export const defaultRc = { rc1: 'flux modprobe rc1', rc3: 'flux modprobe rc3' } as const;
 
@@ -227,9 +235,25 @@ export class Rank {
         };
       case 'overlay':
         return { definition: overlayModule(this.overlay) };
+      case 'content':
+        return this.#nodeService(() => contentModule(host.store));
+      case 'kvs':
+        return this.#nodeService(() => kvsModule(host.store));
+      case 'kvs-watch':
+        return this.#nodeService(() => kvsWatchModule(host.store));
+      case 'content-sqlite':
+      case 'content-files': {
+        const definition = host.backingStore(name);
+        return definition ? { definition } : {};
+      }
       default:
         return undefined;
     }
+  }
+
+  /** A service that all ranks of this process share: rank 0 has it. */
+  #nodeService(define: () => ModuleDefinition): BuiltinModule {
+    return this.rank === 0 ? { definition: define() } : { isRelay: true };
   }
 
   #rexec(thread: RexecThread): ModuleDefinition {
@@ -271,7 +295,15 @@ export class Rank {
   }
 
   async #loadRc1Modules(): Promise<void> {
-    for (const path of rc1Modules) if (!this.modules.get(path)) await this.modules.load({ path, args: [] });
+    const { attributes } = this.broker;
+    const order = new ModuleOrder(chooseBacking(bundledEntries, attributes.get('content.backing-module')), {
+      rank: this.rank,
+      hasConfig: () => false,
+      hasAttribute: (name) => attributes.has(name),
+      hasVariable: (name) => this.environment.get(name) !== undefined,
+    });
+    for (const path of order.sequence(order.requirements(initialModules)))
+      if (!this.modules.get(path)) await this.modules.load({ path, args: [] });
   }
 
   async #removeRc1Modules(): Promise<void> {

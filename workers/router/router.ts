@@ -100,6 +100,8 @@ export class Router {
       clients: this.#clientHost(),
       log: this.#logSink(),
       modules: this.#moduleSource(),
+      store: {},
+      backingStore: () => undefined,
       programs: this.#plan.threads[thread]!.services.includes('rexec') ? this.#programs : undefined,
       transmit: (message, from, to) => this.#transmit(message, from, to),
       listen: async (rank) => {
@@ -149,15 +151,14 @@ export class Router {
       launch: async (module, welcome, inProcess) => {
         const rank = this.#ranks.get(module.rank)!;
         const from = endpoint(this.#mailbox.thread, rankIndex(rank.rank));
-        const { endpoint: address } =
-          module.path === 'rexec'
-            ? await this.#startRexec(rank.rank, from)
-            : await this.#control.rpc<{ endpoint: number }>(MAIN, 'module.launch', {
-                path: module.path,
-                name: module.name,
-                rankEndpoint: from,
-                inProcess,
-              });
+        const { endpoint: address } = this.#plan.threads.some(({ services }) => services.includes(module.path))
+          ? await this.#startService(module.path, rank.rank, from)
+          : await this.#control.rpc<{ endpoint: number }>(MAIN, 'module.launch', {
+              path: module.path,
+              name: module.name,
+              rankEndpoint: from,
+              inProcess,
+            });
         const thread = threadOf(address);
         this.#remotes.set(address, { rank, module });
         this.#mailbox.send(address, from, welcome);
@@ -170,11 +171,11 @@ export class Router {
     };
   }
 
-  async #startRexec(rank: number, rankEndpoint: number): Promise<{ endpoint: number }> {
-    const thread = threadOfService(this.#plan, 'rexec', rank);
+  async #startService(service: string, rank: number, rankEndpoint: number): Promise<{ endpoint: number }> {
+    const thread = threadOfService(this.#plan, service, rank);
     if (this.#deadThreads.has(thread))
       throw new FluxError('EHOSTUNREACH', `thread ${this.#plan.threads[thread]!.name} has died`);
-    return this.#control.rpc(thread, 'service.start', { service: 'rexec', rankEndpoint });
+    return this.#control.rpc(thread, 'service.start', { service, rankEndpoint });
   }
 
   // ---- what comes over the rings
