@@ -42,4 +42,9 @@ export interface ContentAccess {
 export interface StoreThread {
   content?: ContentAccess | undefined;
   kvs?: KvsFollower | undefined;
+  /**
+   * Calls back when the thread has handled the messages that have come, before it sends the answers and sleeps; where
+   * nobody sets it, services use a microtask.
+   */
+  soon?: (callback: () => void) => void;
 }
