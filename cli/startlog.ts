@@ -1,12 +1,12 @@
 /** `flux startlog`: when the instance was started and when it ended, and whether it crashed in between. */
 
 import { Option } from 'commander';
+import { LIFE_EVENT_VERSION, LIFE_EVENTLOG, lifeEventCommit } from '../core/broker/life-event.ts';
 import { FluxError } from '../core/errno.ts';
 import { formatDuration } from '../core/formats/duration.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import { unpack } from '../core/message/unpack.ts';
-import { FLUX_CORE_VERSION } from '../core/node/instance.ts';
 import { about, count, Exit, runCommand, subcommand, withHandle } from './command.ts';
 import { print } from './print.ts';
 import { formatLocal } from './timestamps.ts';
@@ -30,10 +30,6 @@ interface Run {
   state: 'running' | 'finished' | 'crashed';
 }
 
-/** Flags of operations and of commits (`kvs.commit`). */
-const KVS_APPEND = 32;
-const KVS_SYNC = 4;
-
 /** `flux startlog` */
 export function run(args: readonly string[]): Promise<number> {
   const hidden = (option: Option) => option.hideHelp();
@@ -44,9 +40,13 @@ export function run(args: readonly string[]): Promise<number> {
     .option('--json', 'Print a JSON object for each run.')
     .addOption(hidden(new Option('--post-start-event', 'Note a start: for rc1.')))
     .addOption(hidden(new Option('--post-finish-event', 'Note an end: for rc3.')))
-    .addOption(hidden(new Option('--test-startlog-key <KEY>', 'Where the events are.').default('admin.eventlog')))
+    .addOption(hidden(new Option('--test-startlog-key <KEY>', 'Where the events are.').default(LIFE_EVENTLOG)))
     .addOption(
-      hidden(new Option('--test-startlog-version <N>', 'Newest version of events.').argParser(count).default(1)),
+      hidden(
+        new Option('--test-startlog-version <N>', 'Newest version of events.')
+          .argParser(count)
+          .default(LIFE_EVENT_VERSION),
+      ),
     )
     .action((options: Options) =>
       withHandle(async (handle) => {
@@ -65,18 +65,11 @@ function namespace(): string {
 
 async function post(handle: Handle, name: 'start' | 'finish', options: Options): Promise<void> {
   if ((await handle.attribute('rank')) !== '0') throw new FluxError('EINVAL', 'events are only posted on rank 0');
-  const context = {
+  const commit = lifeEventCommit(name, Date.now() / 1000, {
+    key: options.testStartlogKey,
     version: options.testStartlogVersion,
-    ...(name === 'start' && { core_version: FLUX_CORE_VERSION }),
-  };
-  const event = `${stringifyJson({ timestamp: Date.now() / 1000, name, context })}\n`;
-  const dirent = { ver: 1, type: 'val', data: Buffer.from(event).toString('base64') };
-  const commit = {
     namespace: namespace(),
-    // A start must be known after a crash.
-    flags: name === 'start' ? KVS_SYNC : 0,
-    ops: [{ key: options.testStartlogKey, flags: KVS_APPEND, dirent }],
-  };
+  });
   await handle.rpc('kvs.commit', commit).catch((error: unknown) => {
     throw about(`error committing the ${name} event`, error);
   });

@@ -10,6 +10,7 @@ import { MAIN } from '../core/node/plan.ts';
 import { ThreadControl } from '../core/node/thread-control.ts';
 import { indexOf, threadOf } from '../core/ring/endpoint.ts';
 import { Mailbox } from '../core/ring/mailbox.ts';
+import type { StoreThread } from './content/access.ts';
 import { RemoteModules } from './remote-modules.ts';
 import type { RexecThread } from './rexec/rexec.ts';
 import { SlowReaders } from './rexec/slow-readers.ts';
@@ -25,6 +26,7 @@ const own = plan.threads[thread];
 
 const spawnTurns = new SpawnTurns();
 const slowReaders = new SlowReaders();
+const store: StoreThread = { soon: (callback) => mailbox.afterRound(callback) };
 const programs: RexecThread = { slowReaders, spawnTurn: () => spawnTurns.take() };
 
 /** Threads that do not keep up with what this one sends them. */
@@ -72,7 +74,7 @@ const methods: Record<string, Methods[string]> = {
   },
 };
 const control: ThreadControl = new ThreadControl(mailbox, methods);
-const router = own?.routes ? new Router(mailbox, control, plan, instance, programs) : undefined;
+const router = own?.routes ? new Router(mailbox, control, plan, instance, programs, store) : undefined;
 Object.assign(methods, router?.methods);
 
 void mailbox

@@ -6,6 +6,7 @@ import { Attributes } from '../../core/broker/attributes.ts';
 import { Broker, type InternalServices } from '../../core/broker/broker.ts';
 import { Environment } from '../../core/broker/environment.ts';
 import type { EventBus } from '../../core/broker/event-bus.ts';
+import { lifeEventCommit } from '../../core/broker/life-event.ts';
 import { Lifecycle } from '../../core/broker/lifecycle.ts';
 import type { World } from '../../core/broker/module-host.ts';
 import { ModuleOrder } from '../../core/broker/module-order.ts';
@@ -304,10 +305,19 @@ export class Rank {
     });
     for (const path of order.sequence(order.requirements(initialModules)))
       if (!this.modules.get(path)) await this.modules.load({ path, args: [] });
+    await this.#noteLife('start');
   }
 
   async #removeRc1Modules(): Promise<void> {
+    await this.#noteLife('finish');
     for (const name of this.modules.names().reverse()) if (!builtins.includes(name)) await this.modules.remove(name);
+  }
+
+  /** That the instance has started, or ends: for `flux startlog`, and what may be stored. */
+  async #noteLife(name: 'start' | 'finish'): Promise<void> {
+    const hasStore = ['kvs', 'content-backing'].every((service) => this.broker.hasService(service));
+    if (this.rank === 0 && hasStore)
+      await this.broker.rpc('kvs.commit', lifeEventCommit(name, this.broker.world.clock.now()));
   }
 
   // ---- life

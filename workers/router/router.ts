@@ -25,6 +25,7 @@ import { endpoint, indexOf, threadOf } from '../../core/ring/endpoint.ts';
 import type { Mailbox } from '../../core/ring/mailbox.ts';
 import { bundledModule } from '../bundled.ts';
 import type { ConnectorHost } from '../connector-local/connector.ts';
+import type { StoreThread } from '../content/access.ts';
 import { resolveModule } from '../module-files.ts';
 import type { RexecThread } from '../rexec/rexec.ts';
 import { realWorld } from '../world.ts';
@@ -48,6 +49,7 @@ export class Router {
   readonly #plan: Plan;
   readonly #instance: Instance;
   readonly #programs: RexecThread;
+  readonly #store: StoreThread;
   readonly #topology: Topology;
   readonly #bus: EventBus;
   readonly #ranks = new Map<number, Rank>();
@@ -63,9 +65,17 @@ export class Router {
   // The encoded form of the event that is being delivered, made for the first client that gets it.
   #encodedEvent: { readonly event: Message; readonly bytes: Buffer } | undefined;
 
-  constructor(mailbox: Mailbox, control: ThreadControl, plan: Plan, instance: Instance, programs: RexecThread) {
+  constructor(
+    mailbox: Mailbox,
+    control: ThreadControl,
+    plan: Plan,
+    instance: Instance,
+    programs: RexecThread,
+    store: StoreThread,
+  ) {
     this.#mailbox = mailbox;
     this.#programs = programs;
+    this.#store = store;
     this.#control = control;
     this.#plan = plan;
     this.#instance = instance;
@@ -100,7 +110,7 @@ export class Router {
       clients: this.#clientHost(),
       log: this.#logSink(),
       modules: this.#moduleSource(),
-      store: {},
+      store: this.#store,
       backingStore: () => undefined,
       programs: this.#plan.threads[thread]!.services.includes('rexec') ? this.#programs : undefined,
       transmit: (message, from, to) => this.#transmit(message, from, to),
