@@ -73,6 +73,7 @@ export class Mailbox {
   #running = false;
   // Whether the loop is handing out messages now; it publishes after each round.
   #delivering = false;
+  #atRoundEnd: (() => void)[] = [];
   // Since sleepers were last woken.
   #takenBytes = 0;
   // Messages sent, and since when there may be some that are not published.
@@ -121,6 +122,12 @@ export class Mailbox {
     this.#setCongested(outbox, false);
     // There may be mail that was left waiting.
     this.#doorbell.ring();
+  }
+
+  /** Calls back once the messages of this round are handed out, before anything is published; or soon, between rounds. */
+  afterRound(callback: () => void): void {
+    if (this.#delivering) this.#atRoundEnd.push(callback);
+    else queueMicrotask(callback);
   }
 
   /** Bytes that wait for room in the ring to a thread. */
@@ -207,6 +214,7 @@ export class Mailbox {
         bytes += taken;
         if (taken && inbox.consumer.takeStarved()) inbox.doorbell.ring();
       }
+      for (const callback of this.#atRoundEnd.splice(0)) callback();
     } finally {
       this.#delivering = false;
     }
@@ -224,9 +232,9 @@ export class Mailbox {
     return false;
   };
 
-  #spin(): boolean {
+  async #spin(): Promise<boolean> {
     this.#patience.begin();
-    const found = this.#patience.look(this.#hasWork);
+    const found = await this.#patience.lookBetween(this.#hasWork);
     if (found) this.#patience.end();
     return found;
   }
@@ -265,7 +273,7 @@ export class Mailbox {
         await nextTurn();
         continue;
       }
-      if (this.#options.spins === 'when idle' && this.#spin()) continue;
+      if (this.#options.spins === 'when idle' && (await this.#spin())) continue;
       this.#doorbell.prepareSleep();
       if (this.#hasWork()) {
         this.#doorbell.cancelSleep();

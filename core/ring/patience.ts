@@ -22,12 +22,20 @@ export class Patience {
     this.#since = performance.now();
   }
 
+  /** Until when to look; 0 when that is not likely to pay. */
+  #until(): number {
+    return this.#wasShort && this.#since !== undefined ? this.#since + this.#milliseconds : 0;
+  }
+
   /** Looks for work, if that is likely to pay, and says whether there is any. */
   look(hasWork: () => boolean): boolean {
-    if (!this.#wasShort || this.#milliseconds === 0 || this.#since === undefined) return false;
-    const until = this.#since + this.#milliseconds;
-    do if (hasWork()) return true;
-    while (performance.now() < until);
+    for (const until = this.#until(); performance.now() < until; ) if (hasWork()) return true;
+    return false;
+  }
+
+  /** As `look`, while promises that can go on do so. */
+  async lookBetween(hasWork: () => boolean): Promise<boolean> {
+    for (const until = this.#until(); performance.now() < until; await undefined) if (hasWork()) return true;
     return false;
   }
 
