@@ -36,6 +36,8 @@ export interface Plan {
 
 /** Ranks that one router serves before another is worth its memory. */
 const RANKS_PER_ROUTER = 256;
+/** What all ranks share, at the thread of rank 0. */
+const nodeServices = ['content', 'kvs', 'kvs-watch'];
 /** Services that wait for disks, so nothing else is on their thread. */
 const backingStores = ['content-sqlite', 'content-files'];
 const RING_BYTES = 1024 * 1024;
@@ -97,7 +99,7 @@ export function makePlan(cores: number, topology: Topology, config: JsonObject):
       index: threads.length,
       name: alone ? 'engine' : `router ${i}`,
       routes: true,
-      services: execWorkers === 0 ? ['rexec'] : [],
+      services: [...(execWorkers === 0 ? ['rexec'] : []), ...(i === 0 ? nodeServices : [])],
     });
   }
   for (let i = 0; i < execWorkers; i++)

@@ -30,7 +30,7 @@ for (const [cores, size, engine, names] of [
     const { threads } = plan(cores, size, engine);
     assert.deepEqual(
       threads.map(({ name }) => name),
-      ['main', ...names],
+      ['main', ...names, 'store'],
     );
     assert.deepEqual(
       threads.map(({ index }) => index),
@@ -49,6 +49,20 @@ test('programs are run by threads of their own where there are any, else by thos
   assert.deepEqual(running(plan(2, 4)), ['engine']);
   assert.deepEqual(running(plan(2, 4, { routers: 2 })), ['router 0', 'router 1']);
   assert.deepEqual(running(plan(2, 4, { routers: 2, 'exec-workers': 2 })), ['exec 0', 'exec 1']);
+});
+
+test('what all ranks share is at the thread of rank 0, and what waits for disks has a thread of its own', () => {
+  for (const engine of [{}, { routers: 2 }, { 'exec-workers': 2 }]) {
+    const made = plan(2, 4, engine);
+    const { threads } = made;
+    const of = (service: string) => threads.filter(({ services }) => services.includes(service));
+    assert.deepEqual(
+      of('kvs').map(({ index }) => index),
+      [leaderThread(made)],
+    );
+    assert.deepEqual(of('content-sqlite'), [threads.at(-1)]);
+    assert.equal(threadOfService(made, 'content-sqlite', 3), threads.length - 1);
+  }
 });
 
 test('a thread that looks for work before it sleeps would be in the way of all others on one core', () => {

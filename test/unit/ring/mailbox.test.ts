@@ -121,3 +121,40 @@ test('one that is gone holds up nobody, and the next of its index gets only what
   assert.deepEqual(received(), names('new', 3));
   threads.stop();
 });
+
+test('what is to come after a round comes once its messages are handed out, and before they are answered', async () => {
+  const threads = makeThreads();
+  const from = threads.add(source);
+  const to = threads.add(middle);
+  const seen: string[] = [];
+  await new Promise<void>((resolve) => {
+    to.afterRound(() => seen.push('between rounds'));
+    void to.run((bytes, start, end) => {
+      const { topic } = decodeMessage(bytes, start, end);
+      seen.push(topic!);
+      if (topic === 'new.0') to.afterRound(() => seen.push('after'));
+      if (topic === 'new.2') queueMicrotask(resolve);
+    });
+    send(from, middle, names('new', 3));
+  });
+  assert.deepEqual(seen, ['between rounds', ...names('new', 3), 'after']);
+  threads.stop();
+});
+
+test('a thread that looks for work lets promises go on', async () => {
+  const threads = makeThreads();
+  const [from, to] = [threads.add(source), threads.add(middle, { spinMicroseconds: 60_000_000 })];
+  let looked = false;
+  await new Promise<void>((resolve) => {
+    void to.run(async () => {
+      for (let i = 0; i < 10; i++) await undefined;
+      looked = true;
+      to.stop();
+      resolve();
+    });
+    send(from, middle, ['new']);
+  });
+  assert.equal(looked, true);
+  // It looks until there is work.
+  send(from, middle, ['last']);
+});
