@@ -135,7 +135,8 @@ test('what is to come after a round comes once its messages are handed out, and 
       if (topic === 'new.0') to.afterRound(() => seen.push('after'));
       if (topic === 'new.2') queueMicrotask(resolve);
     });
-    send(from, middle, names('new', 3));
+    for (const topic of names('new', 3))
+      from.send(endpoint(middle, 1), endpoint(source, 1), Message.request({ topic }));
   });
   assert.deepEqual(seen, ['between rounds', ...names('new', 3), 'after']);
   threads.stop();
