@@ -65,7 +65,7 @@ function namespace(): string {
 
 async function post(handle: Handle, name: 'start' | 'finish', options: Options): Promise<void> {
   if ((await handle.attribute('rank')) !== '0') throw new FluxError('EINVAL', 'events are only posted on rank 0');
-  const commit = lifeEventCommit(name, Date.now() / 1000, {
+  const commit = lifeEventCommit(name, Date.now() / 1000, await handle.attribute('version'), {
     key: options.testStartlogKey,
     version: options.testStartlogVersion,
     namespace: namespace(),

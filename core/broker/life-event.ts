@@ -1,7 +1,6 @@
 /** What the log of an instance's starts and ends has for each of them: `admin.eventlog` in the KVS (RFC 18). */
 
 import { type JsonObject, stringifyJson } from '../json.ts';
-import { FLUX_CORE_VERSION } from '../node/instance.ts';
 
 /** Where the events are. */
 export const LIFE_EVENTLOG = 'admin.eventlog';
@@ -16,13 +15,15 @@ const KVS_SYNC = 4;
  * The commit that notes a start or an end.
  *
  * @param now seconds since the epoch
+ * @param coreVersion the attribute `version`
  */
 export function lifeEventCommit(
   name: 'start' | 'finish',
   now: number,
+  coreVersion: string,
   { key = LIFE_EVENTLOG, version = LIFE_EVENT_VERSION, namespace = 'primary' } = {},
 ): JsonObject {
-  const context = { version, ...(name === 'start' && { core_version: FLUX_CORE_VERSION }) };
+  const context = { version, ...(name === 'start' && { core_version: coreVersion }) };
   const event = `${stringifyJson({ timestamp: now, name, context })}\n`;
   const dirent = { ver: 1, type: 'val', data: Buffer.from(event).toString('base64') };
   // A start must be known after a crash.

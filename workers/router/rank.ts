@@ -315,9 +315,10 @@ export class Rank {
 
   /** That the instance has started, or ends: for `flux startlog`, and what may be stored. */
   async #noteLife(name: 'start' | 'finish'): Promise<void> {
-    const hasStore = ['kvs', 'content-backing'].every((service) => this.broker.hasService(service));
-    if (this.rank === 0 && hasStore)
-      await this.broker.rpc('kvs.commit', lifeEventCommit(name, this.broker.world.clock.now()));
+    const { broker, rank } = this;
+    if (rank > 0 || !['kvs', 'content-backing'].every((service) => broker.hasService(service))) return;
+    const { clock } = broker.world;
+    await broker.rpc('kvs.commit', lifeEventCommit(name, clock.now(), broker.attributes.get('version')!));
   }
 
   // ---- life
