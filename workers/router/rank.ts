@@ -6,11 +6,9 @@ import { Attributes } from '../../core/broker/attributes.ts';
 import { Broker, type InternalServices } from '../../core/broker/broker.ts';
 import { Environment } from '../../core/broker/environment.ts';
 import type { EventBus } from '../../core/broker/event-bus.ts';
-import { lifeEventCommit } from '../../core/broker/life-event.ts';
 import { Lifecycle } from '../../core/broker/lifecycle.ts';
 import type { World } from '../../core/broker/module-host.ts';
-import { ModuleOrder } from '../../core/broker/module-order.ts';
-import { bundledEntries, chooseBacking, initialModules } from '../../core/broker/module-table.ts';
+import { builtinModules } from '../../core/broker/module-table.ts';
 import { type BuiltinModule, type ModuleSource, Modules } from '../../core/broker/modules.ts';
 import { RcPrograms } from '../../core/broker/rc.ts';
 import type { ModuleDefinition } from '../../core/broker/service.ts';
@@ -39,6 +37,7 @@ import { kvsModule } from '../kvs/kvs.ts';
 import { kvsWatchModule } from '../kvs-watch/kvs-watch.ts';
 import { overlayModule } from '../overlay/overlay.ts';
 import { type RexecThread, rexecModule } from '../rexec/rexec.ts';
+import { DefaultRc } from './default-rc.ts';
 
 export interface RankHost {
   readonly instance: Instance;
@@ -69,8 +68,6 @@ export interface RankHost {
   exited(rank: number, exitCode: number): void;
 }
 
-/** Modules that are part of every broker, in the order in which they are loaded. */
-const builtins = ['config', 'connector-local', 'groups', 'rexec', 'overlay'];
 /** What rc1 and rc3 are unless they are told otherwise: the broker does it itself, without a process. */
 export const defaultRc = { rc1: 'flux modprobe rc1', rc3: 'flux modprobe rc3' } as const;
 
@@ -273,7 +270,7 @@ export class Rank {
 
   async #loadBuiltins(): Promise<void> {
     this.overlay.join();
-    for (const path of builtins) await this.modules.load({ path, args: [] });
+    for (const path of builtinModules) await this.modules.load({ path, args: [] });
   }
 
   // ---- programs
@@ -285,40 +282,20 @@ export class Rank {
   #makePrograms(): RcPrograms {
     const { instance } = this.#host;
     const programs = new RcPrograms(this.broker, () => this.environment.all(), instance.workingDirectory);
+    const usual = new DefaultRc({
+      broker: this.broker,
+      modules: this.modules,
+      programs,
+      shell: () => this.#shell(),
+      hasVariable: (name) => this.environment.get(name) !== undefined,
+    });
     for (const name of ['rc1', 'rc3'] as const) {
       const text = instance[name];
-      if (text === defaultRc[name])
-        programs.pushInternal(name, () => (name === 'rc1' ? this.#loadRc1Modules() : this.#removeRc1Modules()));
+      if (text === defaultRc[name]) name === 'rc1' ? usual.pushRc1() : usual.pushRc3();
       else if (text) programs.push(name, { argv: [this.#shell(), '-c', text], passThrough: false, text });
     }
     if (this.rank === 0 && instance.initialProgram) programs.push('rc2', instance.initialProgram);
     return programs;
-  }
-
-  async #loadRc1Modules(): Promise<void> {
-    const { attributes } = this.broker;
-    const order = new ModuleOrder(chooseBacking(bundledEntries, attributes.get('content.backing-module')), {
-      rank: this.rank,
-      hasConfig: () => false,
-      hasAttribute: (name) => attributes.has(name),
-      hasVariable: (name) => this.environment.get(name) !== undefined,
-    });
-    for (const path of order.sequence(order.requirements(initialModules)))
-      if (!this.modules.get(path)) await this.modules.load({ path, args: [] });
-    await this.#noteLife('start');
-  }
-
-  async #removeRc1Modules(): Promise<void> {
-    await this.#noteLife('finish');
-    for (const name of this.modules.names().reverse()) if (!builtins.includes(name)) await this.modules.remove(name);
-  }
-
-  /** That the instance has started, or ends: for `flux startlog`, and what may be stored. */
-  async #noteLife(name: 'start' | 'finish'): Promise<void> {
-    const { broker, rank } = this;
-    if (rank > 0 || !['kvs', 'content-backing'].every((service) => broker.hasService(service))) return;
-    const { clock } = broker.world;
-    await broker.rpc('kvs.commit', lifeEventCommit(name, clock.now(), broker.attributes.get('version')!));
   }
 
   // ---- life
