@@ -15,15 +15,17 @@ export interface RunOptions {
   verbose?: boolean;
 }
 
-/** Loads modules; a failure is said on stderr, and what comes after it is left. */
+/** Loads modules, the backing store of content with more arguments; a failure is said on stderr, and what comes after it is left. */
 export async function runLoad(
   handle: Handle,
   order: ModuleOrder,
   names: readonly string[],
   { dryRun, verbose }: RunOptions,
+  backingArgs: readonly string[] = [],
 ): Promise<void> {
   await inOrder(order.loadOrder(names), async (name) => {
-    const { module, args, exec } = order.entry(name)!;
+    const { module, args: usual, exec } = order.entry(name)!;
+    const args = order.entry(name)!.provides.includes('content-backing') ? [...usual, ...backingArgs] : usual;
     if (dryRun) print(['load', name, ...args].join(' '));
     else await handle.rpc('module.load', { path: module, args, ...(module !== name && { name }), exec });
     if (verbose && !dryRun) console.error(`loaded ${name}`);

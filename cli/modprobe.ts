@@ -5,6 +5,7 @@ import { builtinModules, initialModules, type ModuleEntry } from '../core/broker
 import { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { collect, Exit, PYTHON_USAGE_ERROR, refuseOption, withHandle } from './command.ts';
+import { noteLife, runStoreScript, storeScripts } from './modprobe-store.ts';
 import { fetchLoaded, openTable, type TableChanges } from './modprobe-table.ts';
 import { type RunOptions, runLoad, runRemove, runScripts } from './modprobe-tasks.ts';
 import { runNested } from './nested.ts';
@@ -77,12 +78,7 @@ const commands = {
   rc3: {
     summary: 'Do what an instance does when it ends',
     define: (command) =>
-      verbose(dryRun(command)).action((options: RunOptions) =>
-        withHandle(async (handle) => {
-          await runScripts('rc3', options);
-          await remove(handle, ['all'], options);
-        }),
-      ),
+      verbose(dryRun(command)).action((options: RunOptions) => withHandle((handle) => rc3(handle, options))),
   },
   run: {
     summary: 'Refused: rc files are Python programs',
@@ -154,13 +150,29 @@ async function rc1(handle: Handle, options: RunOptions & { showDeps?: boolean })
     throw new Exit(0);
   }
   const loaded = await fetchLoaded(handle);
-  await runLoad(
-    handle,
-    order,
-    wanted.filter((name) => !loaded.includes(name)),
-    options,
-  );
+  const missing = order.sequence(wanted).filter((name) => !loaded.includes(name));
+  const { restore } = await storeScripts(handle);
+  const first = restore === undefined ? [] : missing.slice(0, missing.indexOf('kvs'));
+  await runLoad(handle, order, first, options, ['truncate']);
+  runStoreScript(restore, options);
+  await runLoad(handle, order, missing.slice(first.length), options);
+  await noteLife(handle, 'start', wanted, options);
   await runScripts('rc1', options);
+}
+
+async function rc3(handle: Handle, options: RunOptions): Promise<void> {
+  await runScripts('rc3', options);
+  const { order } = await openTable(handle);
+  const loaded = await fetchLoaded(handle);
+  const { dump } = await storeScripts(handle);
+  await noteLife(handle, 'finish', loaded, options);
+  if (dump !== undefined) {
+    const isStore = (name: string) => name.startsWith('content') || name === 'heartbeat';
+    const names = loaded.filter((name) => order.entry(name) && !isStore(name));
+    await runRemove(handle, order, [], names, options);
+    runStoreScript(dump, options);
+  }
+  await remove(handle, ['all'], options);
 }
 
 // ---- what is known
