@@ -32,6 +32,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   version: { group: 'tools', summary: 'Show versions', load: () => import('./version.ts') },
   ping: { group: 'messages', summary: 'Measure how long a service takes to answer', load: () => import('./ping.ts') },
+  kvs: { group: 'instance', summary: 'Read and write the key-value store', load: () => import('./kvs.ts') },
   event: { group: 'messages', summary: 'Publish events, and show them', load: () => import('./event.ts') },
   dmesg: { group: 'messages', summary: "Show the broker's log", load: () => import('./dmesg.ts') },
   logger: { group: 'messages', summary: "Write to the broker's log", load: () => import('./logger.ts') },

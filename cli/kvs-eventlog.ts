@@ -1,0 +1,207 @@
+/** `flux kvs eventlog`: event logs (RFC 18) that are values of keys. */
+
+import { setTimeout } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { FluxError } from '../core/errno.ts';
+import { decodeEventlog, type EventlogEntry } from '../core/formats/eventlog.ts';
+import { LookupFlag } from '../core/formats/kvs-flags.ts';
+import { valBytes } from '../core/formats/treeobj.ts';
+import type { Handle } from '../core/handle/handle.ts';
+import { Kvs } from '../core/handle/kvs.ts';
+import { KvsTransaction } from '../core/handle/kvs-transaction.ts';
+import { type JsonObject, parseJson } from '../core/json.ts';
+import { isObject } from '../core/message/unpack.ts';
+import { count, duration, reader, withHandle } from './command.ts';
+import { entryFormatter, humanFormat, secondsFormat } from './eventlog-format.ts';
+import { commit } from './kvs-commit.ts';
+import { aboutKvs, type NamespaceOption, namespaceOption } from './kvs-options.ts';
+import type { NestedCommand } from './nested.ts';
+import { print } from './print.ts';
+import { type ColorOption, colorOption, painter } from './terminal.ts';
+
+interface FormatOptions {
+  unformatted?: boolean;
+  human?: boolean;
+  color?: ColorOption;
+}
+
+interface GetOptions extends NamespaceOption, FormatOptions {
+  waitcreate?: boolean;
+  watch?: boolean;
+  count: number;
+  stream?: boolean;
+}
+
+interface WaitOptions extends NamespaceOption, FormatOptions {
+  waitcreate?: boolean;
+  timeout?: number;
+  quiet?: boolean;
+  verbose?: boolean;
+}
+
+const seconds = reader((text) => {
+  const number = Number(text);
+  if (!/\d/.test(text) || !Number.isFinite(number)) throw new Error(`'${text}' is not a time in seconds.`);
+  return number;
+});
+
+export const eventlogCommands: Readonly<Record<string, NestedCommand>> = {
+  append: {
+    summary: 'Put an event behind those of an event log',
+    define: (command) =>
+      namespaceOption(
+        command
+          .argument('<key>', 'the event log')
+          .argument('<name>', 'the name of the event')
+          .argument('[context...]', 'a JSON object; several words are joined by blanks'),
+      )
+        .option('-t, --timestamp <SECONDS>', 'When it was, since the epoch; by default now.', seconds)
+        .action((key: string, name: string, words: string[], options: NamespaceOption & { timestamp?: number }) =>
+          withHandle((handle) => append(new Kvs(handle, options.namespace), key, name, words, options.timestamp)),
+        ),
+  },
+  get: {
+    summary: 'Show the events of an event log',
+    define: (command) =>
+      formatOptions(namespaceOption(command.argument('<key>', 'the event log')))
+        .option('-W, --waitcreate', 'Wait until there is one.')
+        .option('-w, --watch', 'Go on with new events as they come.')
+        .option('-c, --count <N>', 'With --watch: end after this many events; 0 is no end.', count, 0)
+        .option('-S, --stream', 'Get a large event log piece by piece.')
+        .action((key: string, options: GetOptions) => withHandle((handle) => get(handle, key, options))),
+  },
+  'wait-event': {
+    summary: 'Wait for an event',
+    define: (command) =>
+      formatOptions(
+        namespaceOption(command.argument('<key>', 'the event log').argument('<event>', 'the name of the event')),
+      )
+        .option('-W, --waitcreate', 'Wait until there is an event log.')
+        .option('-t, --timeout <DURATION>', 'Fail when it takes longer.', duration)
+        .option('-q, --quiet', 'Show nothing.')
+        .option('-v, --verbose', 'Show the events before it, too.')
+        .action((key: string, name: string, options: WaitOptions) =>
+          withHandle((handle) => waitEvent(new Kvs(handle, options.namespace), key, name, options)),
+        ),
+  },
+};
+
+function formatOptions(command: Command): Command {
+  return colorOption(command)
+    .option('-u, --unformatted', 'Show events as they are stored, in JSON.')
+    .option('-H, --human', 'Show times that are easy to read.');
+}
+
+/** @param timestamp 0 is now, too */
+async function append(kvs: Kvs, key: string, name: string, words: readonly string[], timestamp = 0): Promise<void> {
+  const context = words.length ? parseContext(words.join(' ')) : undefined;
+  const entry = { timestamp: timestamp || now(), name, ...(context && { context }) };
+  await commit(kvs, new KvsTransaction().appendEvent(key, entry));
+}
+
+/** Seconds since the epoch, finer than Date has them. */
+function now(): number {
+  return (performance.timeOrigin + performance.now()) / 1000;
+}
+
+function parseContext(text: string): JsonObject {
+  let context: unknown;
+  try {
+    context = parseJson(text);
+  } catch {
+    context = undefined;
+  }
+  if (!isObject(context)) throw new FluxError('EINVAL', `the context is not a JSON object: ${text}`);
+  return context;
+}
+
+/** How events are shown. */
+function lineFormatter({ unformatted, human, color }: FormatOptions): (line: Line) => string {
+  if (unformatted) {
+    if (human || color === 'always')
+      throw new FluxError('EINVAL', '--unformatted does not go together with --human or --color=always');
+    return ({ text }) => text;
+  }
+  const paint = painter(color);
+  const format = entryFormatter(human ? humanFormat(paint) : secondsFormat(paint), paint);
+  return ({ entry }) => format(entry);
+}
+
+async function get(handle: Handle, key: string, options: GetOptions): Promise<void> {
+  const format = lineFormatter(options);
+  const kvs = new Kvs(handle, options.namespace);
+  let left = (options.watch && options.count) || Infinity;
+  try {
+    for await (const line of linesOf(kvs, key, options)) {
+      print(format(line));
+      if (--left === 0) return;
+    }
+  } catch (error) {
+    throw aboutKvs(key, kvs.namespace, error);
+  }
+}
+
+async function waitEvent(kvs: Kvs, key: string, name: string, options: WaitOptions): Promise<void> {
+  const waits = showUntil(kvs, key, name, options);
+  try {
+    await (options.timeout === undefined ? waits : Promise.race([waits, failAfter(options.timeout, name)]));
+  } catch (error) {
+    throw aboutKvs(key, kvs.namespace, error);
+  }
+}
+
+async function showUntil(kvs: Kvs, key: string, name: string, options: WaitOptions): Promise<void> {
+  const format = lineFormatter(options);
+  for await (const line of linesOf(kvs, key, { ...options, watch: true })) {
+    const isIt = line.entry.name === name;
+    if (isIt ? !options.quiet : options.verbose) print(format(line));
+    if (isIt) return;
+  }
+  throw new FluxError('ENODATA', `event '${name}' never received`);
+}
+
+/** Timers take no longer ones. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
+async function failAfter(seconds: number, name: string): Promise<never> {
+  await setTimeout(Math.min(seconds * 1000, TIMER_MAX_MS));
+  throw new FluxError('ETIMEDOUT', `wait-event timeout on event '${name}'`);
+}
+
+/** An entry, and the text that it comes from. */
+interface Line {
+  readonly text: string;
+  readonly entry: EventlogEntry;
+}
+
+interface SourceOptions {
+  readonly watch?: boolean;
+  readonly waitcreate?: boolean;
+  readonly stream?: boolean;
+}
+
+/** The lines of an event log; an entry may come in several pieces, and an incomplete one at the end is left out. */
+async function* linesOf(kvs: Kvs, key: string, options: SourceOptions): AsyncGenerator<Line, void, undefined> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  let isFirst = true;
+  for await (const piece of piecesOf(kvs, key, options)) {
+    const text = rest + decoder.decode(piece, { stream: true });
+    const end = text.lastIndexOf('\n') + 1;
+    rest = text.slice(end);
+    const lines = text.slice(0, end).split('\n');
+    for (const [index, entry] of decodeEventlog(text.slice(0, end)).entries()) {
+      isFirst = false;
+      yield { text: lines[index]!, entry };
+    }
+  }
+  if (isFirst && rest) throw new FluxError('EINVAL', 'the value is not an event log');
+}
+
+async function* piecesOf(kvs: Kvs, key: string, options: SourceOptions): AsyncGenerator<Uint8Array, void, undefined> {
+  const flags = options.waitcreate ? LookupFlag.waitcreate : 0;
+  if (options.watch && options.stream) throw new FluxError('EINVAL', '--stream does not go together with --watch');
+  if (options.watch) for await (const value of kvs.watch(key, flags | LookupFlag.watchAppend)) yield valBytes(value);
+  else if (options.stream) yield* kvs.stream(key, flags);
+  else yield valBytes(await kvs.lookup(key, { flags }));
+}
