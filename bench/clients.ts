@@ -5,8 +5,11 @@
 
 import { commandFigures } from './commands.ts';
 import { connectRate } from './connect.ts';
+import { contentRates } from './content.ts';
 import { eventThroughput, eventToClients, eventToRanks } from './event.ts';
 import type { Figure } from './figure.ts';
+import { commitRates, fence, manyKeys } from './kvs.ts';
+import { appendCounts, directorySizes, namespaceCounts, storedBytes, valueSizes, watcherCounts } from './kvs-growth.ts';
 import { pingLatency, pingThroughput } from './ping.ts';
 import { type Scale, scaled } from './scale.ts';
 
@@ -20,6 +23,15 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'event-clients': (uri, scale) => eventToClients(uri, scaled(scale, 200, 60, 3)),
   connect: (uri, scale) => connectRate(uri, scaled(scale, 1500, 500, 20)),
   commands: (_, scale, flux) => commandFigures(flux, scale),
+  kvs: async (uri, scale) => [...(await commitRates(uri, scale)), ...(await manyKeys(uri, scale))],
+  'kvs-growth': async (uri, scale) => {
+    const tables = [directorySizes, valueSizes, namespaceCounts, watcherCounts, appendCounts, storedBytes];
+    const figures: Figure[] = [];
+    for (const table of tables) figures.push(...(await table(uri, scale)));
+    return figures;
+  },
+  'kvs-fence': (uri, scale) => fence(uri, scaled(scale, 20, 10, 2)),
+  content: contentRates,
 };
 
 const [name = '', scale = 'full', flux = 'flux'] = process.argv.slice(2);

@@ -11,7 +11,13 @@ const outdir = path.join(root, 'build', 'bench');
 
 /** Bundles the suite, the clients that it runs in instances, and the threads that it measures. */
 export async function buildBench() {
-  const entryPoints = ['bench/main.ts', 'bench/clients.ts', 'bench/ring.worker.ts', 'bench/subscriber.ts'];
+  const entryPoints = [
+    'bench/main.ts',
+    'bench/clients.ts',
+    'bench/ring.worker.ts',
+    'bench/subscriber.ts',
+    'bench/fencer.ts',
+  ];
   await build({ ...common, entryPoints, outdir, outbase: 'bench', packages: 'external' });
   return path.join(outdir, 'main.js');
 }

@@ -4,7 +4,8 @@
  */
 
 import { FluxError } from '../errno.ts';
-import type { JsonObject, JsonValue } from '../json.ts';
+import type { JsonValue } from '../json.ts';
+import { isObject } from '../message/unpack.ts';
 import { isBlobref } from './blobref.ts';
 import { encodeJson } from './jansson.ts';
 import { DEPTH_MAX } from './json-scanner.ts';
@@ -213,10 +214,6 @@ function isSurrogate(unit: number): boolean {
 
 function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-function isObject(value: JsonValue): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function invalid(sentence: string): FluxError {

@@ -55,7 +55,8 @@ export class RequestList {
   }
 }
 
-function mayEnd(asking: Request, request: Request): boolean {
+/** Whether who asks may end a request: it is his, or he is the owner. */
+export function mayEnd(asking: Request, request: Request): boolean {
   return asking.isOwner || asking.userid === request.userid;
 }
 

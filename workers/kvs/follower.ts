@@ -5,6 +5,7 @@
  * namespace.
  */
 
+import { FluxError } from '../../core/errno.ts';
 import type { Treeobj } from '../../core/formats/treeobj.ts';
 import type { Credentials } from '../../core/message/credentials.ts';
 
@@ -22,11 +23,15 @@ export interface Root {
 export interface Setroot extends Root {
   /** Normalized keys that the commit changed. */
   readonly keys: readonly string[];
+  /** False when operations went through symlinks, and so changed keys that are not named. */
+  readonly complete: boolean;
 }
 
 export interface KvsFollower {
-  /** The root of a namespace now; undefined when there is no such namespace. */
+  /** The root of a namespace, which changes with each commit; undefined when there is no such namespace. */
   root(namespace: string): Root | undefined;
+  /** Calls back when a namespace was made. */
+  onCreated(callback: (root: Root) => void): () => void;
   /**
    * Calls back after each commit, when `root()` is the new one, in the turn in which the commits are answered.
    *
@@ -50,4 +55,55 @@ export interface KvsFollower {
     user: Credentials,
     rootref?: string,
   ): Treeobj | undefined | Promise<Treeobj | undefined>;
+}
+
+/** What of the service a follower asks. */
+export type FollowedKvs = Pick<KvsFollower, 'root' | 'lookup'>;
+
+/** The follower of a thread: the module kvs attaches itself to it while it runs. */
+export class Follower implements KvsFollower {
+  #kvs: FollowedKvs | undefined;
+  readonly #onCreated = new Set<(root: Root) => void>();
+  readonly #onSetroot = new Set<(setroot: Setroot) => void>();
+  readonly #onRemoved = new Set<(namespace: string) => void>();
+
+  attach(kvs: FollowedKvs | undefined): void {
+    this.#kvs = kvs;
+  }
+
+  created(root: Root): void {
+    for (const callback of this.#onCreated) callback(root);
+  }
+
+  changed(setroot: Setroot): void {
+    for (const callback of this.#onSetroot) callback(setroot);
+  }
+
+  removed(namespace: string): void {
+    for (const callback of this.#onRemoved) callback(namespace);
+  }
+
+  root(namespace: string): Root | undefined {
+    return this.#kvs?.root(namespace);
+  }
+
+  onCreated(callback: (root: Root) => void): () => void {
+    this.#onCreated.add(callback);
+    return () => this.#onCreated.delete(callback);
+  }
+
+  onSetroot(callback: (setroot: Setroot) => void): () => void {
+    this.#onSetroot.add(callback);
+    return () => this.#onSetroot.delete(callback);
+  }
+
+  onRemoved(callback: (namespace: string) => void): () => void {
+    this.#onRemoved.add(callback);
+    return () => this.#onRemoved.delete(callback);
+  }
+
+  lookup(...args: Parameters<KvsFollower['lookup']>): ReturnType<KvsFollower['lookup']> {
+    if (!this.#kvs) throw new FluxError('ENOSYS', 'the module kvs is not loaded');
+    return this.#kvs.lookup(...args);
+  }
 }

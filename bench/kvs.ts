@@ -1,0 +1,92 @@
+/** Commits and lookups, as many clients and few send them. */
+
+import { fileURLToPath } from 'node:url';
+import { CommitFlag } from '../core/formats/kvs-flags.ts';
+import { Handle } from '../core/handle/handle.ts';
+import { Kvs } from '../core/handle/kvs.ts';
+import type { LastFence } from './fencer.ts';
+import { type Figure, figure } from './figure.ts';
+import { commit, fillDirectory, lookup, unlink } from './kvs-requests.ts';
+import { rates, roundTime } from './rate.ts';
+import { type Scale, scaled } from './scale.ts';
+import { SLOT } from './template.ts';
+import { requestFrame, WireClient } from './wire-client.ts';
+
+const ping = requestFrame('broker.ping', { seq: 1, pad: 'x'.repeat(80) });
+
+/**
+ * Clients that each change a key of their own, one commit after the other; and the same clients pinging, to know what is
+ * their own doing.
+ */
+export async function commitRates(uri: string, scale: Scale): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  const clients = await Promise.all(Array.from({ length: 64 }, () => WireClient.connect(uri)));
+  const measure = async (name: string, count: number, next: (client: number) => Buffer, unit = 'commits/s') => {
+    const samples = await rates(clients.slice(0, count), 1, next, roundTime(scale));
+    figures.push(figure(name, unit, 'more', samples));
+  };
+  let value = 0;
+  const commits = (flags: number) => {
+    const templates = clients.map((_, index) => commit(`bench.client-${index}`, { flags }));
+    return (client: number) => templates[client]!.with(++value);
+  };
+  for (const count of [1, 8, 64]) await measure(`kvs.commit-${count}`, count, commits(0));
+  await measure('kvs.commit-8.no-merge', 8, commits(CommitFlag.noMerge));
+  for (const count of [1, 64]) await measure(`kvs.commit-${count}.ping`, count, () => ping, 'pings/s');
+  for (const client of clients) client.close();
+  return figures;
+}
+
+/** Many keys in one commit, then looked up one by one. */
+export async function manyKeys(uri: string, scale: Scale): Promise<Figure[]> {
+  const count = scaled(scale, 10_000, 10_000, 100);
+  const rounds = scaled(scale, 5, 1, 1);
+  const handle = await Handle.open(uri);
+  const kvs = new Kvs(handle);
+  const client = await WireClient.connect(uri);
+  const key = lookup(`bench.many.k${SLOT}`);
+  const puts: number[] = [];
+  const gets: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now();
+    await fillDirectory(kvs, 'bench.many', { to: count });
+    const middle = performance.now();
+    let index = 0;
+    await client.exchange(
+      1,
+      () => key.with(index++),
+      () => index < count,
+    );
+    puts.push((middle - start) / 1000);
+    gets.push((performance.now() - middle) / 1000);
+    await unlink(kvs, 'bench.many');
+  }
+  client.close();
+  await handle.close();
+  return [figure(`kvs.put-${count}`, 's', 'less', puts), figure(`kvs.get-${count}`, 's', 'less', gets)];
+}
+
+/** From the event that sends them there until a module on each rank is through a fence, into which it puts a key. */
+export async function fence(uri: string, rounds: number): Promise<Figure[]> {
+  const handle = await Handle.open(uri);
+  const size = Number(await handle.attribute('size'));
+  const ranks = Array.from({ length: size }, (_, rank) => rank);
+  const path = fileURLToPath(new URL('./fencer.js', import.meta.url));
+  await Promise.all(ranks.map((nodeid) => handle.rpc('module.load', { path, args: [] }, { nodeid })));
+  const times: number[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    await handle.publish('bench.fence');
+    // Asking earlier would slow down what is measured.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    let last: LastFence[];
+    do last = await Promise.all(ranks.map((nodeid) => handle.rpc<LastFence>('fencer.last', null, { nodeid })));
+    while (last.some(({ count }) => count < round));
+    const failed = last.find(({ error }) => error !== undefined);
+    if (failed) throw new Error(`a fence failed: ${failed.error}`);
+    const starts = last.map(({ start }) => Number(BigInt(start) / 1000n));
+    const ends = last.map(({ end }) => Number(BigInt(end) / 1000n));
+    times.push((Math.max(...ends) - Math.min(...starts)) / 1000);
+  }
+  await handle.close();
+  return [figure(`kvs.fence-${size}`, 'ms', 'less', times)];
+}

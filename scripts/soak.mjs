@@ -1,0 +1,14 @@
+// Kills an instance again and again and looks at what it finds: `npm run soak -- --kills=200 --seed=S`.
+
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { common } from './build.mjs';
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const outdir = path.join(root, 'build', 'soak');
+
+await build({ ...common, entryPoints: ['test/soak/main.ts'], outdir, packages: 'external', sourcemap: 'inline' });
+const argv = ['--enable-source-maps', path.join(outdir, 'main.js'), ...process.argv.slice(2)];
+process.exitCode = spawnSync(process.execPath, argv, { cwd: root, stdio: 'inherit' }).status ?? 1;

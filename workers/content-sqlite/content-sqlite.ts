@@ -1,0 +1,262 @@
+/**
+ * The module `content-sqlite`: keeps what the service `content` stores in a file, `content.sqlite` in the instance's state
+ * directory, with flux-core's tables. It offers the service `content-backing` (RFC 10).
+ *
+ * What is stored in one turn is one transaction, and answered when that is done.
+ */
+
+import fs from 'node:fs';
+import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
+import { asFluxError, FluxError } from '../../core/errno.ts';
+import { blobrefToDigest, type HashName, isBlobref, makeBlobref } from '../../core/formats/blobref.ts';
+import { LATER, type Methods, type Request } from '../../core/handle/methods.ts';
+import type { JsonObject, JsonValue } from '../../core/json.ts';
+import { Role } from '../../core/message/credentials.ts';
+import {
+  checkpointText,
+  contentHash,
+  isTemporary,
+  offerBackingStore,
+  parseCheckpoint,
+  requestedBlobref,
+  storeDirectory,
+  withdrawBackingStore,
+} from '../content/backing-store.ts';
+import type { BlobDatabase, NewRow } from './blob-database.ts';
+import { type StoreOptions, storeOptions } from './options.ts';
+import { type Lz4, packRow, unpackRow } from './rows.ts';
+import { openSqlite, type SqliteOptions } from './sqlite.ts';
+import { Timings } from './timings.ts';
+
+/** Opens the database of a file; the simulator has its own. */
+export type OpenDatabase = (file: string, options: SqliteOptions) => Promise<BlobDatabase>;
+
+export const contentSqlite = contentSqliteIn(openSqlite);
+
+/** The module with databases of another kind. */
+export function contentSqliteIn(open: OpenDatabase): ModuleDefinition {
+  return {
+    async start(context, args) {
+      const options = storeOptions(args, context.config, isTemporary(context));
+      const file = `${storeDirectory(context)}/content.sqlite`;
+      if (options.truncate) for (const suffix of ['', '-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
+      const log = (severity: 'err' | 'info', text: string) => context.log(severity, text);
+      const { default: lz4 } = await import('lz4-wasm-nodejs');
+      const database = await open(file, { ...options, log });
+      try {
+        const { journalMode, synchronous } = options;
+        const count = database.count();
+        context.log('debug', `${file} (${count} objects) journal_mode=${journalMode} synchronous=${synchronous}`);
+        const store = new ContentSqlite(context, database, options, lz4);
+        await offerBackingStore(context);
+        return store;
+      } catch (error) {
+        database.close();
+        throw error;
+      }
+    },
+  };
+}
+
+interface PendingStore {
+  readonly request: Request;
+  readonly bytes: Uint8Array;
+  readonly digest: Uint8Array;
+}
+
+/** References in one request to mark: some 16 ms. */
+const MARK_MAX = 16384;
+/** Rows deleted, and rows looked at, in one request to sweep: some 100 ms. */
+const SWEEP_DELETE_MAX = 8192;
+const SWEEP_WINDOW_MAX = 1 << 19;
+
+class ContentSqlite implements Service {
+  readonly #context: ServiceContext;
+  readonly #database: BlobDatabase;
+  readonly #options: StoreOptions;
+  readonly #lz4: Lz4;
+  readonly #hash: HashName;
+  readonly #loadTimes = new Timings();
+  readonly #storeTimes = new Timings();
+  #pending: PendingStore[] = [];
+  /** The newest checkpoint's id; rows have that of when they were stored last. */
+  #epoch: number;
+
+  constructor(context: ServiceContext, database: BlobDatabase, options: StoreOptions, lz4: Lz4) {
+    this.#context = context;
+    this.#database = database;
+    this.#options = options;
+    this.#lz4 = lz4;
+    this.#hash = contentHash(context);
+    this.#epoch = database.lastCheckpoint();
+  }
+
+  readonly methods: Methods = {
+    load: { raw: true, handler: (request) => this.#load(requestedBlobref(request, this.#hash)) },
+    store: { raw: true, handler: (request) => this.#store(request) },
+    validate: { raw: true, handler: (request) => this.#validate(requestedBlobref(request, this.#hash)) },
+    'checkpoint-get': { handler: () => this.#checkpoints() },
+    'checkpoint-put': { handler: (request) => this.#putCheckpoint(request.unpack({ value: '*' }).value) },
+    'gc-info': { handler: (request) => this.#gcInfo(request) },
+    mark: { handler: (request) => this.#mark(request) },
+    sweep: { handler: (request) => this.#sweep(request) },
+    'stats-get': { allow: Role.user, handler: () => this.#stats() },
+  };
+
+  async stop(): Promise<void> {
+    this.#commit();
+    await withdrawBackingStore(this.#context);
+    this.#database.close();
+  }
+
+  // ---- storing
+
+  #store(request: Request): typeof LATER {
+    const bytes = request.message.bytes ?? new Uint8Array();
+    const { digest } = blobrefToDigest(makeBlobref(this.#hash, bytes));
+    this.#pending.push({ request, bytes, digest });
+    if (this.#pending.length === 1) queueMicrotask(() => this.#commit());
+    return LATER;
+  }
+
+  #commit(): void {
+    const batch = this.#pending;
+    if (!batch.length) return;
+    this.#pending = [];
+    const start = this.#context.clock.monotonic();
+    try {
+      this.#storeRows(batch);
+    } catch {
+      // Not all of them need be at fault.
+      for (const store of batch) this.#storeAlone(store);
+      return;
+    }
+    const each = (1000 * (this.#context.clock.monotonic() - start)) / batch.length;
+    for (const { request, digest } of batch) {
+      this.#storeTimes.add(each);
+      request.respond(digest);
+    }
+  }
+
+  #storeRows(batch: readonly PendingStore[]): void {
+    const rows: NewRow[] = batch.map(({ digest, bytes }) => ({ digest, ...packRow(this.#lz4, bytes) }));
+    this.#database.store(rows, this.#epoch);
+  }
+
+  #storeAlone(store: PendingStore): void {
+    try {
+      this.#storeRows([store]);
+      store.request.respond(store.digest);
+    } catch (error) {
+      const failure = asFluxError(error);
+      this.#context.log('err', `store: ${failure.message}`);
+      store.request.fail(failure);
+    }
+  }
+
+  // ---- reading
+
+  #load(blobref: string): Uint8Array {
+    this.#commit();
+    const start = this.#context.clock.monotonic();
+    const bytes = this.#read(blobref);
+    if (!bytes) throw new FluxError('ENOENT');
+    this.#loadTimes.add(1000 * (this.#context.clock.monotonic() - start));
+    return bytes;
+  }
+
+  #read(blobref: string): Uint8Array | undefined {
+    try {
+      const row = this.#database.load(blobrefToDigest(blobref).digest);
+      const bytes = row && unpackRow(this.#lz4, row);
+      if (bytes && makeBlobref(this.#hash, bytes) !== blobref)
+        throw new FluxError('EIO', 'its bytes have another hash');
+      return bytes;
+    } catch (error) {
+      const { errno, message } = asFluxError(error);
+      const text = `cannot load ${blobref}: ${message}`;
+      this.#context.log('err', text);
+      throw new FluxError(errno, text, { cause: error });
+    }
+  }
+
+  #validate(blobref: string): undefined {
+    this.#commit();
+    if (!this.#database.has(blobrefToDigest(blobref).digest)) throw new FluxError('ENOENT');
+  }
+
+  // ---- checkpoints
+
+  #checkpoints(): JsonObject {
+    const value = this.#database.checkpoints().map(({ value: text }) => parseCheckpoint(text));
+    if (!value.length) throw new FluxError('ENOENT');
+    return { value };
+  }
+
+  #putCheckpoint(value: JsonValue): undefined {
+    const text = checkpointText(value);
+    this.#commit();
+    this.#epoch = this.#database.putCheckpoint(text, this.#options.maxCheckpoints);
+    this.#context.log('debug', `checkpoint-put: advanced epoch to ${this.#epoch}`);
+  }
+
+  // ---- garbage collection: what is in use is marked with an epoch, what has an older one is swept
+
+  #gcInfo(request: Request): JsonObject {
+    const { epoch, get_count: wantsCount = false } = request.unpack({ epoch: 'i', get_count: 'b?' });
+    this.#commit();
+    const info = { current_epoch: this.#epoch, high_water: this.#database.highWater() };
+    return wantsCount ? { ...info, candidates: this.#database.countBefore(epoch) } : info;
+  }
+
+  #mark(request: Request): JsonObject {
+    const { epoch, hashes } = request.unpack({ epoch: 'i', hashes: 'a' });
+    if (hashes.length > MARK_MAX)
+      throw new FluxError('EINVAL', `mark request of ${hashes.length} hashes exceeds limit of ${MARK_MAX}`);
+    const digests = hashes.map((blobref) => this.#digest(blobref));
+    this.#commit();
+    return { marked: this.#database.mark(digests, epoch) };
+  }
+
+  #digest(blobref: JsonValue): Uint8Array {
+    if (typeof blobref !== 'string' || !isBlobref(blobref) || !blobref.startsWith(`${this.#hash}-`))
+      throw new FluxError('EPROTO', `${blobref} is no ${this.#hash} blobref`);
+    return blobrefToDigest(blobref).digest;
+  }
+
+  #sweep(request: Request): JsonObject {
+    const { epoch, cursor, high_water, delete_cap, window } = request.unpack({
+      epoch: 'i',
+      cursor: 'i',
+      high_water: 'i',
+      delete_cap: 'i',
+      window: 'i',
+    });
+    if (cursor < 0 || high_water < 0 || delete_cap <= 0 || window <= 0)
+      throw new FluxError('EINVAL', 'cursor, high_water, delete_cap or window is too small');
+    const limit = Math.min(delete_cap, SWEEP_DELETE_MAX);
+    const end = Math.min(cursor + Math.min(window, SWEEP_WINDOW_MAX), high_water);
+    this.#commit();
+    const rows = this.#database.sweep({ cursor, end }, epoch, limit);
+    // A full batch may have left garbage behind its last row.
+    return { deleted: rows.length, cursor: rows.length === limit ? rows.at(-1)! : end };
+  }
+
+  #stats(): JsonObject {
+    const { file, free } = this.#database.sizes();
+    const { journalMode, synchronous } = this.#options;
+    const checkpoints = this.#database
+      .checkpoints()
+      .map(({ id, value }) => ({ id, value: parseCheckpoint(value) }) satisfies JsonObject);
+    return {
+      object_count: this.#database.count(),
+      current_epoch: this.#epoch,
+      dbfile_size: file,
+      dbfile_free: free,
+      load_time: this.#loadTimes.toJSON(),
+      store_time: this.#storeTimes.toJSON(),
+      config: { journal_mode: journalMode, synchronous },
+      checkpoints,
+    };
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * The module `content` (RFC 10): blobs by the hash of their bytes. At rank 0 it is a cache in front of a backing store
+ * that another module offers; a rank whose node does not host rank 0 has a cache in front of its parent's.
+ */
+
+import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
+import { asFluxError, FluxError } from '../../core/errno.ts';
+import { blobrefToDigest, type HashName, isHashName, makeBlobref } from '../../core/formats/blobref.ts';
+import type { Methods, Reply, Request } from '../../core/handle/methods.ts';
+import { type JsonObject, type JsonValue, real } from '../../core/json.ts';
+import { Flag } from '../../core/message/message.ts';
+import { isObject, unpack } from '../../core/message/unpack.ts';
+import type { Checkpoint, ContentAccess, StoreThread } from './access.ts';
+import { type Backing, BackingService } from './backing.ts';
+import { requestedBlobref } from './backing-store.ts';
+import { ContentCache } from './cache.ts';
+import { type FileSource, MappedFiles, realFiles } from './mapped-files.ts';
+import { type CacheSettings, parseSettings } from './settings.ts';
+
+/** @param shared what the services of the store on this thread share; at rank 0 this one puts its face there */
+export function contentModule(shared: StoreThread, files: FileSource = realFiles): ModuleDefinition {
+  return {
+    async start(context, args) {
+      const settings = parseSettings(args);
+      const content = new Content(context, await hashName(context), settings, files);
+      if (context.rank === 0) shared.content = content;
+      return content.service(() => {
+        if (shared.content === content) shared.content = undefined;
+      });
+    },
+  };
+}
+
+const DEFAULT_HASH = 'sha1';
+
+async function hashName(context: ServiceContext): Promise<HashName> {
+  const name = context.attribute('content.hash');
+  if (name === undefined) await context.rpc('attr.set', { name: 'content.hash', value: DEFAULT_HASH });
+  const hash = name ?? DEFAULT_HASH;
+  if (!isHashName(hash)) throw new FluxError('EINVAL', `${hash}: unknown hash type`);
+  return hash;
+}
+
+class Content implements ContentAccess {
+  readonly hash: HashName;
+  readonly #context: ServiceContext;
+  readonly #cache: ContentCache;
+  readonly #files: MappedFiles | undefined;
+  /** The name of the backing store, once it is known; it stays the same. */
+  #backingName: string | undefined;
+
+  constructor(context: ServiceContext, hash: HashName, settings: CacheSettings, files: FileSource) {
+    const isLeader = context.rank === 0;
+    this.hash = hash;
+    this.#context = context;
+    this.#backingName = context.attribute('content.backing-module');
+    this.#files = isLeader ? new MappedFiles(hash, files) : undefined;
+    this.#cache = new ContentCache({
+      clock: context.clock,
+      settings,
+      isWriteThrough: !isLeader,
+      mapped: (blobref) => this.#files?.read(blobref),
+      failing: (error) => context.log(error.code === 'ENOSYS' ? 'debug' : 'crit', `content store: ${error.message}`),
+    });
+    if (!isLeader) this.#cache.attach(new BackingService(context));
+  }
+
+  // ---- ContentAccess
+
+  get(blobref: string): Uint8Array | undefined {
+    return this.#cache.get(blobref);
+  }
+
+  load(blobref: string): Promise<Uint8Array> {
+    return this.#cache.load(blobref);
+  }
+
+  store(blobref: string, bytes: Uint8Array): void | Promise<void> {
+    return this.#cache.store(blobref, bytes);
+  }
+
+  flush(): Promise<void> {
+    return this.#cache.flush();
+  }
+
+  checkpointPut({ version, rootref, sequence, timestamp }: Checkpoint): Promise<void> {
+    return this.#putCheckpoint({ version, rootref, sequence, timestamp: real(timestamp) });
+  }
+
+  async checkpoints(): Promise<readonly Checkpoint[]> {
+    try {
+      const { value } = unpack(await this.#backing('get').checkpointGet(), { value: 'a' });
+      return value.map(readCheckpoint);
+    } catch (error) {
+      // Nothing to remember them, or none remembered.
+      if (error instanceof FluxError && (error.code === 'ENOSYS' || error.code === 'ENOENT')) return [];
+      throw error;
+    }
+  }
+
+  async #putCheckpoint(value: JsonValue): Promise<void> {
+    const backing = this.#backing('put');
+    await this.#cache.flush();
+    await backing.checkpointPut(value);
+  }
+
+  #backing(what: string): Backing {
+    const { backing } = this.#cache;
+    if (!backing) throw new FluxError('ENOSYS', `checkpoint ${what} unavailable, no backing store`);
+    return backing;
+  }
+
+  // ---- the service
+
+  service(stopped: () => void): Service {
+    return { methods: this.#methods, stop: () => this.#stop(stopped) };
+  }
+
+  async #stop(stopped: () => void): Promise<void> {
+    stopped();
+    try {
+      if (this.#cache.backing) await this.#cache.flush();
+    } catch (error) {
+      this.#context.log('err', `${this.#cache.stats.dirty} blobs are not stored: ${asFluxError(error).message}`);
+    }
+    this.#cache.stop();
+  }
+
+  readonly #methods: Methods = {
+    load: { raw: true, handler: (request) => this.#answerLoad(request) },
+    store: { raw: true, handler: (request) => this.#answerStore(request) },
+    validate: { raw: true, handler: (request) => this.#validate(requestedBlobref(request, this.hash)) },
+    flush: { handler: () => this.flush().then(nothing) },
+    dropcache: { handler: () => this.#dropCache() },
+    'checkpoint-get': { handler: () => this.#backing('get').checkpointGet() },
+    'checkpoint-put': {
+      handler: (request) => {
+        this.#backing('put');
+        return this.#putCheckpoint(request.unpack({ value: '*' }).value).then(nothing);
+      },
+    },
+    'register-backing': { handler: (request) => this.#register(request.unpack({ name: 's' }).name) },
+    'unregister-backing': { handler: () => this.#unregister() },
+    'mmap-add': {
+      handler: (request) => {
+        const { path, chunksize, tag } = request.unpack({ path: 's', chunksize: 'i', tag: 's' });
+        return this.#mappedFiles().add(path, chunksize, tag).then(nothing);
+      },
+    },
+    'mmap-remove': { handler: (request) => this.#unmap(request.unpack({ tag: 's' }).tag) },
+    // The owner's, other than the counts of most modules.
+    'stats-get': { handler: () => this.#stats() },
+  };
+
+  #answerLoad(request: Request): Reply | Promise<Reply> {
+    const blobref = requestedBlobref(request, this.hash);
+    return this.#loaded(request, blobref, this.#cache.get(blobref)) ?? this.#loadLate(request, blobref);
+  }
+
+  async #loadLate(request: Request, blobref: string): Promise<Reply> {
+    return this.#loaded(request, blobref, await this.#cache.load(blobref));
+  }
+
+  /** Responses have the flags of their request; this one tells that the blob is not stored. */
+  #loaded(request: Request, blobref: string, bytes: Uint8Array | undefined): Uint8Array | undefined {
+    if (bytes && this.#cache.isEphemeral(blobref)) request.message.flags |= Flag.user1;
+    return bytes;
+  }
+
+  #answerStore(request: Request): Reply | Promise<Reply> {
+    const bytes = ownBytes(request.message.bytes);
+    const blobref = makeBlobref(this.hash, bytes);
+    const stored = this.#cache.store(blobref, bytes);
+    const { digest } = blobrefToDigest(blobref);
+    return stored ? stored.then(() => digest) : digest;
+  }
+
+  async #validate(blobref: string): Promise<undefined> {
+    if (this.#cache.get(blobref) || (await this.#files?.read(blobref))) return;
+    if (!this.#cache.backing) throw new FluxError('ENOENT');
+    await this.#cache.backing.validate(blobref);
+  }
+
+  #dropCache(): undefined {
+    const { count } = this.#cache.stats;
+    this.#context.log('debug', `content dropcache ${this.#cache.drop()}/${count}`);
+  }
+
+  async #register(name: string): Promise<undefined> {
+    if (this.#context.rank !== 0)
+      throw new FluxError('EINVAL', 'content backing store can only be registered on rank 0');
+    if (this.#cache.backing) throw new FluxError('EBUSY', 'content backing store is already active');
+    if (this.#backingName === undefined) {
+      this.#backingName = name;
+      await this.#context.rpc('attr.set', { name: 'content.backing-module', value: name, force: true });
+    }
+    if (this.#backingName !== name) throw new FluxError('EINVAL', 'content backing store cannot be changed on the fly');
+    this.#cache.attach(new BackingService(this.#context));
+    this.#context.log('debug', `content backing store: enabled ${name}`);
+  }
+
+  #unregister(): undefined {
+    if (!this.#cache.backing) throw new FluxError('EINVAL', 'content backing store is not active');
+    this.#cache.detach();
+    this.#context.log('debug', 'content backing store: disabled');
+    const { dirty } = this.#cache.stats;
+    if (dirty) this.#context.log('err', `${dirty} unflushables`);
+  }
+
+  #unmap(tag: string): undefined {
+    this.#mappedFiles().remove(tag);
+  }
+
+  #mappedFiles(): MappedFiles {
+    if (!this.#files) throw new FluxError('EINVAL', 'content may only be mmapped on rank 0');
+    return this.#files;
+  }
+
+  #stats(): JsonObject {
+    const { count, valid, dirty, size, storing } = this.#cache.stats;
+    return { count, valid, dirty, size, 'flush-batch-count': storing, mmap: this.#files?.toJSON() ?? null };
+  }
+}
+
+const nothing = () => undefined;
+
+/** A message's bytes are part of what came with it; what is kept is not to keep all that. */
+function ownBytes(bytes: Uint8Array | undefined): Uint8Array {
+  if (!bytes?.length) return new Uint8Array();
+  return bytes.length === bytes.buffer.byteLength ? bytes : Buffer.from(bytes);
+}
+
+function readCheckpoint(value: JsonValue): Checkpoint {
+  const { rootref, sequence, timestamp } = unpack(isObject(value) ? value : undefined, {
+    rootref: 's',
+    sequence: 'i?',
+    timestamp: 'n?',
+  });
+  return { version: 1, rootref, sequence: sequence ?? 0, timestamp: timestamp ?? 0 };
+}

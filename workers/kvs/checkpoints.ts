@@ -1,0 +1,102 @@
+/**
+ * Checkpoints of the primary namespace: its root, kept in the backing store beside the blobs, so that an instance that
+ * starts again finds it.
+ */
+
+import type { ServiceContext, Timer } from '../../core/broker/service.ts';
+import { asFluxError } from '../../core/errno.ts';
+import type { Checkpoint, ContentAccess } from '../content/access.ts';
+import type { Root } from './follower.ts';
+
+/** What a checkpoint remembers. */
+type Point = Pick<Root, 'rootref' | 'rootseq'>;
+
+export class Checkpoints {
+  readonly #context: ServiceContext;
+  readonly #content: () => ContentAccess;
+  readonly #now: () => Point;
+  // The newest that is kept, and what is on its way there.
+  #last: Point | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #period = 0;
+  #timer: Timer | undefined;
+
+  /** `now` tells what to remember. */
+  constructor(context: ServiceContext, content: () => ContentAccess, now: () => Point) {
+    this.#context = context;
+    this.#content = content;
+    this.#now = now;
+  }
+
+  /** The checkpoints that are kept, newest first; none without a backing store. */
+  async list(): Promise<readonly Checkpoint[]> {
+    try {
+      return await this.#content().checkpoints();
+    } catch (error) {
+      const { code, message } = asFluxError(error);
+      // ENOSYS: no store; ENOENT: an empty one.
+      if (code !== 'ENOSYS' && code !== 'ENOENT') this.#context.log('err', `error reading checkpoints: ${message}`);
+      return [];
+    }
+  }
+
+  /** A checkpoint that was found is the root now. */
+  restored({ rootref, sequence }: Checkpoint): void {
+    this.#last = { rootref, rootseq: sequence };
+  }
+
+  /**
+   * Writes all blobs that are not in the backing store, and a checkpoint there. One at a time, and none that is older
+   * than the last.
+   *
+   * Rejects with FluxError ENOSYS without a backing store, EIO or ENOSPC when that fails.
+   */
+  put(point: Point): Promise<void> {
+    const done = this.#writing.then(() => this.#put(point));
+    this.#writing = done.catch(() => {});
+    return done;
+  }
+
+  async #put({ rootref, rootseq }: Point): Promise<void> {
+    if (this.#last && rootseq < this.#last.rootseq) return;
+    if (this.#last?.rootseq === rootseq && this.#last.rootref === rootref) return;
+    const content = this.#content();
+    await content.flush();
+    await content.checkpointPut({ version: 1, rootref, sequence: rootseq, timestamp: this.#context.clock.now() });
+    this.#last = { rootref, rootseq };
+  }
+
+  /** Writes one now; that there is no backing store is no fault. */
+  async #save(): Promise<void> {
+    try {
+      await this.put(this.#now());
+    } catch (error) {
+      const { code, message } = asFluxError(error);
+      if (code !== 'ENOSYS') this.#context.log('err', `error saving a checkpoint of the KVS: ${message}`);
+    }
+  }
+
+  /** Writes one every so many seconds when the root has changed; 0: never. */
+  setPeriod(seconds: number): void {
+    if (seconds === this.#period) return;
+    this.#period = seconds;
+    this.#timer?.cancel();
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#period <= 0) return;
+    this.#timer = this.#context.clock.after(this.#period, async () => {
+      const timer = this.#timer;
+      await this.#save();
+      if (this.#timer === timer) this.#schedule();
+    });
+  }
+
+  /** Writes the last one. */
+  async stop(): Promise<void> {
+    this.#period = 0;
+    this.#timer?.cancel();
+    await this.#save();
+  }
+}

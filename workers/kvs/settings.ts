@@ -1,0 +1,35 @@
+/** The [kvs] table of the configuration. */
+
+import { FluxError } from '../../core/errno.ts';
+import { parseDuration } from '../../core/formats/duration.ts';
+import type { JsonObject } from '../../core/json.ts';
+import { unpackTable } from '../../core/message/unpack.ts';
+
+export interface Settings {
+  /** Seconds between two checkpoints; 0: none but at the end. */
+  readonly checkpointPeriod: number;
+  /** Entries of a directory beyond which it is stored in parts. */
+  readonly maxdirent: number;
+}
+
+const MAXDIRENT_DEFAULT = 256;
+const MAXDIRENT_MIN = 16;
+
+/** @throws FluxError EINVAL: a key that is not known or has a wrong value */
+export function kvsSettings(config: JsonObject): Settings {
+  // gc-threshold is for those who end the instance.
+  const table = unpackTable(config, 'kvs', { 'checkpoint-period': 's?', 'gc-threshold': 'i?', maxdirent: 'i?' });
+  const maxdirent = table.maxdirent ?? MAXDIRENT_DEFAULT;
+  if (maxdirent < MAXDIRENT_MIN) throw new FluxError('EINVAL', `kvs.maxdirent must be at least ${MAXDIRENT_MIN}`);
+  return { checkpointPeriod: period(table['checkpoint-period']), maxdirent };
+}
+
+function period(text: string | undefined): number {
+  if (text === undefined) return 0;
+  try {
+    const seconds = parseDuration(text);
+    return Number.isFinite(seconds) ? seconds : 0;
+  } catch {
+    throw new FluxError('EINVAL', `invalid checkpoint-period config: ${text}`);
+  }
+}
