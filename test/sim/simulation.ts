@@ -194,7 +194,8 @@ function describeInstance(options: SimulationOptions): Instance {
       },
       set,
     ),
-    leaderAttributes: [],
+    // What is stored is kept in memory: there are no disks.
+    leaderAttributes: [['content.backing-module', 'none']],
     config: JSON.stringify(config),
     configPath: undefined,
     rundir: RUNDIR,
