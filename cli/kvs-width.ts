@@ -14,7 +14,8 @@ export function widthOption(): Option {
 export function outputWidth(wanted: number | undefined): number {
   if (wanted !== undefined) return wanted;
   if (process.stdout.isTTY) return process.stdout.columns;
-  return /^\d+$/.test(process.env.COLUMNS ?? '') ? Number(process.env.COLUMNS) : WIDTH_DEFAULT;
+  const columns = Number.parseInt(process.env.COLUMNS ?? '', 10);
+  return columns >= 0 ? columns : WIDTH_DEFAULT;
 }
 
 /** How many columns a text takes, one for each character. */

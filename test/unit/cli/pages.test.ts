@@ -25,9 +25,9 @@ async function helpOf(name: string, ...words: string[]): Promise<string> {
 /** The options of a command and of the commands that it has. */
 async function helpOptions(name: string): Promise<Set<string>> {
   const help = await helpOf(name);
-  const nested = /^Commands:\n(( {2}.*\n)+)/m.exec(help)?.[1]?.match(/^ {2}[\w-]+/gm) ?? [];
+  const nested = /^Commands:\n(( {2}.*\n)+)/m.exec(help)?.[1]?.match(/^ {2}[\w-]+(?: [\w-]+)*(?= {2})/gm) ?? [];
   const texts = [help];
-  for (const word of nested) texts.push(await helpOf(name, word.trim()));
+  for (const word of nested) texts.push(await helpOf(name, ...word.trim().split(' ')));
   const options = texts.flatMap((text) =>
     [...text.matchAll(/^ {2}(?:-\w, )?(--?[\w-]+)/gm)].map(([, option]) => option!),
   );
