@@ -14,6 +14,8 @@ export async function backingStore(name: string): Promise<ModuleDefinition | und
   switch (name) {
     case 'content-sqlite':
       return (await import('./content-sqlite/content-sqlite.ts')).contentSqlite;
+    case 'content-files':
+      return (await import('./content-files/content-files.ts')).contentFiles;
     default:
       return undefined;
   }

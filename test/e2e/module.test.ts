@@ -30,19 +30,27 @@ after(async () => {
   fs.rmSync(folder, { recursive: true });
 });
 
-const line = (name: string) => `${name.padEnd(25)} +\\d+  R +\\d+ +\\d+ `;
+const line = (name: string, services = '') => `${name.padEnd(25)} +\\d+  R +\\d+ +\\d+ ${services}`;
+const builtins = ['config', 'connector-local', 'groups', 'rexec', 'overlay'];
+const loaded: [string, string?][] = [
+  ['content'],
+  ['heartbeat'],
+  ['content-sqlite', 'content-backing'],
+  ['kvs'],
+  ['kvs-watch'],
+];
 
 test('modules are loaded, listed, reloaded and removed', () =>
   checkRows(instance, [
     {
       args: ['module', 'list'],
       stdout: new RegExp(
-        `^Module {20}Idle  S Sendq Recvq Service\n${['config', 'connector-local', 'groups', 'rexec', 'overlay', 'heartbeat'].map((name) => `${line(name)}\n`).join('')}$`,
+        `^Module {20}Idle  S Sendq Recvq Service\n${[...builtins.map((name) => line(name)), ...loaded.map((each) => line(...each))].join('\n')}\n$`,
       ),
     },
     {
       args: ['module', 'list', '-l'],
-      stdout: new RegExp(`^Module.*Service  Path\n(.*\n)*${line('heartbeat')} +heartbeat\n$`),
+      stdout: new RegExp(`^Module.*Service  Path\n(.*\n)*${line('kvs-watch')} +kvs-watch\n$`),
     },
     { args: ['module', 'list', '--json'], stdout: /^\[\{"name":"config",.*\}\]\n$/ },
     { args: ['module', 'load', 'heartbeat'], stderr: /heartbeat: .*loaded already/, exit: 1 },
@@ -128,7 +136,8 @@ test('modprobe loads what a module requires, and removes what nobody needs', asy
     [
       {
         args: ['modprobe', 'list'],
-        stdout: /^MODULE .*\nheartbeat +loaded .*\nbarrier +- +all\necho +- +all +barrier\n$/,
+        stdout:
+          /^MODULE .*\nheartbeat +loaded .*\nbarrier +- +all\n(.*\n)*kvs +loaded +all +content heartbeat\n(.*\n)*echo +- +all +barrier\n$/,
       },
       { args: ['modprobe', 'list', '--json'], stdout: /"name":"echo".*"loaded":false/ },
       { args: ['modprobe', 'list-dependencies', 'mirror'], stdout: 'mirror (echo)\n└── barrier\n' },
@@ -146,11 +155,20 @@ test('modprobe loads what a module requires, and removes what nobody needs', asy
       { args: ['modprobe', 'rc1', '--timing'], stderr: /--timing: .*KVS/, exit: 1 },
       { args: ['modprobe', 'run', 'x.py'], stderr: /x\.py: rc files are Python/, exit: 1 },
       { args: ['modprobe'], stderr: /^Usage: flux modprobe COMMAND/, exit: 2 },
-      { args: ['modprobe', 'rc3', '--dry-run'], stdout: 'remove heartbeat\n' },
-      { args: ['modprobe', 'rc3', '-v'], stderr: /^removed heartbeat\n$/ },
-      { args: ['modprobe', 'rc1', '--show-deps'], stdout: '{"heartbeat":[]}\n' },
-      { args: ['modprobe', 'rc1', '--dry-run'], stdout: 'load heartbeat period=4s\n' },
-      { args: ['modprobe', 'rc1', '-v'], stderr: /^loaded heartbeat\n$/ },
+      {
+        args: ['modprobe', 'rc3', '--dry-run'],
+        stdout: /^remove kvs-watch\n(.*\n)*remove kvs\nremove content-sqlite\nremove content\n$/,
+      },
+      {
+        args: ['modprobe', 'rc3', '-v'],
+        stderr: /^removed kvs-watch\n(.*\n)*removed kvs\nremoved content-sqlite\nremoved content\n$/,
+      },
+      { args: ['modprobe', 'rc1', '--show-deps'], stdout: /"heartbeat":\[\],.*"kvs":\["content","content-sqlite"\]/ },
+      {
+        args: ['modprobe', 'rc1', '--dry-run'],
+        stdout: /^load content\nload heartbeat period=4s\nload content-sqlite\nload kvs\nload kvs-watch\n$/,
+      },
+      { args: ['modprobe', 'rc1', '-v'], stderr: /^(loaded .*\n)*loaded kvs\nloaded kvs-watch\n$/ },
       { args: ['modprobe', 'list-dependencies', '-S', 'x', 'echo'], stderr: /'x' is not SERVICE=MODULE/, exit: 1 },
       { args: ['modprobe', 'show', '-D', 'nosuch', 'echo'], stderr: /there is no module nosuch/, exit: 1 },
     ].map((row) => ({ ...row, options })),

@@ -64,8 +64,11 @@ test('the modules of a broker are listed, with what they answer for', async () =
   assert.deepEqual(mods.map(({ name }) => name).toSorted(), [
     'config',
     'connector-local',
+    'content',
     'groups',
     'heartbeat',
+    'kvs',
+    'kvs-watch',
     'overlay',
     'rexec',
   ]);
@@ -211,8 +214,7 @@ for (const where of ['modules', 'remoteModules'] as const) {
     assert.equal((await list(client)).find(({ name }) => name === 'it')!.status, 1);
     assert.equal(sim.node.subscriptionCount(0), subscriptions);
     assert.equal(sim.stateOf(0), 'run');
-    await client.rpc('module.remove', { name: 'it' });
-    await client.rpc('module.remove', { name: 'heartbeat' });
+    for (const name of ['it', 'kvs-watch', 'kvs', 'content', 'heartbeat']) await client.rpc('module.remove', { name });
     await sim.settle();
     assert.deepEqual(sim.agenda.timerOwners(), []);
   });
