@@ -51,7 +51,7 @@ export class AppendedValue {
    */
   read(blobrefs: readonly string[]): Eventually<void> {
     const other = this.#blobs.findIndex(({ blobref }, index) => blobref !== blobrefs[index]);
-    if (other >= 0) this.#known = this.#blobs.splice(other);
+    if (other >= 0) this.#known = this.#blobs.splice(other).filter(({ size }) => size > 0);
     return this.#readFrom(blobrefs);
   }
 
@@ -89,14 +89,12 @@ export class AppendedValue {
   #skipKnown(blobref: string, bytes: Uint8Array): number {
     const { hash } = blobrefToDigest(blobref);
     let start = 0;
-    for (;;) {
-      const next = this.#known[0];
-      if (!next || (start === bytes.length && next.size > 0)) return start;
-      const part = bytes.subarray(start, start + next.size);
-      if (makeBlobref(hash, part) !== next.blobref)
+    while (start < bytes.length && this.#known.length) {
+      const { blobref: expected, size } = this.#known.shift()!;
+      if (makeBlobref(hash, bytes.subarray(start, start + size)) !== expected)
         throw new FluxError('EINVAL', 'value of key watched with WATCH_APPEND overwritten');
-      start += next.size;
-      this.#known.shift();
+      start += size;
     }
+    return start;
   }
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ErrnoName } from '../../../core/errno.ts';
 import { LookupFlag } from '../../../core/formats/kvs-flags.ts';
-import { makeDir, makeSymlink, makeValref } from '../../../core/formats/treeobj.ts';
+import { makeDir, makeDirref, makeSymlink, makeValref } from '../../../core/formats/treeobj.ts';
 import { KvsTransaction } from '../../../core/handle/kvs-transaction.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { Flag } from '../../../core/message/message.ts';
@@ -156,6 +156,17 @@ const rows: Row[] = [
     told: [makeDir(), 'ENOTDIR'],
   },
   {
+    what: 'full tells what changes below a directory',
+    key: 'a',
+    flags: treeobj | watchFull,
+    before: put('a.b.c', '1'),
+    commits: [put('b', '1'), put('a.b.c', '1'), unlink('a.b')],
+    told: [
+      makeDirref('sha1-372b92569c74576ae66f64e2d97661406fc8a29a'),
+      makeDirref('sha1-c0a9faf907dda6216fd73bf81d0b3b21a1a8cb91'),
+    ],
+  },
+  {
     what: 'a link can be watched',
     key: 'l',
     flags: readlink,
@@ -287,6 +298,22 @@ for (const source of sources) {
       }
       await watching.settle();
       assert.equal(told(call).join(''), expected);
+      assert.ok(!told(call).includes(''), 'what brings nothing new is not told');
+    });
+
+    test('pieces without bytes are joined, too', async () => {
+      const watching = await Watching.start(source);
+      const { kvs } = watching;
+      kvs.commit(
+        'ns',
+        ['1', '', '2', ''].reduce((sum, piece) => sum.append('a', piece), new KvsTransaction()),
+      );
+      const call = watch(watching.connect(), 'a', watchAppend);
+      await watching.settle();
+      kvs.commit('ns', new KvsTransaction().put('b', '1'), ['a']);
+      for (const piece of ['', '3', '']) kvs.commit('ns', new KvsTransaction().append('a', piece), ['a']);
+      await watching.settle();
+      assert.deepEqual(told(call), ['1', '', '2', '', '3']);
     });
 
     test('commits come in order, also when blobs have to be loaded first', async () => {
@@ -568,4 +595,17 @@ test('nothing is told when the module is gone', async () => {
   kvs.commit('ns', new KvsTransaction().put('a', '2'));
   await watching.settle();
   assert.deepEqual(told(call), ['1', 'ENOSYS']);
+});
+
+test('a commit that is told before the root is, is told once', async () => {
+  const watching = await Watching.start('messages');
+  const { kvs } = watching;
+  kvs.hold('getroot');
+  const call = watch(watching.connect(), 'a');
+  await watching.settle();
+  kvs.commit('ns', new KvsTransaction().put('a', '1'));
+  await watching.settle();
+  kvs.release();
+  await watching.settle();
+  assert.deepEqual(told(call), ['1']);
 });

@@ -155,7 +155,7 @@ export class ModelKvs implements KvsFollower {
     return this.#now(key, () => this.at(root, key, flags));
   }
 
-  /** Lets lookups of a key and loads of a blob wait from now on, or all of them. */
+  /** Lets lookups of a key, loads of a blob or `getroot` wait from now on; without a name, all lookups and loads. */
   hold(name?: string): void {
     this.#held ??= [];
     this.#heldName = name;
@@ -169,13 +169,13 @@ export class ModelKvs implements KvsFollower {
   }
 
   #isHeld(name: string): boolean {
-    return this.#held !== undefined && (this.#heldName ?? name) === name;
+    if (!this.#held) return false;
+    return this.#heldName === undefined ? name !== 'getroot' : this.#heldName === name;
   }
 
   #now<T>(name: string, read: () => T): T | Promise<T> {
-    const held = this.#held;
-    if (!held || !this.#isHeld(name)) return read();
-    return new Promise<void>((resolve) => held.push(resolve)).then(read);
+    if (!this.#isHeld(name)) return read();
+    return new Promise<void>((resolve) => this.#held!.push(resolve)).then(read);
   }
 
   /** The blobs, as the module content has them. */
@@ -233,10 +233,13 @@ export class ModelKvs implements KvsFollower {
     };
   }
 
-  #getroot(request: Request) {
-    const root = this.root(request.unpack({ namespace: 's' }).namespace);
-    if (!root) throw new FluxError('EOPNOTSUPP');
-    return { ...root };
+  async #getroot(request: Request) {
+    const { namespace } = request.unpack({ namespace: 's' });
+    return this.#now('getroot', () => {
+      const root = this.root(namespace);
+      if (!root) throw new FluxError('EOPNOTSUPP');
+      return { ...root };
+    });
   }
 
   async #answerLookup(request: Request) {

@@ -19,14 +19,17 @@ export class Watching {
   private constructor(source: SourceName, seed: number) {
     const { kvs } = this;
     const shared = source === 'calls' ? { kvs, content: kvs.content } : {};
-    this.sim = new Simulation({ seed, modules: { 'kvs-watch': kvsWatchModule(shared), ...kvs.modules } });
+    const { kvs: model, content } = kvs.modules;
+    const modules = { 'model-kvs': model, 'model-content': content, 'model-kvs-watch': kvsWatchModule(shared) };
+    this.sim = new Simulation({ seed, modules, rc1: '', rc3: '' });
   }
 
   static async start(source: SourceName, seed = 1): Promise<Watching> {
     const watching = new Watching(source, seed);
     await watching.sim.start();
     const client = watching.connect();
-    for (const path of ['content', 'kvs', 'kvs-watch']) await client.rpc('module.load', { path, args: [] });
+    for (const name of ['content', 'kvs', 'kvs-watch'])
+      await client.rpc('module.load', { path: `model-${name}`, name, args: [] });
     watching.kvs.create('ns');
     await watching.sim.settle();
     return watching;
