@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startFigures, startSizes } from './commands.ts';
 import { type Figure, formatTable } from './figure.ts';
+import { restartTimes } from './kvs-store.ts';
 import { microFigures } from './micro.ts';
 import { ringFigures } from './ring.ts';
 import { type Scale, scaled } from './scale.ts';
@@ -71,6 +72,12 @@ const benchmarks: readonly Benchmark[] = [
   inInstance('event-ranks', (scale) => scaled(scale, 1024, 1024, 4), false),
   inInstance('event-clients', (scale) => scaled(scale, 1024, 1024, 4), false),
   inInstance('connect', () => 1),
+  inInstance('kvs', () => 1),
+  inInstance('kvs-growth', () => 1),
+  { name: 'kvs-restart', compares: true, run: restartTimes },
+  // Peers have no fences any more.
+  inInstance('kvs-fence', (scale) => scaled(scale, 1024, 1024, 4), false),
+  inInstance('content', () => 1),
   inInstance('commands', (scale) => scaled(scale, 64, 64, 2)),
   ...startSizes('full').map((size) => ({
     name: `start-${size}`,

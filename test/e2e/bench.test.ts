@@ -35,7 +35,7 @@ function promisedNames(): RegExp[] {
 test('every benchmark runs, and its figures have the names that are promised', async () => {
   const file = path.join(temporaryFolder(), 'figures.json');
   const argv = ['scripts/bench.mjs', '--tiny', '--json', file];
-  const { stdout, stderr, exit } = await run(process.execPath, argv, { timeoutMs: 40_000 });
+  const { stdout, stderr, exit } = await run(process.execPath, argv, { timeoutMs: 90_000 });
   assert.deepEqual({ stderr, exit }, { stderr: '', exit: 0 });
   const { scale, machine, figures } = JSON.parse(fs.readFileSync(file, 'utf8')) as Report;
   assert.deepEqual([scale, machine.node], ['tiny', process.version]);
