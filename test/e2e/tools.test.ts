@@ -109,6 +109,17 @@ test('keygen makes a certificate that only its owner reads', async () => {
   assert.equal(createPublicKey(key).export({ format: 'jwk' }).x, x);
 });
 
+test('lptest prints a pattern that begins one character further on in each line', async () => {
+  await checkRows(instance, [
+    { args: ['lptest', '5', '3'], stdout: '!"#$%\n"#$%&\n#$%&\'\n' },
+    { args: ['lptest', '0', '2'], stdout: '\n\n' },
+    { args: ['lptest', 'x'], stderr: /'x' is not a count/, exit: 1 },
+    { args: ['lptest', '1', '2', '3'], stderr: /too many arguments/, exit: 1 },
+  ]);
+  const lines = (await run(flux, ['lptest', '7', '2000'])).stdout.split('\n');
+  assert.deepEqual([lines.length, lines[94], lines[1999]], [2001, lines[0], lines[1999 % 94]]);
+});
+
 test('top wants a terminal', () =>
   checkRows(instance, [{ args: ['top'], stderr: /^flux-top: standard input is not a terminal\n$/, exit: 1 }]));
 
