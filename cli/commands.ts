@@ -30,6 +30,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'List when the instance was started and when it ended',
     load: () => import('./startlog.ts'),
   },
+  lptest: { group: 'tools', summary: 'Print lines of a regular pattern', load: () => import('./lptest.ts') },
   version: { group: 'tools', summary: 'Show versions', load: () => import('./version.ts') },
   ping: { group: 'messages', summary: 'Measure how long a service takes to answer', load: () => import('./ping.ts') },
   kvs: { group: 'instance', summary: 'Read and write the key-value store', load: () => import('./kvs.ts') },
