@@ -25,7 +25,7 @@ export interface Transaction {
   /** Unique in the instance; events name it. */
   readonly name: string;
   readonly operations: readonly Operation[];
-  /** Has a root of its own (NO_MERGE, SYNC). */
+  /** Has a root of its own (NO_MERGE). */
   readonly isAlone: boolean;
   /** Is in a checkpoint before it is answered (SYNC). */
   readonly isSync: boolean;
@@ -188,15 +188,14 @@ export class CommitQueue {
   }
 }
 
-/** Takes what is committed together: all up to one that wants to be alone. */
+/** Takes what is committed together: all up to one that wants to be alone, or that has another wish for a checkpoint. */
 function takeGroup(namespace: Namespace): readonly Transaction[] {
   const { queue } = namespace;
-  const alone = queue.findIndex(({ isAlone }) => isAlone);
-  if (alone < 0) {
-    namespace.queue = [];
-    return queue;
-  }
-  return queue.splice(0, Math.max(alone, 1));
+  const { isAlone, isSync } = queue[0]!;
+  const end = isAlone ? 1 : queue.findIndex((each) => each.isAlone || each.isSync !== isSync);
+  if (end >= 0) return queue.splice(0, end);
+  namespace.queue = [];
+  return queue;
 }
 
 /** Applies a transaction, or notes why not; what is missing for that otherwise. */

@@ -84,7 +84,7 @@ export class Committer {
   ): void {
     checkFlags(namespace, flags);
     const isSync = (flags & CommitFlag.sync) !== 0;
-    const isAlone = isSync || (flags & CommitFlag.noMerge) !== 0 || !this.#host.merges;
+    const isAlone = (flags & CommitFlag.noMerge) !== 0 || !this.#host.merges;
     this.#operationCounts.add(operations.length);
     this.#queue.add(namespace, { name, operations, isAlone, isSync, waiting });
   }

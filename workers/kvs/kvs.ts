@@ -28,12 +28,12 @@ import { kvsSettings, type Settings } from './settings.ts';
 /** Seconds between two looks at whether the cache is old. */
 const AGING_PERIOD = 10;
 
-/** The module for a thread; `shared.kvs` is there from when it first runs. */
+/** The module for a thread; `shared.kvs` is there from when it first runs, and stays. */
 export function kvsModule(shared: StoreThread): ModuleDefinition {
-  const follower = new Follower();
   return {
     async start(context, args) {
       const options = readArguments(args);
+      const follower = shared.kvs instanceof Follower ? shared.kvs : new Follower();
       const kvs = new Kvs(context, shared, follower, options);
       await kvs.openPrimary(options);
       shared.kvs = follower;

@@ -284,6 +284,21 @@ test('a commit that is to be synchronized is answered when a checkpoint has it',
   assert.ok(kvs.content.disk.blobs.has(payload.rootref as string));
 });
 
+test('commits that are to be synchronized share a checkpoint, and hold up no commit before them', async () => {
+  const kvs = await Fixture.start();
+  const answers = await Promise.all(
+    [0, CommitFlag.sync, CommitFlag.sync, 0].map((flags, index) => kvs.commit([put(`k${index}`, '1')], { flags })),
+  );
+  assert.deepEqual(
+    answers.map(({ payload }) => payload.rootseq),
+    [1, 2, 2, 3],
+  );
+  assert.deepEqual(
+    kvs.content.disk.checkpoints.map(({ sequence }) => sequence),
+    [2],
+  );
+});
+
 const noCheckpoints: readonly [what: string, prepare: (content: MemoryContent) => void, errno: string][] = [
   [
     'there is no backing store',
