@@ -72,39 +72,46 @@ export function valBytes(object: Treeobj | undefined): Buffer {
 }
 
 /**
- * Reads a tree object that may stand in a directory, and all that is in it.
+ * Finds a JSON value to be a tree object that may stand in a directory, with all that is in it.
  *
+ * @returns the value itself
  * @throws FluxError EINVAL: no tree object, or an `hdir`
  */
 export function checkTreeobj(value: JsonValue): Treeobj {
-  return check(value, 1);
+  check(value, 1);
+  return value as unknown as Treeobj;
 }
 
 /**
- * Reads the object that a `dirref` leads to.
+ * Finds a JSON value to be what a `dirref` leads to.
  *
+ * @returns the value itself
  * @throws FluxError EINVAL: no `dir` and no `hdir`
  */
 export function checkDirectory(value: JsonValue): Dir | Hdir {
   const { type, data } = unpack(value);
-  if (type === 'dir') return checkDir(data, 1);
-  if (type === 'hdir') return checkHdir(data);
-  throw invalid(`a ${type} is no directory`);
+  if (type === 'dir') checkDir(data, 1);
+  else if (type === 'hdir') checkHdir(data);
+  else throw invalid(`a ${type} is no directory`);
+  return value as unknown as Dir | Hdir;
 }
 
-function check(value: JsonValue, depth: number): Treeobj {
+function check(value: JsonValue, depth: number): void {
   const { type, data } = unpack(value);
   switch (type) {
     case 'val':
       if (typeof data !== 'string') throw invalid('the data of a val is no string');
-      return { data, type, ver: 1 };
+      return;
     case 'valref':
     case 'dirref':
-      return { data: checkBlobrefs(type, data), type, ver: 1 };
+      checkBlobrefs(type, data);
+      return;
     case 'dir':
-      return checkDir(data, depth);
+      checkDir(data, depth);
+      return;
     case 'symlink':
-      return checkSymlink(data);
+      checkSymlink(data);
+      return;
     default:
       throw invalid(`a tree object cannot be of type '${type}' here`);
   }
@@ -119,43 +126,39 @@ function unpack(value: JsonValue): { type: string; data: JsonValue } {
   return { type, data };
 }
 
-function checkBlobrefs(type: string, data: JsonValue): readonly string[] {
+function checkBlobrefs(type: string, data: JsonValue): void {
   if (!Array.isArray(data) || !data.length || !data.every((item) => typeof item === 'string' && isBlobref(item)))
     throw invalid(`the data of a ${type} is no list of blobrefs`);
-  return data;
 }
 
 /** Two levels of JSON are one of directories. */
-function checkDir(data: JsonValue, depth: number): Dir {
+function checkDir(data: JsonValue, depth: number): void {
   if (!isObject(data)) throw invalid('the data of a dir is no object');
   if (2 * depth > DEPTH_MAX) throw invalid('directories are nested too deep');
-  const entries = Object.entries(data).map(([name, object]) => [name, check(object ?? null, depth + 1)] as const);
-  return makeDir(Object.fromEntries(entries));
+  for (const name of Object.keys(data)) check(data[name]!, depth + 1);
 }
 
-function checkSymlink(data: JsonValue): Symlink {
+function checkSymlink(data: JsonValue): void {
   if (!isObject(data)) throw invalid('the data of a symlink is no object');
-  const { target, namespace } = data;
-  if (typeof target !== 'string') throw invalid('a symlink has no target');
-  if (namespace !== undefined && typeof namespace !== 'string')
+  if (typeof data.target !== 'string') throw invalid('a symlink has no target');
+  if (data.namespace !== undefined && typeof data.namespace !== 'string')
     throw invalid('the namespace of a symlink is no string');
-  return makeSymlink(target, namespace);
 }
 
-function checkHdir(data: JsonValue): Hdir {
+function checkHdir(data: JsonValue): void {
   if (!isObject(data)) throw invalid('the data of an hdir is no object');
   const { size, func, bucket } = data;
   if (typeof func !== 'string') throw invalid('an hdir names no hash function');
   if (!Array.isArray(bucket) || !bucket.length || size !== bucket.length)
     throw invalid('an hdir has not as many buckets as it says');
-  return { data: { bucket: bucket.map(checkBucket), func, size }, type: 'hdir', ver: 1 };
+  for (const dirref of bucket) if (dirref !== null) checkBucket(dirref);
 }
 
-function checkBucket(value: JsonValue): Dirref | null {
-  if (value === null) return null;
-  const object = check(value, 1);
-  if (object.type !== 'dirref' || object.data.length !== 1) throw invalid('a bucket of an hdir is no single dirref');
-  return object;
+function checkBucket(value: JsonValue): void {
+  const { type, data } = unpack(value);
+  if (type !== 'dirref') throw invalid('a bucket of an hdir is no dirref');
+  checkBlobrefs(type, data);
+  if ((data as JsonValue[]).length !== 1) throw invalid('a bucket of an hdir has more than one blobref');
 }
 
 /** Writes a tree object as it is stored. */

@@ -64,14 +64,22 @@ export class Commit {
     try {
       for (const operation of operations) this.#applyOperation(operation, journal);
     } catch (error) {
-      journal.undo();
       // What comes after something missing may be wrong only because of that.
-      if (!this.#objects.missing) throw error;
+      if (!this.#objects.missing) {
+        journal.undo();
+        throw error;
+      }
     }
     const { missing } = this.#objects;
     if (missing) journal.undo();
-    else for (const { key } of operations) this.#keys.add(normalizeKey(key));
+    else this.#note(operations, journal);
     return missing;
+  }
+
+  #note(operations: readonly Operation[], { copied, followedLink }: Journal): void {
+    for (const { key } of operations) this.#keys.add(normalizeKey(key));
+    for (const blobref of copied) this.#copied.add(blobref);
+    if (followedLink) this.#complete = false;
   }
 
   /**
@@ -94,7 +102,7 @@ export class Commit {
     const place = this.#findPlace(normal.split('.'), dirent === null, journal);
     const entry = place && this.#find(place.directory, place.name);
     if (entry === undefined) return;
-    const now = this.#newEntry(entry, dirent, flags);
+    const now = this.#newEntry(entry, dirent, flags, journal);
     if (now !== undefined && now !== entry) journal.set(place!.directory, place!.name, now);
   }
 
@@ -119,11 +127,12 @@ export class Commit {
       if (entry?.type === 'symlink') {
         if (links++ === LINKS_MAX) throw new FluxError('ELOOP', `more than ${LINKS_MAX} symlinks in a key`);
         names = this.#followLink(entry, names.slice(next + 1));
+        journal.followedLink = true;
         directory = this.#openRoot();
         next = -1;
         continue;
       }
-      const below = this.#openEntry(entry);
+      const below = this.#openEntry(entry, journal);
       if (below === null && isUnlink) return undefined;
       const child: DraftDirectory | undefined = below === null ? new DraftDirectory() : below;
       if (child && child !== entry) journal.set(directory, name, child);
@@ -139,9 +148,9 @@ export class Commit {
   }
 
   /** An entry as a directory; null where it is none, undefined when it is missing. */
-  #openEntry(entry: DraftEntry): DraftDirectory | null | undefined {
+  #openEntry(entry: DraftEntry, journal: Journal): DraftDirectory | null | undefined {
     if (entry?.type === 'draft') return entry;
-    if (entry?.type === 'dir') return this.#draftOf(entry);
+    if (entry?.type === 'dir') return this.#draftOf(entry, journal);
     if (entry?.type !== 'dirref') return null;
     const blobref = blobrefOf(entry);
     const base = this.#objects.directory(blobref);
@@ -152,7 +161,6 @@ export class Commit {
   #followLink({ data: { namespace, target } }: Symlink, rest: readonly string[]): readonly string[] {
     if (namespace !== undefined && namespace !== this.#settings.namespace)
       throw new FluxError('EINVAL', `a symlink leads to another namespace, ${namespace}`);
-    this.#complete = false;
     return normalizeKey(`${target}.${rest.join('.')}`).split('.');
   }
 
@@ -171,30 +179,30 @@ export class Commit {
   }
 
   /** What an entry becomes; undefined when an object is missing. */
-  #newEntry(entry: DraftEntry, dirent: Treeobj | null, flags: number): DraftEntry | undefined {
+  #newEntry(entry: DraftEntry, dirent: Treeobj | null, flags: number, journal: Journal): DraftEntry | undefined {
     if (dirent === null) return null;
-    return flags & OperationFlag.append ? this.#values.append(entry, dirent) : this.#entryOf(dirent);
+    return flags & OperationFlag.append ? this.#values.append(entry, dirent) : this.#entryOf(dirent, journal);
   }
 
   /** A tree object as an entry of a draft. */
-  #entryOf(object: Treeobj): DraftEntry {
+  #entryOf(object: Treeobj, journal: Journal): DraftEntry {
     switch (object.type) {
       case 'val':
         return this.#values.entry(object);
       case 'dir':
-        return this.#draftOf(object);
+        return this.#draftOf(object, journal);
       case 'valref':
       case 'dirref':
-        for (const blobref of object.data) this.#copied.add(blobref);
+        journal.copied.push(...object.data);
         return object;
       case 'symlink':
         return object;
     }
   }
 
-  #draftOf({ data }: Dir): DraftDirectory {
+  #draftOf({ data }: Dir, journal: Journal): DraftDirectory {
     const draft = new DraftDirectory();
-    for (const [name, object] of Object.entries(data)) draft.changes.set(name, this.#entryOf(object));
+    for (const [name, object] of Object.entries(data)) draft.changes.set(name, this.#entryOf(object, journal));
     return draft;
   }
 }

@@ -90,10 +90,11 @@ class Copy {
   readonly #changes: readonly Change[];
   /** The changes as they stand in a blob. */
   readonly #texts: readonly string[];
-  readonly #names: string[] = [];
-  readonly #objects: Treeobj[] = [];
+  readonly #names: string[];
+  readonly #objects: Treeobj[];
   readonly #starts: Uint32Array;
   readonly #bytes: Buffer;
+  #size = 0;
   #end = HEAD.length;
 
   constructor(old: Directory, changes: readonly Change[]) {
@@ -103,7 +104,10 @@ class Copy {
     const room = this.#texts.reduce((sum, text) => sum + Buffer.byteLength(text) + 1, old.bytes.length);
     this.#bytes = Buffer.allocUnsafe(room);
     HEAD.copy(this.#bytes);
-    this.#starts = new Uint32Array(old.size + changes.length + 1);
+    const sizeMax = old.size + changes.length;
+    this.#names = new Array(sizeMax);
+    this.#objects = new Array(sizeMax);
+    this.#starts = new Uint32Array(sizeMax + 1);
     this.#starts[0] = HEAD.length;
   }
 
@@ -123,15 +127,17 @@ class Copy {
   }
 
   #push(name: string, object: Treeobj, end: number): void {
-    this.#names.push(name);
-    this.#objects.push(object);
-    this.#starts[this.#names.length] = end;
+    this.#names[this.#size] = name;
+    this.#objects[this.#size] = object;
+    this.#starts[++this.#size] = end;
     this.#bytes[end - 1] = COMMA;
     this.#end = end;
   }
 
   finish(): Directory {
-    const size = this.#names.length;
+    const size = this.#size;
+    this.#names.length = size;
+    this.#objects.length = size;
     // Nothing follows the last entry's comma.
     const end = this.#end - (size ? 1 : 0);
     const bytes = this.#bytes.subarray(0, end + TAIL.copy(this.#bytes, end));

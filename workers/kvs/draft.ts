@@ -23,18 +23,22 @@ export class DraftDirectory {
   }
 }
 
-/** What was changed since some moment, so that it can be taken back. */
+/** What a transaction did, so that it can be taken back. */
 export class Journal {
   readonly #lines: [directory: DraftDirectory, name: string, before: DraftEntry | undefined][] = [];
+  /** Blobrefs that it brought along in tree objects. */
+  readonly copied: string[] = [];
+  /** It changed other keys than it named. */
+  followedLink = false;
 
   set(directory: DraftDirectory, name: string, entry: DraftEntry): void {
     this.#lines.push([directory, name, directory.changes.get(name)]);
     directory.changes.set(name, entry);
   }
 
-  /** Makes all as it was, the last change first. */
+  /** Makes all directories as they were, the last change first. */
   undo(): void {
-    for (const [directory, name, before] of this.#lines.splice(0).reverse()) {
+    for (const [directory, name, before] of this.#lines.reverse()) {
       if (before === undefined) directory.changes.delete(name);
       else directory.changes.set(name, before);
     }

@@ -97,7 +97,7 @@ class Writer {
     if (!changes.length) return base;
     if (base instanceof Directory) return this.#changePlain(base, changes, level);
     if (this.#settings.maxdirent) return this.#changeHashed(base, changes, level);
-    const plain = this.#join(base, new Map(), Number.POSITIVE_INFINITY);
+    const plain = this.#flatten(base);
     return plain && this.#changePlain(plain, changes, level);
   }
 
@@ -137,7 +137,7 @@ class Writer {
     }
     if (this.#objects.missing) return undefined;
     if (changes.some(([, object]) => !object)) {
-      const plain = this.#join(base, changed, this.#settings.maxdirent / 2);
+      const plain = this.#shrink(base, changed);
       if (plain || this.#objects.missing) return plain;
     }
     const buckets = [...base.buckets];
@@ -153,34 +153,43 @@ class Writer {
   }
 
   /**
-   * A hashed directory as a plain one, if it has less than so many entries; undefined if not, or when an object is
-   * missing.
+   * A hashed directory as a plain one, if it has become small; undefined if not, or when an object is missing.
    *
    * @param changed buckets that are not those of the hashed directory any more, by index
    */
-  #join(base: HashedDirectory, changed: ReadonlyMap<number, AnyDirectory>, limit: number): Directory | undefined {
+  #shrink({ buckets }: HashedDirectory, changed: ReadonlyMap<number, AnyDirectory>): Directory | undefined {
+    const limit = this.#settings.maxdirent / 2;
     const parts: Directory[] = [];
-    let size = 0;
-    const blobrefs = base.buckets.filter((blobref, index) => blobref !== null && !changed.has(index));
-    const add = (directory: AnyDirectory) => {
-      if (!(directory instanceof Directory)) return blobrefs.push(...directory.buckets);
-      size += directory.size;
-      return parts.push(directory);
-    };
-    for (const directory of changed.values()) add(directory);
     const absent: string[] = [];
-    for (const blobref of blobrefs) {
+    let size = 0;
+    for (const [index, blobref] of buckets.entries()) {
+      const bucket = changed.get(index) ?? (blobref === null ? Directory.empty : this.#objects.peekDirectory(blobref));
       // What is at hand mostly suffices to see that there are too many.
+      if (bucket instanceof HashedDirectory) return undefined;
+      if (bucket) parts.push(bucket);
+      else absent.push(blobref!);
+      size += bucket?.size ?? 0;
       if (size >= limit) return undefined;
-      if (blobref === null) continue;
-      const directory = this.#directories.get(blobref) ?? this.#objects.peekDirectory(blobref);
-      if (directory) add(directory);
-      else absent.push(blobref);
     }
-    if (size >= limit) return undefined;
     for (const blobref of absent) this.#objects.directory(blobref);
-    if (absent.length) return undefined;
-    for (const blobref of [...base.buckets, ...blobrefs]) if (blobref !== null) this.#replaced.add(blobref);
+    return absent.length ? undefined : this.#joined(parts, buckets);
+  }
+
+  /** A hashed directory as a plain one; undefined when an object is missing. */
+  #flatten(base: HashedDirectory): Directory | undefined {
+    const parts: Directory[] = [];
+    const blobrefs = [...base.buckets];
+    for (const blobref of blobrefs) {
+      const directory = blobref === null ? Directory.empty : this.#objects.directory(blobref);
+      if (directory instanceof Directory) parts.push(directory);
+      else if (directory) blobrefs.push(...directory.buckets);
+    }
+    return this.#objects.missing ? undefined : this.#joined(parts, blobrefs);
+  }
+
+  /** Directories as one, that replaces others. */
+  #joined(parts: readonly Directory[], replaced: readonly (string | null)[]): Directory {
+    for (const blobref of replaced) if (blobref !== null) this.#replaced.add(blobref);
     const entries = parts.flatMap((part) => [...part.entries()]);
     return Directory.empty.with(entries.sort(([a], [b]) => compareNames(a, b)));
   }
