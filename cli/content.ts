@@ -1,0 +1,88 @@
+/** `flux content`: the content store of an instance (RFC 10), blobs by the hash of their bytes. */
+
+import { once } from 'node:events';
+import { buffer, text } from 'node:stream/consumers';
+import { asFluxError, FluxError } from '../core/errno.ts';
+import { Content } from '../core/handle/content.ts';
+import { count, withHandle } from './command.ts';
+import { checkpointCommands } from './content-checkpoint.ts';
+import { type NestedCommand, runNested } from './nested.ts';
+import { print } from './print.ts';
+
+interface BypassOption {
+  bypassCache?: boolean;
+}
+
+const BYPASS_CACHE = '-b, --bypass-cache';
+
+const commands: Readonly<Record<string, NestedCommand>> = {
+  load: {
+    summary: 'Write blobs to standard output, one behind another',
+    define: (command) =>
+      command
+        .argument('[blobref...]', 'which blobs; without any they are read from standard input, one a line')
+        .option(BYPASS_CACHE, 'Ask the backing store, not the cache.')
+        .action(load),
+  },
+  store: {
+    summary: 'Store standard input as a blob, and print its blobref',
+    define: (command) =>
+      command
+        .option(BYPASS_CACHE, 'Ask the backing store, not the cache.')
+        .option('--chunksize <N>', 'Make blobs of N bytes, the last one shorter; 0: make one.', count, 0)
+        .action(store),
+  },
+  dropcache: {
+    summary: 'Make the cache drop all that the backing store has',
+    define: (command) => command.action(() => withHandle((handle) => new Content(handle).dropCache())),
+  },
+  flush: {
+    summary: 'Wait until all that is in the cache is in the backing store, too',
+    define: (command) => command.action(() => withHandle((handle) => new Content(handle).flush())),
+  },
+};
+
+/** `flux content COMMAND …` */
+export function run(args: readonly string[]): Promise<number> {
+  const [word, ...rest] = args;
+  if (word === 'checkpoint')
+    return runNested('content checkpoint', 'The roots of the KVS that the store remembers.', checkpointCommands, rest);
+  const all: Record<string, NestedCommand> = { ...commands };
+  for (const [second, command] of Object.entries(checkpointCommands)) all[`checkpoint ${second}`] = command;
+  return runNested('content', 'The content store of the instance: blobs by their blobrefs.', all, args);
+}
+
+async function load(given: readonly string[], { bypassCache = false }: BypassOption): Promise<void> {
+  const blobrefs = given.length ? given : (await text(process.stdin)).split('\n').filter(Boolean);
+  if (!blobrefs.length) throw new FluxError('EINVAL', 'no blobrefs were specified');
+  await withHandle(async (handle) => {
+    const content = new Content(handle, { bypassCache });
+    for (const blobref of blobrefs) {
+      const bytes = await failingAs('error loading blob', async () => content.load(blobref));
+      if (!process.stdout.write(bytes)) await once(process.stdout, 'drain');
+    }
+  });
+}
+
+async function store({ bypassCache = false, chunksize }: BypassOption & { chunksize: number }): Promise<void> {
+  const bytes = await buffer(process.stdin);
+  await withHandle(async (handle) => {
+    const content = new Content(handle, { bypassCache });
+    const step = chunksize || bytes.length;
+    let offset = 0;
+    do {
+      const chunk = bytes.subarray(offset, offset + step);
+      print(await failingAs('error storing blob', () => content.store(chunk)));
+      offset += step;
+    } while (offset < bytes.length);
+  });
+}
+
+async function failingAs<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const { errno, message } = asFluxError(error);
+    throw new FluxError(errno, `${what}: ${message}`);
+  }
+}
