@@ -35,6 +35,8 @@ import type { NestedCommand } from './nested.ts';
 
 /** Blobs on their way at a time. */
 const WINDOW = 16;
+/** Bytes read at a time to find holes. */
+const SCAN_BYTES = 1024 * 1024;
 
 export interface CreateOptions extends ArchiveOptions {
   readonly directory?: string;
@@ -174,7 +176,7 @@ class Creator {
     if (stats.size === 0) return {};
     if (stats.size <= smallFileThreshold) {
       const bytes = await readAt(opened, 0, stats.size);
-      return isSparse && holeLength(bytes, 0) === bytes.length ? {} : encodeContent(bytes);
+      return isSparse && holeLength(bytes) === bytes.length ? {} : encodeContent(bytes);
     }
     const regions: Region[] = [];
     for await (const [offset, bytes] of readChunks(opened, stats.size, chunksize || stats.size, isSparse))
@@ -225,19 +227,28 @@ async function* readChunks(
   chunksize: number,
   isSparse: boolean,
 ): AsyncGenerator<readonly [offset: number, bytes: Uint8Array], void, undefined> {
-  for (let offset = 0; offset < size; ) {
-    let bytes = await readAt(file, offset, Math.min(chunksize, size - offset));
-    if (isSparse) {
-      const hole = holeLength(bytes, offset);
-      if (hole) {
-        offset += hole;
-        continue;
-      }
-      bytes = bytes.subarray(0, dataLength(bytes, offset));
+  for await (const [start, end] of isSparse ? dataRuns(file, size) : [[0, size] as const])
+    for (let offset = start; offset < end; offset += chunksize)
+      yield [offset, await readAt(file, offset, Math.min(chunksize, end - offset))];
+}
+
+/** The parts of a sparse file between its holes. Where holes are is not told, so blocks of zeros count as such. */
+async function* dataRuns(
+  file: fs.FileHandle,
+  size: number,
+): AsyncGenerator<readonly [start: number, end: number], void, undefined> {
+  let start: number | undefined;
+  for (let base = 0; base < size; base += SCAN_BYTES) {
+    const bytes = await readAt(file, base, Math.min(SCAN_BYTES, size - base));
+    for (let at = 0; at < bytes.length; ) {
+      const rest = bytes.subarray(at);
+      at += start === undefined ? holeLength(rest) : dataLength(rest);
+      if (at === bytes.length) break;
+      if (start !== undefined) yield [start, base + at];
+      start = start === undefined ? base + at : undefined;
     }
-    yield [offset, bytes];
-    offset += bytes.length;
   }
+  if (start !== undefined) yield [start, size];
 }
 
 async function readAt(file: fs.FileHandle, offset: number, length: number): Promise<Uint8Array> {

@@ -157,27 +157,18 @@ export function describeFile(file: FileObject, long = false): string {
 /** What a file system keeps apart at the finest: parts of a file are holes or not in multiples of it. */
 const HOLE_BLOCK = 4096;
 
-/**
- * How many bytes at the start of `bytes` are data, until a block of zeros begins.
- *
- * @param position where in the file the bytes are
- */
-export function dataLength(bytes: Uint8Array, position: number): number {
-  return scanBlocks(bytes, position, (block) => !isZero(block));
+/** How many bytes at the start of `bytes` are data, until a block of zeros begins. */
+export function dataLength(bytes: Uint8Array): number {
+  return scanBlocks(bytes, (block) => !isZero(block));
 }
 
-/** How many bytes at the start of `bytes` are whole blocks of zeros; see `dataLength`. */
-export function holeLength(bytes: Uint8Array, position: number): number {
-  return scanBlocks(bytes, position, isZero);
+/** How many bytes at the start of `bytes` are blocks of zeros. */
+export function holeLength(bytes: Uint8Array): number {
+  return scanBlocks(bytes, isZero);
 }
 
-function scanBlocks(bytes: Uint8Array, position: number, goOn: (block: Uint8Array) => boolean): number {
-  let at = 0;
-  while (at < bytes.length) {
-    const end = at + HOLE_BLOCK - ((position + at) % HOLE_BLOCK);
-    if (!goOn(bytes.subarray(at, end))) return at;
-    at = end;
-  }
+function scanBlocks(bytes: Uint8Array, goOn: (block: Uint8Array) => boolean): number {
+  for (let at = 0; at < bytes.length; at += HOLE_BLOCK) if (!goOn(bytes.subarray(at, at + HOLE_BLOCK))) return at;
   return bytes.length;
 }
 
