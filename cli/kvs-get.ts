@@ -46,6 +46,7 @@ async function get(handle: Handle, keys: readonly string[], options: Options): P
   const kvs = new Kvs(handle, options.namespace);
   if (options.at !== undefined && (options.watch || options.waitcreate || options.stream))
     throw new FluxError('EINVAL', 'what --at points to never changes: no --watch, --waitcreate or --stream');
+  if (options.watch && options.stream) throw new FluxError('EINVAL', '--stream does not go together with --watch');
   if (options.watch) await watch(kvs, keys, options);
   else if (options.stream && !options.treeobj) for (const key of keys) await stream(kvs, key, options);
   else await lookUp(kvs, keys, options);

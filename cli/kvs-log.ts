@@ -100,8 +100,8 @@ type Changes = readonly Change[] | null | undefined;
 
 function printJson({ rootref, rootseq, timestamp }: Root, changes: Changes): void {
   const time: JsonValue = timestamp === undefined ? null : real(timestamp);
-  const list = changes === undefined ? {} : { changes: changes && changes.map(changeToJson) };
-  print(stringifyJson({ sequence: rootseq, timestamp: time, rootref, ...list }));
+  const list = changes === null ? null : changes?.map(changeToJson);
+  print(stringifyJson({ sequence: rootseq, timestamp: time, rootref, changes: list }));
 }
 
 function textPrinter(paint: Painter): (root: Root, changes: Changes) => void {
