@@ -35,12 +35,13 @@ function numbered(blob: Buffer, number: number): Buffer {
 export async function contentRates(uri: string, scale: Scale): Promise<Figure[]> {
   const handle = await Handle.open(uri);
   const hash = await handle.attribute('content.hash');
-  await handle.close();
   const client = await WireClient.connect(uri);
   const milliseconds = roundTime(scale);
   const figures: Figure[] = [];
   for (const { name, bytes, loaded, window, time, unit, worth } of sizes) {
     const measure = async (what: string, next: () => Buffer) => {
+      // What was stored before is not to be written meanwhile.
+      await handle.rpc('content.flush');
       const samples = (await rates([client], window, next, milliseconds * time)).map((rate) => rate * worth);
       figures.push(figure(`content.${what}-${name}`, unit, 'more', samples));
     };
@@ -63,5 +64,6 @@ export async function contentRates(uri: string, scale: Scale): Promise<Figure[]>
     await measure('load', () => loads[next++ % loads.length]!);
   }
   client.close();
+  await handle.close();
   return figures;
 }
