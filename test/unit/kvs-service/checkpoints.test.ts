@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CommitFlag } from '../../../core/formats/kvs-flags.ts';
+import { FluxError } from '../../../core/errno.ts';
+import { CommitFlag, OperationFlag } from '../../../core/formats/kvs-flags.ts';
 import { refused } from '../../errors.ts';
 import { Fixture, put, settled } from './fixture.ts';
 import { type Disk, MemoryContent } from './memory-content.ts';
@@ -123,4 +124,21 @@ test('without a backing store nothing is kept, and that is no fault', async () =
   await kvs.commit([put('a', '1')]);
   await kvs.stop();
   assert.deepEqual(kvs.logs, []);
+});
+
+test('a content service on another thread does as well', async () => {
+  const kvs = await Fixture.start({ isRemote: true });
+  await kvs.commit([put('a.b', '1')], { flags: CommitFlag.sync });
+  await kvs.commit([put('a.c', 'x'.repeat(100), OperationFlag.append), put('a.c', '.', OperationFlag.append)]);
+  assert.equal(await kvs.get('a.c'), `${'x'.repeat(100)}.`);
+  await kvs.stop();
+  const content = new MemoryContent(kvs.content.disk);
+  const again = await Fixture.start({ content, isRemote: true });
+  assert.equal(await again.get('a.b'), '1');
+  assert.equal((await again.root()).rootseq, 2);
+  await again.createNamespace('n', -1, 'no blobref');
+  assert.equal((await again.ask('lookup', { key: 'a', flags: 0, namespace: 'n' })).errno, 'EINVAL');
+  content.storeError = new FluxError('ENOSPC');
+  content.isFull = true;
+  assert.equal((await again.commit([put('a.b', '2')])).errno, 'ENOSPC');
 });

@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { parseEntry } from '../../../core/broker/log-format.ts';
 import { ModuleHost, type World } from '../../../core/broker/module-host.ts';
 import { errnoName, FluxError } from '../../../core/errno.ts';
+import { blobrefToDigest, digestToBlobref, makeBlobref } from '../../../core/formats/blobref.ts';
 import { encodeTreeobj, makeVal, type Treeobj } from '../../../core/formats/treeobj.ts';
 import type { JsonObject, JsonValue } from '../../../core/json.ts';
 import { type Credentials, Role } from '../../../core/message/credentials.ts';
-import { Flag, Message, MessageType } from '../../../core/message/message.ts';
-import type { StoreThread } from '../../../workers/content/access.ts';
+import { Flag, Message, MessageType, type Payload } from '../../../core/message/message.ts';
+import type { Checkpoint, StoreThread } from '../../../workers/content/access.ts';
 import { kvsModule } from '../../../workers/kvs/kvs.ts';
 import { Agenda } from '../../sim/agenda.ts';
 import { SeededRandom } from '../../sim/random.ts';
@@ -31,6 +32,8 @@ export interface FixtureOptions {
   readonly content?: MemoryContent;
   readonly args?: readonly string[];
   readonly config?: JsonObject;
+  /** The content service is on another thread. */
+  readonly isRemote?: boolean;
 }
 
 interface CallOptions {
@@ -51,7 +54,7 @@ export class Fixture {
 
   private constructor(options: FixtureOptions) {
     this.content = options.content ?? new MemoryContent();
-    this.shared = { content: this.content };
+    this.shared = options.isRemote ? {} : { content: this.content };
     const world: World = {
       clock: this.agenda.clock('kvs'),
       random: new SeededRandom(1),
@@ -86,6 +89,7 @@ export class Fixture {
       this.#answers.delete(message.matchtag);
       answer(message);
     } else if (message.topic === 'event.publish') this.#publish(message);
+    else if (message.service === 'content') void this.#serveContent(message);
     else if (message.topic === 'log.append') this.logs.push(parseEntry(Buffer.from(message.bytes!).toString())!.text);
   }
 
@@ -97,6 +101,31 @@ export class Fixture {
     this.events.push({ topic, payload: JSON.parse(text.slice(0, -1)) });
     const answer = request.respond({ seq: this.events.length }, owner);
     queueMicrotask(() => this.host.receive(answer));
+  }
+
+  /** The content service as it answers requests. */
+  async #serveContent(request: Message): Promise<void> {
+    const { content } = this;
+    const methods: Record<string, () => Promise<Payload | undefined>> = {
+      load: () => content.load(digestToBlobref('sha1', request.bytes!)),
+      store: async () => {
+        const blobref = makeBlobref('sha1', request.bytes!);
+        await content.store(blobref, request.bytes!);
+        return blobrefToDigest(blobref).digest;
+      },
+      flush: async () => void (await content.flush()),
+      'checkpoint-put': async () => {
+        const { version, rootref, sequence, timestamp } = request.unpack({ value: 'o' }).value as unknown as Checkpoint;
+        await content.checkpointPut({ version, rootref, sequence, timestamp: Number(timestamp) });
+        return undefined;
+      },
+      'checkpoint-get': async () => ({ value: (await content.checkpoints()).map((each) => ({ ...each })) }),
+    };
+    const answer = await methods[request.topic!.slice('content.'.length)]!().then(
+      (payload) => request.respond(payload, owner),
+      ({ errno, detail }: FluxError) => request.respondError(errno, detail, owner),
+    );
+    this.host.receive(answer);
   }
 
   /** The requests that are not answered. */
