@@ -51,11 +51,17 @@ export interface CommitHost {
   maxdirent(): number;
   /** Calls back when the messages that have come are handled. */
   soon(callback: () => void): void;
+  /** Calls back when all else that waits for the thread has had its turn. */
+  later(callback: () => void): void;
   /** Writes a checkpoint of a root that is about to be the primary namespace's. */
   checkpoint(rootref: string, sequence: number): Promise<void>;
   /** A turn is over. */
   finished(outcome: Outcome): void;
 }
+
+/** Transactions that are committed as one at most, and roots that are made in one go: each some milliseconds. */
+const GROUP_MAX = 1024;
+const ROOTS_MAX = 64;
 
 /** A root in the making. */
 interface Draft {
@@ -92,12 +98,16 @@ export class CommitQueue {
     for (const namespace of due) this.#work(namespace);
   }
 
-  /** Commits what waits, as far as that goes without waiting. */
+  /** Commits what waits, as far as that goes without waiting and does not take long. */
   #work(namespace: Namespace): void {
-    while (namespace.queue.length && !this.#isStopped) {
+    namespace.state = 'busy';
+    for (let roots = 0; namespace.queue.length && !this.#isStopped; roots++) {
+      if (roots === ROOTS_MAX) {
+        this.#host.later(() => this.#work(namespace));
+        return;
+      }
       const pending = this.#commit(namespace, takeGroup(namespace));
       if (!pending) continue;
-      namespace.state = 'busy';
       void pending.then(() => this.#work(namespace));
       return;
     }
@@ -188,14 +198,13 @@ export class CommitQueue {
   }
 }
 
-/** Takes what is committed together: all up to one that wants to be alone, or that has another wish for a checkpoint. */
-function takeGroup(namespace: Namespace): readonly Transaction[] {
-  const { queue } = namespace;
+/** Takes what is committed together: up to one that wants to be alone, or that has another wish for a checkpoint. */
+function takeGroup({ queue }: Namespace): readonly Transaction[] {
   const { isAlone, isSync } = queue[0]!;
-  const end = isAlone ? 1 : queue.findIndex((each) => each.isAlone || each.isSync !== isSync);
-  if (end >= 0) return queue.splice(0, end);
-  namespace.queue = [];
-  return queue;
+  let count = 1;
+  const isNext = (each: Transaction | undefined) => each && !each.isAlone && each.isSync === isSync;
+  if (!isAlone) while (count < GROUP_MAX && isNext(queue[count])) count++;
+  return queue.splice(0, count);
 }
 
 /** Applies a transaction, or notes why not; what is missing for that otherwise. */

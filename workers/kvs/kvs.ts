@@ -95,6 +95,7 @@ class Kvs implements Service, FollowedKvs {
       content: this.#content,
       maxdirent: () => this.#settings.maxdirent,
       soon: shared.soon ?? queueMicrotask,
+      later: (callback) => void context.clock.after(0, callback),
       checkpoint: (rootref, rootseq) => this.#checkpoints.put({ rootref, rootseq }),
     });
   }

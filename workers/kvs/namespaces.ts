@@ -19,7 +19,7 @@ export class Namespace implements Root {
   rootseq = 0;
   isRemoved = false;
   /** Transactions whose turn has not come. */
-  queue: Transaction[] = [];
+  readonly queue: Transaction[] = [];
   /** Whether its queue has nothing to do, will be looked at soon, or waits for a commit that is under way. */
   state: 'idle' | 'due' | 'busy' = 'idle';
   /** Commits that left everything as it was. */

@@ -86,6 +86,25 @@ test('one that wants to be alone does not change places with its neighbours', as
   assert.equal(await kvs.get('a'), '4');
 });
 
+test('many that want to be alone leave the thread to others now and then', async () => {
+  const kvs = await Fixture.start();
+  const flags = CommitFlag.noMerge;
+  const answers = Array.from({ length: 200 }, () => kvs.commit([], { flags }));
+  await settled();
+  assert.equal(kvs.openCount, 200 - 64);
+  while (kvs.openCount) {
+    assert.ok(kvs.agenda.step(), 'nothing goes on');
+    await settled();
+  }
+  assert.equal((await answers.at(-1)!).payload.rootseq, 200);
+});
+
+test('very many that come together are some commits', async () => {
+  const kvs = await Fixture.start();
+  const answers = await Promise.all(Array.from({ length: 3000 }, (_, index) => kvs.commit([put(`k${index % 7}`, '')])));
+  assert.deepEqual(new Set(answers.map(({ payload }) => payload.rootseq)), new Set([1, 2, 3]));
+});
+
 test('a transaction that can not be applied is answered alone, and leaves nothing behind', async () => {
   const kvs = await Fixture.start();
   await kvs.commit([put('d.x', '1')]);
