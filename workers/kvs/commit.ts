@@ -61,19 +61,23 @@ export class Commit {
   apply(operations: readonly Operation[], objects: Objects): readonly string[] | undefined {
     this.#objects.readFrom(objects);
     const journal = new Journal();
+    let failure: unknown;
     try {
       for (const operation of operations) this.#applyOperation(operation, journal);
     } catch (error) {
-      // What comes after something missing may be wrong only because of that.
-      if (!this.#objects.missing) {
-        journal.undo();
-        throw error;
-      }
+      failure = error;
     }
     const { missing } = this.#objects;
-    if (missing) journal.undo();
-    else this.#note(operations, journal);
-    return missing;
+    const isApplied = !missing && failure === undefined;
+    this.#values.endTransaction(isApplied);
+    if (isApplied) {
+      this.#note(operations, journal);
+      return undefined;
+    }
+    journal.undo();
+    // What comes after something missing may be wrong only because of that.
+    if (missing) return missing;
+    throw failure;
   }
 
   #note(operations: readonly Operation[], { copied, followedLink }: Journal): void {

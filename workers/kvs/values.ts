@@ -14,15 +14,23 @@ export class Values {
   readonly #hash: HashName;
   readonly #objects: HeldObjects;
   readonly #blobs = new Map<string, Uint8Array>();
+  /** Those of the transaction that is being applied. */
+  readonly #fresh = new Map<string, Uint8Array>();
 
   constructor(hash: HashName, objects: HeldObjects) {
     this.#hash = hash;
     this.#objects = objects;
   }
 
-  /** Blobs of values that were made here, by blobref. */
+  /** Blobs of values that transactions brought, by blobref. */
   get blobs(): ReadonlyMap<string, Uint8Array> {
     return this.#blobs;
+  }
+
+  /** A transaction is over: its blobs count if it was applied. */
+  endTransaction(isApplied: boolean): void {
+    if (isApplied) for (const [blobref, bytes] of this.#fresh) this.#blobs.set(blobref, bytes);
+    this.#fresh.clear();
   }
 
   /**
@@ -63,12 +71,14 @@ export class Values {
 
   #add(bytes: Uint8Array): string {
     const blobref = makeBlobref(this.#hash, bytes);
-    this.#blobs.set(blobref, bytes);
+    this.#fresh.set(blobref, bytes);
     return blobref;
   }
 
   #join(blobrefs: readonly string[]): Valref | undefined {
-    const bytesOf = (blobref: string) => this.#blobs.get(blobref) ?? this.#objects.blob(blobref);
+    const bytesOf = (blobref: string) => {
+      return this.#fresh.get(blobref) ?? this.#blobs.get(blobref) ?? this.#objects.blob(blobref);
+    };
     const first = findJoinable(blobrefs.length, (index) => bytesOf(blobrefs[index]!)?.length);
     if (first === undefined) return undefined;
     if (first === blobrefs.length) return makeValref(blobrefs);
