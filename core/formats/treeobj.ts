@@ -10,11 +10,12 @@ import { isBlobref } from './blobref.ts';
 import { encodeJson } from './jansson.ts';
 import { DEPTH_MAX } from './json-scanner.ts';
 
-interface Typed<Type extends string, Data> {
+/** A type, not an interface: so tree objects are JSON values to the compiler. */
+type Typed<Type extends string, Data> = {
   readonly data: Data;
   readonly type: Type;
   readonly ver: 1;
-}
+};
 
 /** A value itself, in base64. */
 export type Val = Typed<'val', string>;
@@ -79,7 +80,7 @@ export function valBytes(object: Treeobj | undefined): Buffer {
  */
 export function checkTreeobj(value: JsonValue): Treeobj {
   check(value, 1);
-  return value as unknown as Treeobj;
+  return value as Treeobj;
 }
 
 /**
@@ -93,7 +94,7 @@ export function checkDirectory(value: JsonValue): Dir | Hdir {
   if (type === 'dir') checkDir(data, 1);
   else if (type === 'hdir') checkHdir(data);
   else throw invalid(`a ${type} is no directory`);
-  return value as unknown as Dir | Hdir;
+  return value as Dir | Hdir;
 }
 
 function check(value: JsonValue, depth: number): void {
