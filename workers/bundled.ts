@@ -1,7 +1,9 @@
 /** The modules that come with the broker and are loaded by name, here or in a process of their own. */
 
 import type { ModuleDefinition } from '../core/broker/service.ts';
+import { kvsShard } from '../core/node/plan.ts';
 import { barrier } from './barrier/barrier.ts';
+import type { StoreThread } from './content/access.ts';
 import { heartbeat } from './heartbeat/heartbeat.ts';
 
 const modules = new Map<string, ModuleDefinition>([
@@ -19,6 +21,16 @@ export async function backingStore(name: string): Promise<ModuleDefinition | und
     default:
       return undefined;
   }
+}
+
+/** A part of the KVS that has a thread of its own. */
+export async function kvsPart(name: string, shards: number, store: StoreThread): Promise<ModuleDefinition | undefined> {
+  for (let shard = 0; shard < shards; shard++) {
+    if (name !== kvsShard(shard)) continue;
+    const [{ kvsModule }, { shardOf }] = await Promise.all([import('./kvs/kvs.ts'), import('./kvs/shards.ts')]);
+    return kvsModule(store, (namespace) => shardOf(namespace, shards) === shard);
+  }
+  return undefined;
 }
 
 /** The module that comes with the broker under a name; undefined when there is none. */

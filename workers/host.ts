@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Methods } from '../core/handle/methods.ts';
 import { decodeMessage } from '../core/message/codec.ts';
 import type { WorkerData } from '../core/node/instance.ts';
-import { MAIN } from '../core/node/plan.ts';
+import { kvsShards, MAIN } from '../core/node/plan.ts';
 import { ThreadControl } from '../core/node/thread-control.ts';
 import { indexOf, threadOf } from '../core/ring/endpoint.ts';
 import { Mailbox } from '../core/ring/mailbox.ts';
@@ -56,7 +56,7 @@ parentPort!.on('message', (message: { ring: SharedArrayBuffer; from: number } | 
   } else mailbox.addRing(message.from, message.ring);
 });
 
-const remoteModules = new RemoteModules(mailbox, () => control, realWorld, programs);
+const remoteModules = new RemoteModules(mailbox, () => control, realWorld, programs, store, kvsShards(plan));
 const methods: Record<string, Methods[string]> = {
   ...remoteModules.methods,
   'reader.slow': {

@@ -14,7 +14,8 @@ import { Flag, Message, MessageType } from '../core/message/message.ts';
 import type { ThreadControl } from '../core/node/thread-control.ts';
 import { endpoint, indexOf, threadOf } from '../core/ring/endpoint.ts';
 import type { Mailbox } from '../core/ring/mailbox.ts';
-import { backingStore, bundledModule } from './bundled.ts';
+import { backingStore, bundledModule, kvsPart } from './bundled.ts';
+import type { StoreThread } from './content/access.ts';
 import { importModule } from './module-files.ts';
 import { type RexecThread, rexecModule } from './rexec/rexec.ts';
 
@@ -115,11 +116,22 @@ export class RemoteModules {
   readonly #control: () => ThreadControl;
   readonly #world: World;
   readonly #programs: RexecThread;
+  readonly #store: StoreThread;
+  readonly #kvsShards: number;
   readonly #modules = new Map<number, RemoteModule>();
   #lastIndex = 0;
 
-  /** `control` is how other threads are asked. */
-  constructor(mailbox: Mailbox, control: () => ThreadControl, world: World, programs: RexecThread) {
+  /** `control` is how other threads are asked; `kvsShards` is how many have parts of the KVS. */
+  constructor(
+    mailbox: Mailbox,
+    control: () => ThreadControl,
+    world: World,
+    programs: RexecThread,
+    store: StoreThread,
+    kvsShards: number,
+  ) {
+    this.#store = store;
+    this.#kvsShards = kvsShards;
     this.#mailbox = mailbox;
     this.#control = control;
     this.#world = world;
@@ -128,7 +140,7 @@ export class RemoteModules {
 
   async #service(name: string, rankEndpoint: number): Promise<ModuleDefinition> {
     if (name === 'rexec') return this.#rexec(rankEndpoint);
-    const definition = await backingStore(name);
+    const definition = (await backingStore(name)) ?? (await kvsPart(name, this.#kvsShards, this.#store));
     if (!definition) throw new FluxError('ENOENT', `no service ${name} can run here`);
     return definition;
   }
@@ -157,9 +169,10 @@ export class RemoteModules {
 
   readonly methods: Methods = {
     'service.start': {
-      handler: (request) => {
+      handler: async (request) => {
         const { service, rankEndpoint } = request.unpack({ service: 's', rankEndpoint: 'i' });
-        return { endpoint: this.#add(() => this.#service(service, rankEndpoint), rankEndpoint) };
+        const definition = await this.#service(service, rankEndpoint);
+        return { endpoint: this.#add(async () => definition, rankEndpoint) };
       },
     },
     'module.start': {

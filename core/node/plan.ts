@@ -49,6 +49,7 @@ const SPIN_MICROSECONDS = 200;
 interface EngineSettings {
   readonly routers: number | undefined;
   readonly execWorkers: number | undefined;
+  readonly kvsWorkers: number | undefined;
   readonly ringBytes: number | undefined;
   readonly spinMicroseconds: number | undefined;
   readonly clientBacklogBytes: number | undefined;
@@ -58,6 +59,7 @@ function engineSettings(config: JsonObject): EngineSettings {
   const table = unpackTable(config, 'engine', {
     routers: 'i?',
     'exec-workers': 'i?',
+    'kvs-workers': 'i?',
     'ring-size': 'i?',
     spin: 'i?',
     'client-backlog': 'i?',
@@ -73,6 +75,7 @@ function engineSettings(config: JsonObject): EngineSettings {
   return {
     routers: checked('routers', table.routers, 1, 64),
     execWorkers: checked('exec-workers', table['exec-workers'], 0, 64),
+    kvsWorkers: checked('kvs-workers', table['kvs-workers'], 0, 64),
     ringBytes,
     spinMicroseconds: checked('spin', table.spin, 0, 100_000),
     clientBacklogBytes: checked('client-backlog', table['client-backlog'], 65_536, 2 ** 40),
@@ -92,6 +95,7 @@ export function makePlan(cores: number, topology: Topology, config: JsonObject):
   const wanted = Math.ceil(topology.size / RANKS_PER_ROUTER);
   const routers = settings.routers ?? Math.max(1, Math.min(wanted, Math.floor(cores / 4)));
   const execWorkers = settings.execWorkers ?? (cores < 4 ? 0 : Math.max(1, Math.floor(cores / 16)));
+  const kvsWorkers = settings.kvsWorkers ?? 0;
   const threads: ThreadPlan[] = [{ index: MAIN, name: 'main', routes: false, services: [] }];
   for (let i = 0; i < routers; i++) {
     const alone = routers === 1 && execWorkers === 0;
@@ -104,6 +108,8 @@ export function makePlan(cores: number, topology: Topology, config: JsonObject):
   }
   for (let i = 0; i < execWorkers; i++)
     threads.push({ index: threads.length, name: `exec ${i}`, routes: false, services: ['rexec'] });
+  for (let i = 0; i < kvsWorkers; i++)
+    threads.push({ index: threads.length, name: `kvs ${i}`, routes: false, services: [kvsShard(i)] });
   threads.push({ index: threads.length, name: 'store', routes: false, services: backingStores });
   return {
     threads,
@@ -138,6 +144,18 @@ export function threadOfService(plan: Plan, service: string, rank: number): numb
   const own = plan.threadOfRank[rank]!;
   const threads = plan.threads.filter((thread) => thread.services.includes(service)).map((thread) => thread.index);
   return threads.includes(own) ? own : threads[rank % threads.length]!;
+}
+
+/** The module that has a part of the namespaces of the KVS. */
+export function kvsShard(index: number): string {
+  return `kvs-${index}`;
+}
+
+/** Threads that have parts of the KVS; 0 where it is with rank 0. */
+export function kvsShards(plan: Plan): number {
+  let count = 0;
+  while (plan.threads.some(({ services }) => services.includes(kvsShard(count)))) count++;
+  return count;
 }
 
 /** The thread that hosts rank 0. */

@@ -112,6 +112,7 @@ export class SimulatedNode {
         resolve: (target) => remoteModules.resolve(target),
         launch: (module, welcome) => remoteModules.launch(this.#sim.ranks[rank]!, module, welcome, world),
       },
+      kvsShards: 0,
       store: {},
       backingStore: () => undefined,
       programs: { slowReaders: this.slowReaders, spawnTurn: async () => {} },

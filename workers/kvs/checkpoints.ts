@@ -14,15 +14,15 @@ type Point = Pick<Root, 'rootref' | 'rootseq'>;
 export class Checkpoints {
   readonly #context: ServiceContext;
   readonly #content: () => ContentAccess;
-  readonly #now: () => Point;
+  readonly #now: () => Point | undefined;
   // The newest that is kept, and what is on its way there.
   #last: Point | undefined;
   #writing: Promise<void> = Promise.resolve();
   #period = 0;
   #timer: Timer | undefined;
 
-  /** `now` tells what to remember. */
-  constructor(context: ServiceContext, content: () => ContentAccess, now: () => Point) {
+  /** `now` tells what to remember, if anything. */
+  constructor(context: ServiceContext, content: () => ContentAccess, now: () => Point | undefined) {
     this.#context = context;
     this.#content = content;
     this.#now = now;
@@ -68,8 +68,10 @@ export class Checkpoints {
 
   /** Writes one now; that there is no backing store is no fault. */
   async #save(): Promise<void> {
+    const point = this.#now();
+    if (!point) return;
     try {
-      await this.put(this.#now());
+      await this.put(point);
     } catch (error) {
       const { code, message } = asFluxError(error);
       if (code !== 'ENOSYS') this.#context.log('err', `error saving a checkpoint of the KVS: ${message}`);

@@ -12,6 +12,7 @@ import { isBlobref, makeBlobref } from '../../core/formats/blobref.ts';
 import { LATER, type Methods, type Reply, type Request } from '../../core/handle/methods.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { type Credentials, Role, USERID_UNKNOWN } from '../../core/message/credentials.ts';
+import { unpack } from '../../core/message/unpack.ts';
 import type { Checkpoint, ContentAccess, StoreThread } from '../content/access.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Committer } from './committer.ts';
@@ -28,14 +29,18 @@ import { kvsSettings, type Settings } from './settings.ts';
 /** Seconds between two looks at whether the cache is old. */
 const AGING_PERIOD = 10;
 
-/** The module for a thread; `shared.kvs` is there from when it first runs, and stays. */
-export function kvsModule(shared: StoreThread): ModuleDefinition {
+/**
+ * The module for a thread; `shared.kvs` is there from when it first runs, and stays.
+ *
+ * @param owns which namespaces are here, where the KVS is on several threads (`shards.ts`)
+ */
+export function kvsModule(shared: StoreThread, owns: (namespace: string) => boolean = () => true): ModuleDefinition {
   return {
     async start(context, args) {
       const options = readArguments(args);
       const follower = shared.kvs instanceof Follower ? shared.kvs : new Follower();
-      const kvs = new Kvs(context, shared, follower, options);
-      await kvs.openPrimary(options);
+      const kvs = new Kvs(context, shared, follower, owns, options);
+      await kvs.open(options);
       shared.kvs = follower;
       return kvs;
     },
@@ -70,11 +75,18 @@ class Kvs implements Service, FollowedKvs {
   readonly #events: RootEvents;
   readonly #committer: Committer;
   readonly #checkpoints: Checkpoints;
+  readonly #owns: (namespace: string) => boolean;
   readonly #owner: number;
   #settings: Settings;
   #aging: Timer | undefined;
 
-  constructor(context: ServiceContext, shared: StoreThread, follower: Follower, { merges }: Options) {
+  constructor(
+    context: ServiceContext,
+    shared: StoreThread,
+    follower: Follower,
+    owns: (namespace: string) => boolean,
+    { merges }: Options,
+  ) {
     const remote = new RemoteContent(context);
     this.#context = context;
     this.#content = () => shared.content ?? remote;
@@ -82,9 +94,14 @@ class Kvs implements Service, FollowedKvs {
     this.#owner = Number(context.attribute('security.owner') ?? 0);
     this.#settings = kvsSettings(context.config);
     this.#cache = new ObjectCache(this.#content, context.clock);
-    this.#reader = new Reader(this.#cache, this.#namespaces);
+    this.#owns = owns;
+    this.#reader = new Reader(this.#cache, this.#namespaces, {
+      has: (namespace) => !owns(namespace),
+      rootref: async (namespace, credentials) =>
+        unpack(await context.rpc('kvs.getroot', { namespace }, { credentials }), { rootref: 's' }).rootref,
+    });
     this.#events = new RootEvents(context);
-    this.#checkpoints = new Checkpoints(context, this.#content, () => this.#namespaces.get(PRIMARY)!);
+    this.#checkpoints = new Checkpoints(context, this.#content, () => this.#namespaces.get(PRIMARY));
     this.#committer = new Committer({
       context,
       follower,
@@ -102,17 +119,21 @@ class Kvs implements Service, FollowedKvs {
 
   // ---- start and end
 
-  /** Makes the primary namespace: as it was left, or empty. */
-  async openPrimary({ initialRootref }: Options): Promise<void> {
+  async open(options: Options): Promise<void> {
     const { bytes } = Directory.empty;
     const empty = makeBlobref(this.#cache.hash, bytes);
     await this.#content().store(empty, bytes);
-    const checkpoint = initialRootref === undefined ? await this.#restore() : undefined;
-    const rootref = initialRootref ?? checkpoint?.rootref ?? empty;
-    this.#namespaces.create(PRIMARY, rootref, this.#owner, 0).rootseq = checkpoint?.sequence ?? 0;
+    if (this.#owns(PRIMARY)) await this.#openPrimary(options, empty);
     this.#checkpoints.setPeriod(this.#settings.checkpointPeriod);
     this.#age();
     this.#follower.attach(this);
+  }
+
+  /** Makes the primary namespace: as it was left, or empty. */
+  async #openPrimary({ initialRootref }: Options, empty: string): Promise<void> {
+    const checkpoint = initialRootref === undefined ? await this.#restore() : undefined;
+    const rootref = initialRootref ?? checkpoint?.rootref ?? empty;
+    this.#namespaces.create(PRIMARY, rootref, this.#owner, 0).rootseq = checkpoint?.sequence ?? 0;
   }
 
   /**

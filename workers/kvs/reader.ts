@@ -9,13 +9,24 @@ import type { Objects } from './objects.ts';
 
 export type Found = Treeobj | undefined;
 
+/** Namespaces that another thread has. */
+export interface Elsewhere {
+  has(namespace: string): boolean;
+  /** The root of one; rejects with EOPNOTSUPP or EPERM. */
+  rootref(namespace: string, user: Credentials): Promise<string>;
+}
+
+type Step = { readonly missing: readonly string[] } | { readonly elsewhere: string } | { readonly value: Found };
+
 export class Reader {
   readonly #cache: ObjectCache;
   readonly #namespaces: Namespaces;
+  readonly #elsewhere: Elsewhere;
 
-  constructor(cache: ObjectCache, namespaces: Namespaces) {
+  constructor(cache: ObjectCache, namespaces: Namespaces, elsewhere: Elsewhere) {
     this.#cache = cache;
     this.#namespaces = namespaces;
+    this.#elsewhere = elsewhere;
   }
 
   /**
@@ -28,28 +39,26 @@ export class Reader {
   lookup(rootref: string, key: string, flags: number, user: Credentials): Found | Promise<Found> {
     const lookup = new Lookup(rootref, key, flags);
     const step = this.#advance(lookup, this.#cache, user);
-    return 'missing' in step ? this.#lookupSlowly(lookup, step.missing, user) : step.value;
+    return 'value' in step ? step.value : this.#lookupSlowly(lookup, step, user);
   }
 
-  async #lookupSlowly(lookup: Lookup, missing: readonly string[], user: Credentials): Promise<Found> {
+  async #lookupSlowly(lookup: Lookup, first: Step, user: Credentials): Promise<Found> {
     const objects = new LoadedObjects(this.#cache);
-    for (let needed = missing; ; ) {
-      await objects.load(needed);
-      const step = this.#advance(lookup, objects, user);
-      if (!('missing' in step)) return step.value;
-      needed = step.missing;
+    let step = first;
+    while (!('value' in step)) {
+      if ('missing' in step) await objects.load(step.missing);
+      else lookup.enter(await this.#elsewhere.rootref(step.elsewhere, user));
+      step = this.#advance(lookup, objects, user);
     }
+    return step.value;
   }
 
   /** Goes on until all is found or something is missing. */
-  #advance(
-    lookup: Lookup,
-    objects: Objects,
-    user: Credentials,
-  ): { readonly missing: readonly string[] } | { readonly value: Found } {
+  #advance(lookup: Lookup, objects: Objects, user: Credentials): Step {
     for (;;) {
       const step = lookup.step(objects);
       if (!('namespace' in step)) return step;
+      if (this.#elsewhere.has(step.namespace)) return { elsewhere: step.namespace };
       lookup.enter(this.#namespaces.open(step.namespace, user).rootref);
     }
   }

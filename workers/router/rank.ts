@@ -26,6 +26,7 @@ import type { Methods } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Message } from '../../core/message/message.ts';
 import { brokerUuid, type Instance } from '../../core/node/instance.ts';
+import { kvsShard } from '../../core/node/plan.ts';
 import { Overlay } from '../../core/overlay/overlay.ts';
 import type { Topology } from '../../core/overlay/topology.ts';
 import { configModule } from '../config/config.ts';
@@ -34,6 +35,7 @@ import type { StoreThread } from '../content/access.ts';
 import { contentModule } from '../content/content.ts';
 import { groupsModule } from '../groups/groups.ts';
 import { kvsModule } from '../kvs/kvs.ts';
+import { dispatcher, shardedKvs } from '../kvs/shards.ts';
 import { kvsWatchModule } from '../kvs-watch/kvs-watch.ts';
 import { overlayModule } from '../overlay/overlay.ts';
 import { type RexecThread, rexecModule } from '../rexec/rexec.ts';
@@ -49,6 +51,8 @@ export interface RankHost {
   readonly clients: ConnectorHost;
   readonly log: LogSink;
   readonly modules: Pick<ModuleSource, 'bundled' | 'resolve' | 'launch'>;
+  /** Threads that have parts of the KVS; 0 where it is with rank 0. */
+  readonly kvsShards: number;
   /** What the services of the store share on this thread. */
   readonly store: StoreThread;
   /** A backing store of content by its module's name; undefined where another thread has it. */
@@ -236,7 +240,7 @@ export class Rank {
       case 'content':
         return this.#nodeService(() => contentModule(host.store));
       case 'kvs':
-        return this.#nodeService(() => kvsModule(host.store));
+        return this.#kvs();
       case 'kvs-watch':
         return this.#nodeService(() => kvsWatchModule(host.store));
       case 'content-sqlite':
@@ -245,8 +249,23 @@ export class Rank {
         return definition ? { definition } : {};
       }
       default:
-        return undefined;
+        return this.#isShard(name) ? {} : undefined;
     }
+  }
+
+  /** At rank 0, or on threads of its own with one that hands requests out before them. */
+  #kvs(): BuiltinModule {
+    const { store, kvsShards } = this.#host;
+    if (kvsShards === 0 || this.rank > 0) return this.#nodeService(() => kvsModule(store));
+    return {
+      definition: shardedKvs(kvsShards),
+      intercept: () => dispatcher(kvsShards, (name) => this.modules.get(name)),
+    };
+  }
+
+  #isShard(name: string): boolean {
+    const { kvsShards } = this.#host;
+    return this.rank === 0 && Array.from({ length: kvsShards }, (_, index) => kvsShard(index)).includes(name);
   }
 
   /** A service that all ranks of this process share: rank 0 has it. */

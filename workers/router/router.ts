@@ -18,7 +18,7 @@ import { decodeMessage, encodeMessage } from '../../core/message/codec.ts';
 import { type Message, MessageType } from '../../core/message/message.ts';
 import { readConfigPath } from '../../core/node/config-files.ts';
 import type { Instance } from '../../core/node/instance.ts';
-import { leaderThread, MAIN, type Plan, rankIndex, threadOfService } from '../../core/node/plan.ts';
+import { kvsShards, leaderThread, MAIN, type Plan, rankIndex, threadOfService } from '../../core/node/plan.ts';
 import type { ThreadControl } from '../../core/node/thread-control.ts';
 import { Topology } from '../../core/overlay/topology.ts';
 import { endpoint, indexOf, threadOf } from '../../core/ring/endpoint.ts';
@@ -110,6 +110,7 @@ export class Router {
       clients: this.#clientHost(),
       log: this.#logSink(),
       modules: this.#moduleSource(),
+      kvsShards: kvsShards(this.#plan),
       store: this.#store,
       backingStore: () => undefined,
       programs: this.#plan.threads[thread]!.services.includes('rexec') ? this.#programs : undefined,

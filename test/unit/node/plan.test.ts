@@ -4,7 +4,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { JsonObject } from '../../../core/json.ts';
-import { leaderThread, MAIN, makePlan, type Plan, THREADS_MAX, threadOfService } from '../../../core/node/plan.ts';
+import {
+  kvsShard,
+  kvsShards,
+  leaderThread,
+  MAIN,
+  makePlan,
+  type Plan,
+  THREADS_MAX,
+  threadOfService,
+} from '../../../core/node/plan.ts';
 import { Topology } from '../../../core/overlay/topology.ts';
 import { throwsCode } from '../../errors.ts';
 
@@ -65,6 +74,13 @@ test('what all ranks share is at the thread of rank 0, and what waits for disks 
   }
 });
 
+test('the KVS has as many threads of its own as the configuration wants', () => {
+  assert.equal(kvsShards(plan(2, 4)), 0);
+  const made = plan(2, 4, { 'kvs-workers': 3 });
+  assert.equal(kvsShards(made), 3);
+  for (let i = 0; i < 3; i++) assert.equal(made.threads[threadOfService(made, kvsShard(i), 0)]!.name, `kvs ${i}`);
+});
+
 test('a thread that looks for work before it sleeps would be in the way of all others on one core', () => {
   assert.equal(plan(1, 4).spinMicroseconds, 0);
   assert.ok(plan(2, 4).spinMicroseconds > 0);
@@ -84,6 +100,7 @@ for (const [engine, text] of [
   [{ routers: '2' }, /'routers' is not an integer/],
   [{ 'exec-workers': -1 }, /'exec-workers' is not between 0 and 64/],
   [{ 'exec-workers': 65 }, /'exec-workers'/],
+  [{ 'kvs-workers': 65 }, /'kvs-workers' is not between 0 and 64/],
   [{ 'ring-size': 2048 }, /'ring-size' is not between 4096/],
   [{ 'ring-size': 2 ** 29 }, /'ring-size'/],
   [{ 'ring-size': 5000 }, /'ring-size' is no power of two/],
@@ -96,7 +113,7 @@ for (const [engine, text] of [
 }
 
 test('the largest plan has no more threads than there can be', () => {
-  assert.ok(plan(1024, 65_536, { routers: 64, 'exec-workers': 64 }).threads.length <= THREADS_MAX);
+  assert.ok(plan(1024, 65_536, { routers: 64, 'exec-workers': 64, 'kvs-workers': 64 }).threads.length <= THREADS_MAX);
 });
 
 const shapes = fc.oneof(

@@ -194,22 +194,25 @@ function thread() {
     () => control as unknown as ThreadControl,
     makeWorld(),
     { slowReaders: new SlowReaders(), spawnTurn: async () => {} },
+    {},
+    0,
   );
-  const call = (method: string, payload: JsonObject): unknown => {
-    let answer: unknown;
-    const request = new Request(Message.request({ topic: method, payload, credentials: owner }), owner, (response) => {
-      answer = response.errnum ? response.error().code : response.json;
+  const call = (method: string, payload: JsonObject): Promise<unknown> =>
+    new Promise((resolve) => {
+      const message = Message.request({ topic: method, payload, credentials: owner });
+      const request = new Request(message, owner, (response) =>
+        resolve(response.errnum ? response.error().code : response.json),
+      );
+      callMethod(modules.methods[method]!, request, (_, error) => assert.fail(String(error)));
     });
-    callMethod(modules.methods[method]!, request, (_, error) => assert.fail(String(error)));
-    return answer;
-  };
   return { modules, sent, environments, call };
 }
 
 test('each module of a thread has an endpoint of its own, until it ends', async () => {
   const { modules, sent, call } = thread();
-  const start = () => (call('module.start', { path: 'barrier', rankEndpoint }) as { endpoint: number }).endpoint;
-  const [one, two] = [start(), start()];
+  const start = async () =>
+    ((await call('module.start', { path: 'barrier', rankEndpoint })) as { endpoint: number }).endpoint;
+  const [one, two] = [await start(), await start()];
   assert.notEqual(one, two);
   assert.deepEqual([threadOf(one), threadOf(two)], [5, 5]);
   for (const address of [one, two]) modules.receive(welcome(), address);
@@ -234,7 +237,9 @@ test('each module of a thread has an endpoint of its own, until it ends', async 
 
 test('programs of ranks of another thread have the environment of their rank', async () => {
   const { modules, sent, environments, call } = thread();
-  const { endpoint: address } = call('service.start', { service: 'rexec', rankEndpoint }) as { endpoint: number };
+  const { endpoint: address } = (await call('service.start', { service: 'rexec', rankEndpoint })) as {
+    endpoint: number;
+  };
   modules.receive(welcome({ name: 'rexec' }), address);
   await settled();
   const cmd = { cmdline: ['prog'], env: {}, opts: {}, channels: [] };
@@ -251,8 +256,8 @@ test('programs of ranks of another thread have the environment of their rank', a
   assert.equal((sent.at(-1)!.message.json as JsonObject).type, 'started');
 });
 
-test('no other service is started for ranks of other threads', () => {
+test('no other service is started for ranks of other threads', async () => {
   const { call } = thread();
-  assert.equal(call('service.start', { service: 'barrier', rankEndpoint }), 'ENOENT');
-  assert.equal(call('module.start', { rankEndpoint }), 'EPROTO');
+  assert.equal(await call('service.start', { service: 'barrier', rankEndpoint }), 'ENOENT');
+  assert.equal(await call('module.start', { rankEndpoint }), 'EPROTO');
 });
