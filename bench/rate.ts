@@ -33,7 +33,7 @@ export async function rates(
 }
 
 /** Seconds that a step may take: brokers that slow down with size are measured as far as they can follow. */
-const STEP_SECONDS_MAX = 30;
+const STEP_SECONDS_MAX = 60;
 
 /**
  * Measures at growing sizes, until a step takes too long.
