@@ -11,7 +11,6 @@ import { blobrefToDigest, makeBlobref } from '../../core/formats/blobref.ts';
 import { LookupFlag } from '../../core/formats/kvs-flags.ts';
 import { encodeTreeobj, makeVal, type Treeobj, valBytes } from '../../core/formats/treeobj.ts';
 import type { Request } from '../../core/handle/methods.ts';
-import type { JsonValue } from '../../core/json.ts';
 import type { Root } from '../kvs/follower.ts';
 import { AppendedValue } from './appended-value.ts';
 import type { Client } from './client.ts';
@@ -185,7 +184,7 @@ export class Watcher {
 
   #answer(val: Treeobj): void {
     this.#hasAnswered = true;
-    if (!this.#hasEnded) this.request.respond({ val: val as unknown as JsonValue });
+    if (!this.#hasEnded) this.request.respond({ val: val });
   }
 
   /** What is there at first has been told. */
