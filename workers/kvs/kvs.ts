@@ -8,9 +8,9 @@
 
 import type { ModuleDefinition, Service, ServiceContext, Timer } from '../../core/broker/service.ts';
 import { errno, FluxError } from '../../core/errno.ts';
-import { isBlobref, makeBlobref } from '../../core/formats/blobref.ts';
+import { makeBlobref } from '../../core/formats/blobref.ts';
 import { LATER, type Methods, type Reply, type Request } from '../../core/handle/methods.ts';
-import type { JsonObject, JsonValue } from '../../core/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { type Credentials, Role, USERID_UNKNOWN } from '../../core/message/credentials.ts';
 import type { Checkpoint, ContentAccess, StoreThread } from '../content/access.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -23,7 +23,7 @@ import { type Found, Reader } from './reader.ts';
 import { RemoteContent } from './remote-content.ts';
 import { type LookupRequest, readLookup } from './requests.ts';
 import { RootEvents } from './root-events.ts';
-import { kvsSettings, type Settings } from './settings.ts';
+import { type Arguments, kvsArguments, kvsSettings, type Settings } from './settings.ts';
 
 /** Seconds between two looks at whether the cache is old. */
 const AGING_PERIOD = 10;
@@ -32,7 +32,7 @@ const AGING_PERIOD = 10;
 export function kvsModule(shared: StoreThread): ModuleDefinition {
   return {
     async start(context, args) {
-      const options = readArguments(args);
+      const options = kvsArguments(args);
       const follower = shared.kvs instanceof Follower ? shared.kvs : new Follower();
       const kvs = new Kvs(context, shared, follower, options);
       await kvs.openPrimary(options);
@@ -40,24 +40,6 @@ export function kvsModule(shared: StoreThread): ModuleDefinition {
       return kvs;
     },
   };
-}
-
-interface Options {
-  readonly initialRootref: string | undefined;
-  /** Whether transactions that wait are committed as one. */
-  readonly merges: boolean;
-}
-
-function readArguments(args: readonly string[]): Options {
-  let initialRootref: string | undefined;
-  let merges = true;
-  for (const arg of args) {
-    const [, name, value = ''] = /^([^=]*)=(.*)$/.exec(arg) ?? [];
-    if (name === 'initial-rootref' && isBlobref(value)) initialRootref = value;
-    else if (name === 'transaction-merge' && /^\d+$/.test(value)) merges = Number(value) !== 0;
-    else throw new FluxError('EINVAL', `${arg}: unknown option, or a wrong value`);
-  }
-  return { initialRootref, merges };
 }
 
 class Kvs implements Service, FollowedKvs {
@@ -74,7 +56,7 @@ class Kvs implements Service, FollowedKvs {
   #settings: Settings;
   #aging: Timer | undefined;
 
-  constructor(context: ServiceContext, shared: StoreThread, follower: Follower, { merges }: Options) {
+  constructor(context: ServiceContext, shared: StoreThread, follower: Follower, { merges }: Arguments) {
     const remote = new RemoteContent(context);
     this.#context = context;
     this.#content = () => shared.content ?? remote;
@@ -103,7 +85,7 @@ class Kvs implements Service, FollowedKvs {
   // ---- start and end
 
   /** Makes the primary namespace: as it was left, or empty. */
-  async openPrimary({ initialRootref }: Options): Promise<void> {
+  async openPrimary({ initialRootref }: Arguments): Promise<void> {
     const { bytes } = Directory.empty;
     const empty = makeBlobref(this.#cache.hash, bytes);
     await this.#content().store(empty, bytes);
@@ -240,7 +222,7 @@ class Kvs implements Service, FollowedKvs {
       handler: (request) =>
         this.#answerLookup(request, (found) => {
           if (!found) throw new FluxError('ENOENT');
-          return { val: found as unknown as JsonValue };
+          return { val: found };
         }),
     },
     // As lookup, for who must know in which root something was, or was not.
@@ -248,7 +230,7 @@ class Kvs implements Service, FollowedKvs {
       allow: Role.user,
       handler: (request) =>
         this.#answerLookup(request, (found, { rootref, rootseq }) => {
-          const what = found ? { val: found as unknown as JsonValue } : { errno: errno.ENOENT };
+          const what = found ? { val: found } : { errno: errno.ENOENT };
           return { ...what, rootseq, rootref };
         }),
     },
