@@ -8,7 +8,7 @@ import { Kvs } from '../core/handle/kvs.ts';
 import { Flag } from '../core/message/message.ts';
 import { type Figure, figure } from './figure.ts';
 import { commit, createNamespaces, fillDirectory, lookup, unlink } from './kvs-requests.ts';
-import { growing, rates, roundTime } from './rate.ts';
+import { growing, rates, round } from './rate.ts';
 import { type Scale, scaled } from './scale.ts';
 import { SLOT, Template } from './template.ts';
 import { WireClient } from './wire-client.ts';
@@ -45,7 +45,7 @@ export function directorySizes(uri: string, scale: Scale): Promise<Figure[]> {
       if (isLate()) return [];
       from = size;
       const next = () => template.with((++value * STRIDE) % size, value);
-      return [figure(`kvs.directory-${size}`, 'commits/s', 'more', await rates([client], 1, next, roundTime(scale)))];
+      return [figure(`kvs.directory-${size}`, 'commits/s', 'more', await rates([client], 1, next, round(scale)))];
     });
     await unlink(kvs, 'bench.directory');
     return figures;
@@ -93,7 +93,7 @@ export function namespaceCounts(uri: string, scale: Scale): Promise<Figure[]> {
       if (isLate()) return [];
       from = count;
       const next = () => template.with(++value % count, value);
-      return [figure(`kvs.namespaces-${count}`, 'commits/s', 'more', await rates([client], 8, next, roundTime(scale)))];
+      return [figure(`kvs.namespaces-${count}`, 'commits/s', 'more', await rates([client], 8, next, round(scale)))];
     });
   });
 }
@@ -117,7 +117,7 @@ export function watcherCounts(uri: string, scale: Scale): Promise<Figure[]> {
       );
       if (isLate()) return [];
       const next = () => template.with(++value);
-      return [figure(`kvs.watchers-${count}`, 'commits/s', 'more', await rates([client], 1, next, roundTime(scale)))];
+      return [figure(`kvs.watchers-${count}`, 'commits/s', 'more', await rates([client], 1, next, round(scale)))];
     });
     watcher.close();
     return figures;

@@ -7,7 +7,7 @@ import { Kvs } from '../core/handle/kvs.ts';
 import type { LastFence } from './fencer.ts';
 import { type Figure, figure } from './figure.ts';
 import { commit, fillDirectory, lookup, unlink } from './kvs-requests.ts';
-import { rates, roundTime } from './rate.ts';
+import { rates, round } from './rate.ts';
 import { type Scale, scaled } from './scale.ts';
 import { SLOT } from './template.ts';
 import { requestFrame, WireClient } from './wire-client.ts';
@@ -22,7 +22,7 @@ export async function commitRates(uri: string, scale: Scale): Promise<Figure[]> 
   const figures: Figure[] = [];
   const clients = await Promise.all(Array.from({ length: 64 }, () => WireClient.connect(uri)));
   const measure = async (name: string, count: number, next: (client: number) => Buffer, unit = 'commits/s') => {
-    const samples = await rates(clients.slice(0, count), 1, next, roundTime(scale));
+    const samples = await rates(clients.slice(0, count), 1, next, round(scale));
     figures.push(figure(name, unit, 'more', samples));
   };
   let value = 0;

@@ -6,9 +6,17 @@ import type { WireClient } from './wire-client.ts';
 
 const ROUNDS = 5;
 
-/** Milliseconds of a round. */
-export function roundTime(scale: Scale): number {
-  return scaled(scale, 1000, 200, 15);
+export interface Round {
+  readonly milliseconds: number;
+  /** The most requests of a client, when it is not to go on for all of the time. */
+  readonly requests?: number;
+  /** Done before each round, which is not measured. */
+  before?(): Promise<unknown>;
+}
+
+/** A round as long as the scale has them. */
+export function round(scale: Scale): Round {
+  return { milliseconds: scaled(scale, 1000, 200, 15) };
 }
 
 /** Requests a second, one sample a round, of clients that each keep `window` requests under way. */
@@ -16,24 +24,27 @@ export async function rates(
   clients: readonly WireClient[],
   window: number,
   next: (client: number) => Buffer,
-  milliseconds: number,
+  { milliseconds, requests = Number.POSITIVE_INFINITY, before }: Round,
 ): Promise<number[]> {
   const samples: number[] = [];
   // The first round warms up.
-  for (let round = 0; round <= ROUNDS; round++) {
+  for (let number = 0; number <= ROUNDS; number++) {
+    await before?.();
     const start = performance.now();
-    const goOn = () => performance.now() - start < milliseconds;
-    const answered = await Promise.all(
-      clients.map((client, index) => client.exchange(window, () => next(index), goOn)),
-    );
+    const run = (client: WireClient, index: number) => {
+      let sent = 0;
+      const goOn = () => sent++ < requests && performance.now() - start < milliseconds;
+      return client.exchange(window, () => next(index), goOn);
+    };
+    const answered = await Promise.all(clients.map(run));
     const seconds = (performance.now() - start) / 1000;
-    if (round) samples.push(answered.reduce((sum, count) => sum + count, 0) / seconds);
+    if (number) samples.push(answered.reduce((sum, count) => sum + count, 0) / seconds);
   }
   return samples;
 }
 
 /** Seconds that a step may take: brokers that slow down with size are measured as far as they can follow. */
-const STEP_SECONDS_MAX = 30;
+const STEP_SECONDS_MAX = 60;
 
 /**
  * Measures at growing sizes, until a step takes too long.

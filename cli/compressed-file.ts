@@ -6,8 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { pipeline, Readable, type Writable } from 'node:stream';
 import zlib from 'node:zlib';
-import { FluxError } from '../core/errno.ts';
-import { about } from './command.ts';
+import { asFluxError, FluxError, strerror } from '../core/errno.ts';
 
 interface Compression {
   readonly endings: readonly string[];
@@ -82,7 +81,8 @@ export class OutputFile {
   /** Ends the file; what it replaces is replaced now. */
   async end(): Promise<void> {
     this.#throwFailure();
-    const done = once(this.#file, 'close');
+    // Stdout stays open when it has ended.
+    const done = once(this.#file, this.#file === process.stdout ? 'finish' : 'close');
     const compressed = this.#compressor && once(this.#compressor, 'close');
     this.#head.end();
     const [code] = (await compressed) ?? [0];
@@ -94,6 +94,7 @@ export class OutputFile {
 
   /** Gives the file up. */
   discard(): void {
+    if (this.#file === process.stdout) return;
     this.#head.destroy();
     this.#file.destroy();
     this.#discard();
@@ -131,7 +132,7 @@ interface Target {
 }
 
 function openTarget(name: string): Target {
-  if (name === '-') return { stream: fs.createWriteStream('', { fd: 1 }), finish() {}, discard() {} };
+  if (name === '-') return { stream: process.stdout, finish() {}, discard() {} };
   if (!isOrdinary(name))
     return { stream: fs.createWriteStream('', { fd: openFile(name, 'w') }), finish() {}, discard() {} };
   const target = fs.existsSync(name) ? fs.realpathSync(name) : name;
@@ -148,7 +149,8 @@ function openFile(name: string, flags: string, shown = name): number {
   try {
     return fs.openSync(name, flags);
   } catch (error) {
-    throw about(shown, error);
+    const { errno } = asFluxError(error);
+    throw new FluxError(errno, `${shown}: ${strerror(errno)}`);
   }
 }
 

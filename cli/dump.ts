@@ -69,7 +69,9 @@ async function findRoot(
     if (!newest) throw new FluxError('ENOENT', 'error fetching checkpoints: there is none');
     return newest;
   }
-  const { rootref } = await new Kvs(handle, PRIMARY_NAMESPACE).getroot();
+  const { rootref } = await new Kvs(handle, PRIMARY_NAMESPACE).getroot().catch((error: unknown) => {
+    throw about('error fetching current KVS root', error);
+  });
   return { rootref, timestamp: Date.now() / 1000 };
 }
 

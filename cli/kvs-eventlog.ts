@@ -15,6 +15,7 @@ import { count, duration, reader, withHandle } from './command.ts';
 import { entryFormatter, humanFormat, secondsFormat } from './eventlog-format.ts';
 import { commit } from './kvs-commit.ts';
 import { aboutKvs, type NamespaceOption, namespaceOption } from './kvs-options.ts';
+import { streamValue } from './kvs-stream.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
 import { type ColorOption, colorOption, painter } from './terminal.ts';
@@ -132,7 +133,7 @@ async function get(handle: Handle, key: string, options: GetOptions): Promise<vo
   const kvs = new Kvs(handle, options.namespace);
   let left = (options.watch && options.count) || Infinity;
   try {
-    for await (const line of linesOf(kvs, key, options)) {
+    for await (const line of linesOf(piecesOf(handle, kvs, key, options))) {
       print(format(line));
       if (--left === 0) return;
     }
@@ -152,7 +153,7 @@ async function waitEvent(kvs: Kvs, key: string, name: string, options: WaitOptio
 
 async function showUntil(kvs: Kvs, key: string, name: string, options: WaitOptions): Promise<void> {
   const format = lineFormatter(options);
-  for await (const line of linesOf(kvs, key, { ...options, watch: true })) {
+  for await (const line of linesOf(watchedPieces(kvs, key, flagsOf(options)))) {
     const isIt = line.entry.name === name;
     if (isIt ? !options.quiet : options.verbose) print(format(line));
     if (isIt) return;
@@ -174,18 +175,12 @@ interface Line {
   readonly entry: EventlogEntry;
 }
 
-interface SourceOptions {
-  readonly watch?: boolean;
-  readonly waitcreate?: boolean;
-  readonly stream?: boolean;
-}
-
 /** The lines of an event log; an entry may come in several pieces, and an incomplete one at the end is left out. */
-async function* linesOf(kvs: Kvs, key: string, options: SourceOptions): AsyncGenerator<Line, void, undefined> {
+async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Line, void, undefined> {
   const decoder = new TextDecoder();
   let rest = '';
   let isFirst = true;
-  for await (const piece of piecesOf(kvs, key, options)) {
+  for await (const piece of pieces) {
     const text = rest + decoder.decode(piece, { stream: true });
     const end = text.lastIndexOf('\n') + 1;
     rest = text.slice(end);
@@ -198,10 +193,23 @@ async function* linesOf(kvs: Kvs, key: string, options: SourceOptions): AsyncGen
   if (isFirst && rest) throw new FluxError('EINVAL', 'the value is not an event log');
 }
 
-async function* piecesOf(kvs: Kvs, key: string, options: SourceOptions): AsyncGenerator<Uint8Array, void, undefined> {
-  const flags = options.waitcreate ? LookupFlag.waitcreate : 0;
+async function* piecesOf(
+  handle: Handle,
+  kvs: Kvs,
+  key: string,
+  options: GetOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const flags = flagsOf(options);
   if (options.watch && options.stream) throw new FluxError('EINVAL', '--stream does not go together with --watch');
-  if (options.watch) for await (const value of kvs.watch(key, flags | LookupFlag.watchAppend)) yield valBytes(value);
-  else if (options.stream) yield* kvs.stream(key, flags);
+  if (options.watch) yield* watchedPieces(kvs, key, flags);
+  else if (options.stream) yield* streamValue(handle, kvs, key, flags);
   else yield valBytes(await kvs.lookup(key, { flags }));
+}
+
+async function* watchedPieces(kvs: Kvs, key: string, flags: number): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const value of kvs.watch(key, flags | LookupFlag.watchAppend)) yield valBytes(value);
+}
+
+function flagsOf({ waitcreate }: { readonly waitcreate?: boolean }): number {
+  return waitcreate ? LookupFlag.waitcreate : 0;
 }

@@ -9,6 +9,7 @@ import { Kvs } from '../core/handle/kvs.ts';
 import { count, withHandle } from './command.ts';
 import { ahead } from './kvs-ahead.ts';
 import { type AtOption, aboutKvs, atOption, type NamespaceOption, namespaceOption } from './kvs-options.ts';
+import { streamValue } from './kvs-stream.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
 
@@ -48,7 +49,7 @@ async function get(handle: Handle, keys: readonly string[], options: Options): P
     throw new FluxError('EINVAL', 'what --at points to never changes: no --watch, --waitcreate or --stream');
   if (options.watch && options.stream) throw new FluxError('EINVAL', '--stream does not go together with --watch');
   if (options.watch) await watch(kvs, keys, options);
-  else if (options.stream && !options.treeobj) for (const key of keys) await stream(kvs, key, options);
+  else if (options.stream && !options.treeobj) for (const key of keys) await stream(handle, kvs, key, options);
   else await lookUp(kvs, keys, options);
 }
 
@@ -73,12 +74,12 @@ async function watch(kvs: Kvs, keys: readonly string[], options: Options): Promi
   await Promise.race(keys.map((key) => watchOne(key).catch(fail(kvs, key))));
 }
 
-async function stream(kvs: Kvs, key: string, options: Options): Promise<void> {
+async function stream(handle: Handle, kvs: Kvs, key: string, options: Options): Promise<void> {
   const flags = flagsOf(options);
   if (options.label) process.stdout.write(`${key}=`);
   let isEmpty = true;
   try {
-    for await (const bytes of kvs.stream(key, flags)) {
+    for await (const bytes of streamValue(handle, kvs, key, flags)) {
       if (bytes.length) isEmpty = false;
       process.stdout.write(options.raw ? bytes : textOf(bytes));
     }

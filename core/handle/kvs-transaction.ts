@@ -13,8 +13,8 @@ import { type JsonValue, stringifyJson } from '../json.ts';
 export type KvsOperation = {
   readonly key: string;
   readonly flags: number;
-  /** The tree object that the key is to be; null removes it. */
-  readonly dirent: JsonValue;
+  /** What the key is to be; null removes it. */
+  readonly dirent: Treeobj | null;
 };
 
 /** Each method adds a change and returns the transaction; all of them throw EINVAL for an empty key. */
@@ -68,7 +68,7 @@ export class KvsTransaction {
 
   #add(key: string, dirent: Treeobj | null, flags = 0): this {
     if (key === '') throw new FluxError('EINVAL', 'a key of the KVS is not empty');
-    this.#operations.push({ key, flags, dirent: dirent as JsonValue });
+    this.#operations.push({ key, flags, dirent });
     return this;
   }
 }

@@ -50,7 +50,7 @@ export interface CommitOptions {
 
 export interface SnapshotOptions {
   /** Look there instead of at the namespace's newest root: a root's blobref, or a `dirref` as it is. */
-  readonly at?: JsonValue | Treeobj | undefined;
+  readonly at?: JsonValue | undefined;
 }
 
 export interface LookupOptions extends SnapshotOptions {
@@ -215,9 +215,9 @@ export class Kvs {
     return new Stream(responses, (message) => convert(message.json as { val: Treeobj } | undefined), cancel);
   }
 
-  #place(key: string, flags: number, at: JsonValue | Treeobj | undefined): JsonObject {
+  #place(key: string, flags: number, at: JsonValue | undefined): JsonObject {
     if (at === undefined) return { namespace: this.namespace, key, flags };
-    return { key, flags, rootdir: (typeof at === 'string' ? makeDirref(at) : at) as JsonValue };
+    return { key, flags, rootdir: typeof at === 'string' ? makeDirref(at) : at };
   }
 
   #rpc<T>(topic: string, payload: JsonObject): Promise<T> {

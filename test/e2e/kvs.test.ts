@@ -147,7 +147,11 @@ test('a large value comes and goes in pieces', async () => {
   const { stdout } = await instance.flux(['kvs', 'get', '-N', namespace, '-t', 'big']);
   assert.equal(JSON.parse(stdout).data.length, 3, 'pieces');
   await check([
+    ['link big l'],
+    ['mkdir d'],
     ['get --raw --stream big', bytes.toString()],
+    ['get --raw --stream l', bytes.toString()],
+    ['get --stream d', '', { stderr: /: d: Is a directory\n$/ }],
     ['get --raw big', bytes.toString()],
   ]);
 });
@@ -421,6 +425,7 @@ test('guests read and write their own namespaces', async () => {
     ['ls', 'a    d\n', { env }],
     ['put --raw big=-', '', { env, stdin: bytes }],
     ['get --raw big', bytes.toString(), { env }],
+    ['get --raw --stream big', bytes.toString(), { env }],
     ['get -N primary resource.R', '', { env, stderr: /: resource.R: Operation not permitted\n$/ }],
     ['link a b', '', { env, stderr: /^flux-kvs link: b: / }],
     ['namespace create x', '', { env, stderr: /^flux-kvs namespace create: x: / }],

@@ -148,9 +148,7 @@ class ContentSqlite implements Service {
       this.#storeRows([store]);
       store.request.respond(store.digest);
     } catch (error) {
-      const failure = asFluxError(error);
-      this.#context.log('err', `store: ${failure.message}`);
-      store.request.fail(failure);
+      store.request.fail(asFluxError(error));
     }
   }
 

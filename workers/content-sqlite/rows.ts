@@ -11,16 +11,24 @@ export interface Lz4 {
 }
 
 const COMPRESSION_THRESHOLD = 256;
+/** What the compressor takes for a larger blob it never gives back, so that is compressed only if it must be. */
+const COMPRESSION_MAX = 64 * 1024 * 1024;
+/** SQLite's limit for a row, less than what else is in it. */
+const ROW_BYTES_MAX = 999_999_000;
 const SIZE_BYTES = 4;
 /** A byte of an LZ4 block stands for at most this many. */
 const LZ4_RATIO_MAX = 255;
 
 export function packRow(lz4: Lz4, bytes: Uint8Array): BlobRow {
-  if (bytes.length >= COMPRESSION_THRESHOLD) {
+  if (isWorthCompressing(bytes.length)) {
     const object = lz4.compress(bytes).subarray(SIZE_BYTES);
     if (object.length < bytes.length) return { object, size: bytes.length };
   }
   return { object: bytes, size: -1 };
+}
+
+function isWorthCompressing(size: number): boolean {
+  return size >= COMPRESSION_THRESHOLD && (size <= COMPRESSION_MAX || size > ROW_BYTES_MAX);
 }
 
 /** @throws FluxError EIO: the row is damaged */

@@ -9,14 +9,12 @@ import type { Clock, Timer } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import type { Backing, LoadedBlob } from './backing.ts';
 import { Deferred } from './deferred.ts';
-import { EntryList, type Listed } from './entry-list.ts';
+import { EntryList } from './entry-list.ts';
 import type { CacheSettings } from './settings.ts';
-import { WriteBehind } from './write-behind.ts';
+import { type Writable, WriteBehind } from './write-behind.ts';
 
-interface Entry extends Listed<Entry> {
-  readonly blobref: string;
-  /** Absent while it is loaded. */
-  bytes: Uint8Array | undefined;
+/** Its bytes are absent while it is loaded. */
+interface Entry extends Writable<Entry> {
   readonly loading: Deferred<Uint8Array> | undefined;
   /** It may go: it has bytes, and the store has them too or somebody has them in a file. */
   isClean: boolean;
@@ -52,7 +50,7 @@ export class ContentCache {
   readonly #options: CacheOptions;
   readonly #entries = new Map<string, Entry>();
   readonly #clean = new EntryList<Entry>();
-  readonly #dirty: WriteBehind;
+  readonly #dirty: WriteBehind<Entry>;
   #backing: Backing | undefined;
   #valid = 0;
   #size = 0;
@@ -66,7 +64,7 @@ export class ContentCache {
       clock,
       settings,
       isWriteThrough,
-      stored: (blobref) => this.#makeClean(this.#entries.get(blobref)!),
+      stored: (entry) => this.#makeClean(entry),
       failing: (error) => options.failing(error),
     });
   }
@@ -151,16 +149,17 @@ export class ContentCache {
   store(blobref: string, bytes: Uint8Array): void | Promise<void> {
     if (bytes.length > this.#options.settings.blobSizeLimit)
       return Promise.reject(new FluxError('EFBIG', `a blob has at most ${this.#options.settings.blobSizeLimit} bytes`));
-    if (!this.#dirty.has(blobref)) {
+    let entry = this.#entries.get(blobref);
+    if (!entry?.generation) {
       const refusal = this.#dirty.refusal();
       if (refusal) return Promise.reject(refusal);
     }
-    const entry = this.#entries.get(blobref) ?? this.#insert(blobref, undefined);
+    entry ??= this.#insert(blobref, undefined);
     if (!entry.bytes) this.#setBytes(entry, bytes);
     // What is here already is stored again, which tells garbage collection that it is in use.
     else if (entry.isClean) this.#takeFromClean(entry);
     entry.isEphemeral = false;
-    return this.#dirty.add(blobref, entry.bytes!);
+    return this.#dirty.add(entry);
   }
 
   /** Resolves when all that is dirty now is stored. */
@@ -178,6 +177,8 @@ export class ContentCache {
       isClean: false,
       isEphemeral: false,
       lastUsed: 0,
+      generation: undefined,
+      waiting: undefined,
       older: undefined,
       newer: undefined,
     };

@@ -189,7 +189,7 @@ class Content implements ContentAccess {
   async #register(name: string): Promise<undefined> {
     if (this.#context.rank !== 0)
       throw new FluxError('EINVAL', 'content backing store can only be registered on rank 0');
-    if (this.#cache.backing) throw new FluxError('EBUSY', 'content backing store is already active');
+    if (await this.#hasLivingBacking()) throw new FluxError('EBUSY', 'content backing store is already active');
     if (this.#backingName === undefined) {
       this.#backingName = name;
       await this.#context.rpc('attr.set', { name: 'content.backing-module', value: name, force: true });
@@ -197,6 +197,16 @@ class Content implements ContentAccess {
     if (this.#backingName !== name) throw new FluxError('EINVAL', 'content backing store cannot be changed on the fly');
     this.#cache.attach(new BackingService(this.#context));
     this.#context.log('debug', `content backing store: enabled ${name}`);
+  }
+
+  /** A backing store that died has not said so; one that has just been loaded in its place does not answer yet. */
+  async #hasLivingBacking(): Promise<boolean> {
+    try {
+      await this.#cache.backing?.validate(makeBlobref(this.hash, new Uint8Array()));
+    } catch (error) {
+      return asFluxError(error).code !== 'ENOSYS';
+    }
+    return this.#cache.backing !== undefined;
   }
 
   #unregister(): undefined {
@@ -224,10 +234,10 @@ class Content implements ContentAccess {
 
 const nothing = () => undefined;
 
-/** A message's bytes are part of what came with it; what is kept is not to keep all that. */
+/** A message's bytes may be a small part of all that came with it, which what is kept is not to keep. */
 function ownBytes(bytes: Uint8Array | undefined): Uint8Array {
   if (!bytes?.length) return new Uint8Array();
-  return bytes.length === bytes.buffer.byteLength ? bytes : Buffer.from(bytes);
+  return 2 * bytes.length >= bytes.buffer.byteLength ? bytes : Buffer.from(bytes);
 }
 
 function readCheckpoint(value: JsonValue): Checkpoint {

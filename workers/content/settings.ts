@@ -22,7 +22,7 @@ const MIB = 1024 * 1024;
 export const defaultSettings: CacheSettings = {
   purgeTargetSize: 16 * MIB,
   purgeOldEntry: 10,
-  cleanSizeLimit: 256 * MIB,
+  cleanSizeLimit: 128 * MIB,
   dirtySizeLimit: 64 * MIB,
   flushBatchLimit: 256,
   // RFC 10 has 1 MiB, and flux-core this until large values are many blobs.

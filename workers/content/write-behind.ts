@@ -11,26 +11,28 @@ import { EntryList, type Listed } from './entry-list.ts';
 import type { CacheSettings } from './settings.ts';
 
 /** What became dirty between two flushes, and who waits for it. */
-interface Generation {
+export interface Generation {
   dirty: number;
   waiting: Deferred<void>[];
 }
 
-interface DirtyBlob extends Listed<DirtyBlob> {
+/** A blob of the cache; while it is dirty it is in no list of others. */
+export interface Writable<T> extends Listed<T> {
   readonly blobref: string;
-  readonly bytes: Uint8Array;
-  readonly generation: Generation;
+  bytes: Uint8Array | undefined;
+  /** Set while it is dirty. */
+  generation: Generation | undefined;
   /** Who waits for just this one, where stores are answered once they are done. */
   waiting: Deferred<void>[] | undefined;
 }
 
-export interface WriteBehindOptions {
+export interface WriteBehindOptions<T> {
   readonly clock: Clock;
   readonly settings: CacheSettings;
   /** Each store is answered when it is done, not when the blob is here: the way of ranks other than 0 (RFC 10). */
   readonly isWriteThrough: boolean;
   /** The backing store has a blob. */
-  stored(blobref: string): void;
+  stored(blob: T): void;
   /** Stores have begun to fail. */
   failing(error: FluxError): void;
 }
@@ -43,15 +45,15 @@ const DIRTY_BYTES_MAX = 1024 * 1024 * 1024;
 const RETRY_FIRST = 0.05;
 const RETRY_LAST = 30;
 
-export class WriteBehind {
-  readonly #options: WriteBehindOptions;
+export class WriteBehind<T extends Writable<T>> {
+  readonly #options: WriteBehindOptions<T>;
   #backing: Backing | undefined;
-  readonly #dirty = new Map<string, DirtyBlob>();
-  readonly #queue = new EntryList<DirtyBlob>();
-  readonly #failed = new EntryList<DirtyBlob>();
+  readonly #queue = new EntryList<T>();
+  readonly #failed = new EntryList<T>();
   /** The oldest first; what becomes dirty belongs to the last. */
   #generations: Generation[] = [{ dirty: 0, waiting: [] }];
   #waitingForRoom: Deferred<void>[] = [];
+  #count = 0;
   #bytes = 0;
   #failedBytes = 0;
   #storing = 0;
@@ -60,15 +62,15 @@ export class WriteBehind {
   #retrySeconds = RETRY_FIRST;
   #retryTimer: Timer | undefined;
   /** The blob by which is seen whether stores work again. */
-  #probe: string | undefined;
+  #probe: T | undefined;
 
-  constructor(options: WriteBehindOptions) {
+  constructor(options: WriteBehindOptions<T>) {
     this.#options = options;
   }
 
   /** Blobs that are not stored. */
   get count(): number {
-    return this.#dirty.size;
+    return this.#count;
   }
   get bytes(): number {
     return this.#bytes;
@@ -76,10 +78,6 @@ export class WriteBehind {
   /** Stores under way. */
   get storing(): number {
     return this.#storing;
-  }
-
-  has(blobref: string): boolean {
-    return this.#dirty.has(blobref);
   }
 
   /** Why no further blob is taken; undefined when one is. */
@@ -95,14 +93,12 @@ export class WriteBehind {
    *
    * @returns a promise when who gives it is to wait; it rejects with what storing failed with
    */
-  add(blobref: string, bytes: Uint8Array): void | Promise<void> {
-    let blob = this.#dirty.get(blobref);
-    if (!blob) {
-      const generation = this.#generations.at(-1)!;
-      generation.dirty++;
-      blob = { blobref, bytes, generation, waiting: undefined, older: undefined, newer: undefined };
-      this.#dirty.set(blobref, blob);
-      this.#bytes += bytes.length;
+  add(blob: T): void | Promise<void> {
+    if (!blob.generation) {
+      blob.generation = this.#generations.at(-1)!;
+      blob.generation.dirty++;
+      this.#count++;
+      this.#bytes += size(blob);
       this.#queue.add(blob);
       this.#pump();
     }
@@ -135,7 +131,7 @@ export class WriteBehind {
   /** Resolves when all that is dirty now is stored; rejects when some of it cannot be, and with ENOSYS without a store. */
   flush(): Promise<void> {
     if (!this.#backing) return Promise.reject(new FluxError('ENOSYS', 'there is no backing store'));
-    if (!this.#dirty.size) return Promise.resolve();
+    if (!this.#count) return Promise.resolve();
     let last = this.#generations.at(-1)!;
     if (last.dirty) this.#generations.push({ dirty: 0, waiting: [] });
     else last = this.#generations.at(-2)!;
@@ -156,29 +152,31 @@ export class WriteBehind {
     }
   }
 
-  async #store(backing: Backing, blob: DirtyBlob): Promise<void> {
+  async #store(backing: Backing, blob: T): Promise<void> {
     this.#storing++;
-    this.#storingBytes += blob.bytes.length;
+    this.#storingBytes += size(blob);
     let failure: FluxError | undefined;
     try {
-      await backing.store(blob.blobref, blob.bytes);
+      await backing.store(blob.blobref, blob.bytes!);
     } catch (error) {
       failure = asFluxError(error);
     }
     this.#storing--;
-    this.#storingBytes -= blob.bytes.length;
+    this.#storingBytes -= size(blob);
     if (failure) this.#fail(blob, failure);
     else this.#succeed(blob);
     this.#pump();
   }
 
-  #succeed(blob: DirtyBlob): void {
-    const { generation, waiting } = blob;
-    this.#dirty.delete(blob.blobref);
-    this.#bytes -= blob.bytes.length;
-    this.#options.stored(blob.blobref);
+  #succeed(blob: T): void {
+    const { waiting } = blob;
+    blob.generation!.dirty--;
+    blob.generation = undefined;
+    blob.waiting = undefined;
+    this.#count--;
+    this.#bytes -= size(blob);
+    this.#options.stored(blob);
     for (const each of waiting ?? []) each.resolve();
-    generation.dirty--;
     while (this.#generations.length > 1 && !this.#generations[0]!.dirty)
       for (const each of this.#generations.shift()!.waiting) each.resolve();
     this.#letIn();
@@ -192,14 +190,14 @@ export class WriteBehind {
 
   // ---- what failed
 
-  #fail(blob: DirtyBlob, error: FluxError): void {
+  #fail(blob: T, error: FluxError): void {
     this.#failed.add(blob);
-    this.#failedBytes += blob.bytes.length;
+    this.#failedBytes += size(blob);
     if (this.#failure?.errno !== error.errno && this.#backing) this.#options.failing(error);
     this.#failure = error;
     rejectAll(blob.waiting?.splice(0) ?? [], error);
     // Whoever waits for this generation or a later one waits for this blob, too.
-    for (const generation of this.#generations.slice(this.#generations.indexOf(blob.generation)))
+    for (const generation of this.#generations.slice(this.#generations.indexOf(blob.generation!)))
       rejectAll(generation.waiting.splice(0), error);
     if (this.#failedBytes >= this.#options.settings.dirtySizeLimit) rejectAll(this.#waitingForRoom.splice(0), error);
     else this.#letIn();
@@ -220,12 +218,12 @@ export class WriteBehind {
     const probe = this.#failed.oldest;
     if (!probe) return;
     this.#requeue(probe);
-    this.#probe = probe.blobref;
+    this.#probe = probe;
     this.#pump();
   }
 
   #probeSucceeded(): void {
-    if (this.#probe === undefined || this.#dirty.has(this.#probe)) return;
+    if (!this.#probe || this.#probe.generation) return;
     this.#retryAll();
   }
 
@@ -235,9 +233,9 @@ export class WriteBehind {
     this.#pump();
   }
 
-  #requeue(blob: DirtyBlob): void {
+  #requeue(blob: T): void {
     this.#failed.remove(blob);
-    this.#failedBytes -= blob.bytes.length;
+    this.#failedBytes -= size(blob);
     this.#queue.add(blob);
   }
 
@@ -252,9 +250,14 @@ export class WriteBehind {
   /** Nothing is stored any more; who waits is told. */
   stop(): void {
     this.detach();
-    for (const { waiting } of this.#dirty.values())
-      rejectAll(waiting ?? [], new FluxError('ENOSYS', 'the content service is gone'));
+    const gone = new FluxError('ENOSYS', 'the content service is gone');
+    for (const list of [this.#queue, this.#failed])
+      for (let blob = list.oldest; blob; blob = blob.newer) rejectAll(blob.waiting?.splice(0) ?? [], gone);
   }
+}
+
+function size({ bytes }: { readonly bytes: Uint8Array | undefined }): number {
+  return bytes!.length;
 }
 
 function waitIn(waiting: Deferred<void>[]): Promise<void> {

@@ -13,7 +13,7 @@ export interface AppendedValueHost {
   load(blobref: string): Eventually<Uint8Array>;
   /** Takes the next piece of the value. */
   take(bytes: Uint8Array): void;
-  /** Resolves after other work of the thread. */
+  /** Resolves after other work of the thread, when more can be taken. */
   pause(): Promise<void>;
 }
 
@@ -23,7 +23,7 @@ interface Blob {
   readonly size: number;
 }
 
-/** Bytes after which other work of the thread comes first. */
+/** Bytes after which it pauses. */
 const TURN_BYTES = 1 << 20;
 
 export class AppendedValue {

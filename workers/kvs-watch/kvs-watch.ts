@@ -12,25 +12,31 @@ import { mayEnd } from '../../core/handle/request-list.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import type { StoreThread } from '../content/access.ts';
+import type { SlowReaders } from '../rexec/slow-readers.ts';
+import { Client } from './client.ts';
 import { makeSource, type Source } from './source.ts';
 import { WatchedNamespace } from './watched-namespace.ts';
 import { Watcher } from './watcher.ts';
 
-/** @param shared the services of the store on this thread; where `kvs` is not among them, it is asked by messages */
-export function kvsWatchModule(shared: StoreThread): ModuleDefinition {
-  return { start: (context) => new KvsWatch(context, makeSource(context, shared)) };
+/**
+ * @param shared the services of the store on this thread; where `kvs` is not among them, it is asked by messages
+ * @param slowReaders knows which clients do not take what they are sent
+ */
+export function kvsWatchModule(shared: StoreThread, slowReaders?: SlowReaders): ModuleDefinition {
+  return { start: (context) => new KvsWatch(context, makeSource(context, shared), slowReaders) };
 }
 
 class KvsWatch implements Service {
   readonly #context: ServiceContext;
   readonly #source: Source;
+  readonly #slowReaders: SlowReaders | undefined;
   readonly #namespaces = new Map<string, WatchedNamespace>();
-  // By the sender's id and the matchtag.
-  readonly #watchers = new Map<string, Map<number, Watcher>>();
+  readonly #clients = new Map<string, Client>();
 
-  constructor(context: ServiceContext, source: Source) {
+  constructor(context: ServiceContext, source: Source, slowReaders: SlowReaders | undefined) {
     this.#context = context;
     this.#source = source;
+    this.#slowReaders = slowReaders;
     source.follow({
       created: (root) => this.#namespaces.get(root.namespace)?.exists(root),
       changed: (root, keys, isComplete) => this.#namespaces.get(root.namespace)?.changed(root, keys, isComplete),
@@ -40,36 +46,43 @@ class KvsWatch implements Service {
 
   stop(): void {
     this.#source.close();
+    for (const client of this.#clients.values()) this.#slowReaders?.remove(client.id, client);
   }
 
   #watch(request: Request, name: string, key: string, flags: number): void {
     const { sender, message } = request;
     if (!message.wantsResponse) return;
-    const ofSender = this.#watchers.get(sender) ?? new Map<number, Watcher>();
-    if (ofSender.has(message.matchtag))
+    const client = this.#clients.get(sender) ?? new Client(sender);
+    if (client.watchers.has(message.matchtag))
       throw new FluxError('EINVAL', `the matchtag ${message.matchtag} is that of another watch`);
+    if (client.watchers.size === 0) {
+      this.#clients.set(sender, client);
+      this.#slowReaders?.add(sender, client);
+    }
     const namespace = this.#namespace(name);
-    const watcher = new Watcher(request, normalizeKey(key), flags, namespace);
-    ofSender.set(message.matchtag, watcher);
-    this.#watchers.set(sender, ofSender);
+    const watcher = new Watcher(request, normalizeKey(key), flags, client, namespace);
+    client.watchers.set(message.matchtag, watcher);
     namespace.add(watcher);
   }
 
   #namespace(name: string): WatchedNamespace {
     let namespace = this.#namespaces.get(name);
     if (!namespace) {
-      namespace = new WatchedNamespace(name, this.#source, this.#pause, (watcher, of) => this.#forget(watcher, of));
+      namespace = new WatchedNamespace(name, this.#source, this.#turn, (watcher, of) => this.#forget(watcher, of));
       this.#namespaces.set(name, namespace);
     }
     return namespace;
   }
 
-  readonly #pause = () => new Promise<void>((resolve) => this.#context.clock.after(0, resolve));
+  readonly #turn = () => new Promise<void>((resolve) => this.#context.clock.after(0, resolve));
 
   #forget({ request }: Watcher, namespace: WatchedNamespace): void {
-    const ofSender = this.#watchers.get(request.sender);
-    ofSender?.delete(request.message.matchtag);
-    if (ofSender?.size === 0) this.#watchers.delete(request.sender);
+    const client = this.#clients.get(request.sender)!;
+    client.watchers.delete(request.message.matchtag);
+    if (client.watchers.size === 0) {
+      this.#clients.delete(client.id);
+      this.#slowReaders?.remove(client.id, client);
+    }
     if (namespace.count === 0) this.#namespaces.delete(namespace.name);
   }
 
@@ -87,7 +100,7 @@ class KvsWatch implements Service {
       allow: Role.user,
       handler: (request: Request) => {
         const { matchtag } = request.unpack({ matchtag: 'i' });
-        const watcher = this.#watchers.get(request.sender)?.get(matchtag);
+        const watcher = this.#clients.get(request.sender)?.watchers.get(matchtag);
         if (watcher && mayEnd(request, watcher.request)) watcher.fail(endOfStream);
         return undefined;
       },
@@ -95,7 +108,7 @@ class KvsWatch implements Service {
     disconnect: {
       allow: Role.user,
       handler: (request: Request) => {
-        for (const watcher of [...(this.#watchers.get(request.sender)?.values() ?? [])])
+        for (const watcher of [...(this.#clients.get(request.sender)?.watchers.values() ?? [])])
           if (mayEnd(request, watcher.request)) watcher.drop();
         return undefined;
       },

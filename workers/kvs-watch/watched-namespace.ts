@@ -9,23 +9,23 @@ import type { Watcher, WatcherHost } from './watcher.ts';
 export class WatchedNamespace implements WatcherHost {
   readonly name: string;
   readonly source: Source;
-  readonly pause: () => Promise<void>;
+  readonly turn: () => Promise<void>;
   readonly #onEnd: (watcher: Watcher, namespace: WatchedNamespace) => void;
   readonly #watchers = new Set<Watcher>();
   readonly #index = new KeyIndex<Watcher>();
   #root: Root | undefined;
   #isAsking = false;
 
-  /** `pause` resolves after other work of the thread; `onEnd` is told of each watcher that has given its last answer. */
+  /** `turn` resolves after other work of the thread; `onEnd` is told of each watcher that has given its last answer. */
   constructor(
     name: string,
     source: Source,
-    pause: () => Promise<void>,
+    turn: () => Promise<void>,
     onEnd: (watcher: Watcher, namespace: WatchedNamespace) => void,
   ) {
     this.name = name;
     this.source = source;
-    this.pause = pause;
+    this.turn = turn;
     this.#onEnd = onEnd;
   }
 

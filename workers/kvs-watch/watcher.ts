@@ -1,8 +1,8 @@
 /**
  * One watcher: looks its key up when a commit has changed it, and answers.
  *
- * It looks at one root at a time, in the order of the commits, also where blobs have to be loaded; other watchers never
- * wait for it. The roots that it has yet to look at are few: when there are more, it looks at the newest only, and
+ * It looks at one root at a time, in the order of the commits, also where blobs have to be loaded or its client is slow;
+ * other watchers never wait for it. The roots that it has yet to look at are few: when there are more, it looks at the newest only, and
  * answers as often as if it had looked at each.
  */
 
@@ -11,9 +11,9 @@ import { blobrefToDigest, makeBlobref } from '../../core/formats/blobref.ts';
 import { LookupFlag } from '../../core/formats/kvs-flags.ts';
 import { encodeTreeobj, makeVal, type Treeobj, valBytes } from '../../core/formats/treeobj.ts';
 import type { Request } from '../../core/handle/methods.ts';
-import type { JsonValue } from '../../core/json.ts';
 import type { Root } from '../kvs/follower.ts';
 import { AppendedValue } from './appended-value.ts';
+import type { Client } from './client.ts';
 import { directoriesOf } from './key-index.ts';
 import { type Eventually, type Source, whenThere } from './source.ts';
 
@@ -24,7 +24,7 @@ export interface WatcherHost {
   /** Whether the watcher's path goes through a symbolic link. */
   linked(watcher: Watcher, isLinked: boolean): void;
   /** Resolves after other work of the thread. */
-  pause(): Promise<void>;
+  turn(): Promise<void>;
 }
 
 /** A root to look at, and how many commits that is for. */
@@ -41,6 +41,7 @@ export class Watcher {
   /** Normalized. */
   readonly key: string;
   readonly flags: number;
+  readonly #client: Client;
   readonly #host: WatcherHost;
   readonly #due: Look[] = [];
   #isBusy = false;
@@ -52,8 +53,9 @@ export class Watcher {
   // What has been read of a value that is answered in pieces.
   #appended: AppendedValue | undefined;
 
-  constructor(request: Request, key: string, flags: number, host: WatcherHost) {
+  constructor(request: Request, key: string, flags: number, client: Client, host: WatcherHost) {
     this.request = request;
+    this.#client = client;
     this.key = key;
     this.flags = flags;
     this.#host = host;
@@ -87,16 +89,23 @@ export class Watcher {
   }
 
   #run(): void {
+    if (this.#client.isSlow) {
+      this.#isBusy = true;
+      this.#client.whenReady(() => this.#goOn());
+      return;
+    }
     for (let look = this.#due.shift(); look && !this.#hasEnded; look = this.#due.shift()) {
       const done = this.#lookAt(look);
       if (!(done instanceof Promise)) continue;
       this.#isBusy = true;
-      void done.then(() => {
-        this.#isBusy = false;
-        this.#run();
-      });
+      void done.then(() => this.#goOn());
       return;
     }
+  }
+
+  #goOn(): void {
+    this.#isBusy = false;
+    this.#run();
   }
 
   /** Never throws and never rejects: what fails ends the watcher. */
@@ -148,11 +157,14 @@ export class Watcher {
       if (treeobj.type === 'valref') return this.#appended.read(treeobj.data);
       throw new FluxError('EINVAL', 'value of key watched with WATCH_APPEND overwritten');
     }
-    const { source, pause } = this.#host;
+    const { source } = this.#host;
     this.#appended = new AppendedValue({
       load: (blobref) => source.load(blobref),
       take: (bytes) => this.#answer(makeVal(bytes)),
-      pause,
+      pause: async () => {
+        await this.#host.turn();
+        await new Promise<void>((resolve) => this.#client.whenReady(resolve));
+      },
     });
     switch (treeobj.type) {
       case 'valref':
@@ -172,7 +184,7 @@ export class Watcher {
 
   #answer(val: Treeobj): void {
     this.#hasAnswered = true;
-    if (!this.#hasEnded) this.request.respond({ val: val as unknown as JsonValue });
+    if (!this.#hasEnded) this.request.respond({ val: val });
   }
 
   /** What is there at first has been told. */

@@ -153,7 +153,7 @@ export class Committer {
   #fail(namespace: Namespace, failed: readonly (readonly [Transaction, FluxError])[]): void {
     const namesByErrno = new Map<number, string[]>();
     for (const [{ name, waiting }, error] of failed) {
-      if (error.cause) this.#host.context.log('err', `error in a commit: ${causeOf(error)}`);
+      if (isBug(error)) this.#host.context.log('err', `bug in a commit: ${(error.cause as Error).stack}`);
       const names = namesByErrno.get(error.errno);
       if (names) names.push(name);
       else namesByErrno.set(error.errno, [name]);
@@ -184,6 +184,7 @@ function asBytes(value: JsonValue): Payload {
   return Buffer.from(`${stringifyJson(value)}\0`);
 }
 
-function causeOf({ message, cause }: FluxError): string {
-  return cause instanceof Error ? (cause.stack ?? cause.message) : message;
+/** Whether something else went wrong than what answers are for. */
+function isBug({ cause }: FluxError): boolean {
+  return cause instanceof TypeError || cause instanceof RangeError || cause instanceof ReferenceError;
 }

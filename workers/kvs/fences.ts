@@ -57,7 +57,7 @@ export class Fences {
     const fence = fences.get(name) ?? new Fence(nprocs, flags);
     if (fence.nprocs !== nprocs || fence.flags !== flags)
       throw new FluxError('EINVAL', `fence ${name} is for ${fence.nprocs} processes with flags ${fence.flags}`);
-    fence.operations.push(...operations);
+    for (const operation of operations) fence.operations.push(operation);
     if (fence.requests.push(request) < nprocs) {
       this.#fences.set(namespace, fences.set(name, fence));
       return undefined;

@@ -8,9 +8,9 @@
 
 import type { ModuleDefinition, Service, ServiceContext, Timer } from '../../core/broker/service.ts';
 import { errno, FluxError } from '../../core/errno.ts';
-import { isBlobref, makeBlobref } from '../../core/formats/blobref.ts';
+import { makeBlobref } from '../../core/formats/blobref.ts';
 import { LATER, type Methods, type Reply, type Request } from '../../core/handle/methods.ts';
-import type { JsonObject, JsonValue } from '../../core/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { type Credentials, Role, USERID_UNKNOWN } from '../../core/message/credentials.ts';
 import { unpack } from '../../core/message/unpack.ts';
 import type { Checkpoint, ContentAccess, StoreThread } from '../content/access.ts';
@@ -24,7 +24,7 @@ import { type Found, Reader } from './reader.ts';
 import { RemoteContent } from './remote-content.ts';
 import { type LookupRequest, readLookup } from './requests.ts';
 import { RootEvents } from './root-events.ts';
-import { kvsSettings, type Settings } from './settings.ts';
+import { type Arguments, kvsArguments, kvsSettings, type Settings } from './settings.ts';
 
 /** Seconds between two looks at whether the cache is old. */
 const AGING_PERIOD = 10;
@@ -37,7 +37,7 @@ const AGING_PERIOD = 10;
 export function kvsModule(shared: StoreThread, owns: (namespace: string) => boolean = () => true): ModuleDefinition {
   return {
     async start(context, args) {
-      const options = readArguments(args);
+      const options = kvsArguments(args);
       const follower = shared.kvs instanceof Follower ? shared.kvs : new Follower();
       const kvs = new Kvs(context, shared, follower, owns, options);
       await kvs.open(options);
@@ -45,24 +45,6 @@ export function kvsModule(shared: StoreThread, owns: (namespace: string) => bool
       return kvs;
     },
   };
-}
-
-interface Options {
-  readonly initialRootref: string | undefined;
-  /** Whether transactions that wait are committed as one. */
-  readonly merges: boolean;
-}
-
-function readArguments(args: readonly string[]): Options {
-  let initialRootref: string | undefined;
-  let merges = true;
-  for (const arg of args) {
-    const [, name, value = ''] = /^([^=]*)=(.*)$/.exec(arg) ?? [];
-    if (name === 'initial-rootref' && isBlobref(value)) initialRootref = value;
-    else if (name === 'transaction-merge' && /^\d+$/.test(value)) merges = Number(value) !== 0;
-    else throw new FluxError('EINVAL', `${arg}: unknown option, or a wrong value`);
-  }
-  return { initialRootref, merges };
 }
 
 class Kvs implements Service, FollowedKvs {
@@ -85,7 +67,7 @@ class Kvs implements Service, FollowedKvs {
     shared: StoreThread,
     follower: Follower,
     owns: (namespace: string) => boolean,
-    { merges }: Options,
+    { merges }: Arguments,
   ) {
     const remote = new RemoteContent(context);
     this.#context = context;
@@ -119,7 +101,7 @@ class Kvs implements Service, FollowedKvs {
 
   // ---- start and end
 
-  async open(options: Options): Promise<void> {
+  async open(options: Arguments): Promise<void> {
     const { bytes } = Directory.empty;
     const empty = makeBlobref(this.#cache.hash, bytes);
     await this.#content().store(empty, bytes);
@@ -130,7 +112,7 @@ class Kvs implements Service, FollowedKvs {
   }
 
   /** Makes the primary namespace: as it was left, or empty. */
-  async #openPrimary({ initialRootref }: Options, empty: string): Promise<void> {
+  async #openPrimary({ initialRootref }: Arguments, empty: string): Promise<void> {
     const checkpoint = initialRootref === undefined ? await this.#restore() : undefined;
     const rootref = initialRootref ?? checkpoint?.rootref ?? empty;
     this.#namespaces.create(PRIMARY, rootref, this.#owner, 0).rootseq = checkpoint?.sequence ?? 0;
@@ -261,7 +243,7 @@ class Kvs implements Service, FollowedKvs {
       handler: (request) =>
         this.#answerLookup(request, (found) => {
           if (!found) throw new FluxError('ENOENT');
-          return { val: found as unknown as JsonValue };
+          return { val: found };
         }),
     },
     // As lookup, for who must know in which root something was, or was not.
@@ -269,7 +251,7 @@ class Kvs implements Service, FollowedKvs {
       allow: Role.user,
       handler: (request) =>
         this.#answerLookup(request, (found, { rootref, rootseq }) => {
-          const what = found ? { val: found as unknown as JsonValue } : { errno: errno.ENOENT };
+          const what = found ? { val: found } : { errno: errno.ENOENT };
           return { ...what, rootseq, rootref };
         }),
     },

@@ -1,6 +1,7 @@
-/** The [kvs] table of the configuration. */
+/** The [kvs] table of the configuration, and the arguments of the module. */
 
 import { FluxError } from '../../core/errno.ts';
+import { isBlobref } from '../../core/formats/blobref.ts';
 import { parseDuration } from '../../core/formats/duration.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { unpackTable } from '../../core/message/unpack.ts';
@@ -32,4 +33,24 @@ function period(text: string | undefined): number {
   } catch {
     throw new FluxError('EINVAL', `invalid checkpoint-period config: ${text}`);
   }
+}
+
+export interface Arguments {
+  /** The root to begin with, instead of that of a checkpoint. */
+  readonly initialRootref: string | undefined;
+  /** Whether transactions that wait are committed as one. */
+  readonly merges: boolean;
+}
+
+/** @throws FluxError EINVAL: an argument that is not known or has a wrong value */
+export function kvsArguments(args: readonly string[]): Arguments {
+  let initialRootref: string | undefined;
+  let merges = true;
+  for (const arg of args) {
+    const [, name, value = ''] = /^([^=]*)=(.*)$/.exec(arg) ?? [];
+    if (name === 'initial-rootref' && isBlobref(value)) initialRootref = value;
+    else if (name === 'transaction-merge' && /^\d+$/.test(value)) merges = Number(value) !== 0;
+    else throw new FluxError('EINVAL', `${arg}: unknown option, or a wrong value`);
+  }
+  return { initialRootref, merges };
 }

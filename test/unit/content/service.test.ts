@@ -137,6 +137,19 @@ test('there is one backing store, always the same', async () => {
   assert.equal(await other.json('register-backing', { name: 'x' }), undefined);
 });
 
+test('a backing store that died is replaced, and what it did not keep goes to the next', async () => {
+  const bench = await Bench.backed();
+  bench.failure = new FluxError('ENOSYS');
+  await bench.raw('store', hello);
+  await turn();
+  assert.equal(await bench.json('register-backing', { name: 'content-sqlite' }), undefined);
+  await turn();
+  bench.failure = undefined;
+  assert.equal(await bench.json('flush'), undefined);
+  assert.equal(bench.blobs.size, 1);
+  assert.equal(await bench.json('register-backing', { name: 'content-sqlite' }), 'EBUSY');
+});
+
 test('what is stored before there is a backing store is not lost', async () => {
   const bench = await Bench.start();
   await bench.raw('store', hello);

@@ -8,7 +8,6 @@ import { Content } from '../../../core/handle/content.ts';
 import { Handle } from '../../../core/handle/handle.ts';
 import { createNamespace, Kvs, listNamespaces, removeNamespace } from '../../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../../core/handle/kvs-transaction.ts';
-import type { JsonValue } from '../../../core/json.ts';
 import { Flag, NODEID_ANY, type Payload } from '../../../core/message/message.ts';
 import { refused, throwsCode } from '../../errors.ts';
 import { Server } from './server.ts';
@@ -58,35 +57,35 @@ const calls: Call[] = [
     what: 'lookup',
     call: (kvs) => kvs.lookup('a', { flags: LookupFlag.treeobj }),
     sends: ['kvs.lookup', { ...inNamespace, key: 'a', flags: 16 }],
-    answer: { val: makeSymlink('b') as unknown as JsonValue },
+    answer: { val: makeSymlink('b') },
     result: makeSymlink('b'),
   },
   {
     what: 'lookup in a root',
     call: (kvs) => kvs.lookup('a', { at: rootref }),
     sends: ['kvs.lookup', { key: 'a', flags: 0, rootdir: makeDirref(rootref) }],
-    answer: text('1') as unknown as JsonValue,
+    answer: text('1'),
     result: text('1').val,
   },
   {
     what: 'lookup in a tree object',
     call: (kvs) => kvs.lookup('a', { at: { any: 'thing' } }),
     sends: ['kvs.lookup', { key: 'a', flags: 0, rootdir: { any: 'thing' } }],
-    answer: text('1') as unknown as JsonValue,
+    answer: text('1'),
     result: text('1').val,
   },
   {
     what: 'lookup that waits',
     call: (kvs) => kvs.lookup('a', { flags: LookupFlag.waitcreate }),
     sends: ['kvs-watch.lookup', { ...inNamespace, key: 'a', flags: 8 }],
-    answer: text('1') as unknown as JsonValue,
+    answer: text('1'),
     result: text('1').val,
   },
   {
     what: 'lookup with its root',
     call: (kvs) => kvs.lookupPlus('a'),
     sends: ['kvs.lookup-plus', { ...inNamespace, key: 'a', flags: 0 }],
-    answer: { ...root, ...text('1') } as unknown as JsonValue,
+    answer: { ...root, ...text('1') },
     result: { ...root, value: text('1').val },
   },
   {
@@ -100,21 +99,21 @@ const calls: Call[] = [
     what: 'text',
     call: (kvs) => kvs.getText('a'),
     sends: ['kvs.lookup', { ...inNamespace, key: 'a', flags: 0 }],
-    answer: text('é') as unknown as JsonValue,
+    answer: text('é'),
     result: 'é',
   },
   {
     what: 'JSON',
     call: (kvs) => kvs.getJson('a'),
     sends: ['kvs.lookup', { ...inNamespace, key: 'a', flags: 0 }],
-    answer: text('[1,{"a":null}]') as unknown as JsonValue,
+    answer: text('[1,{"a":null}]'),
     result: [1, { a: null }],
   },
   {
     what: 'a directory',
     call: async (kvs) => [...(await kvs.readdir())],
     sends: ['kvs.lookup', { ...inNamespace, key: '.', flags: 1 }],
-    answer: { val: makeDir({ b: makeSymlink('x'), a: makeDirref(rootref) }) as unknown as JsonValue },
+    answer: { val: makeDir({ b: makeSymlink('x'), a: makeDirref(rootref) }) },
     result: [
       ['a', makeDirref(rootref)],
       ['b', makeSymlink('x')],
@@ -124,7 +123,7 @@ const calls: Call[] = [
     what: 'a link',
     call: (kvs) => kvs.readlink('l'),
     sends: ['kvs.lookup', { ...inNamespace, key: 'l', flags: 2 }],
-    answer: { val: makeSymlink('x', 'other') as unknown as JsonValue },
+    answer: { val: makeSymlink('x', 'other') },
     result: { target: 'x', namespace: 'other' },
   },
   {
@@ -248,7 +247,7 @@ const wrong: [what: string, val: Treeobj, call: (kvs: Kvs) => Promise<unknown>, 
 for (const [what, val, call, code] of wrong) {
   test(`${what} is an error`, () =>
     withServer(async (handle, server) => {
-      server.onRequest = (request) => server.respond(request, { val: val as unknown as JsonValue });
+      server.onRequest = (request) => server.respond(request, { val: val });
       await refused(call(new Kvs(handle, 'ns')), code);
     }));
 }
@@ -257,7 +256,7 @@ test('a watch is a stream that is cancelled when its loop is left', () =>
   withServer(async (handle, server) => {
     server.onRequest = (request) => {
       if (request.topic !== 'kvs-watch.lookup') return;
-      for (const answer of [text('1') as unknown as JsonValue, undefined]) server.respond(request, answer);
+      for (const answer of [text('1'), undefined]) server.respond(request, answer);
     };
     const seen: unknown[] = [];
     for await (const value of new Kvs(handle, 'ns').watch('a', LookupFlag.watchAppend | LookupFlag.initialSentinel)) {
@@ -276,7 +275,7 @@ test('a watch is a stream that is cancelled when its loop is left', () =>
 test('a stream is the bytes of its answers', () =>
   withServer(async (handle, server) => {
     server.onRequest = (request) => {
-      for (const piece of ['1', '2']) server.respond(request, text(piece) as unknown as JsonValue);
+      for (const piece of ['1', '2']) server.respond(request, text(piece));
       server.refuse(request, 61);
     };
     const pieces: string[] = [];
@@ -346,7 +345,7 @@ test('a tree is walked by name, directories before what is in them', () =>
       if (request.topic === 'kvs.getroot') server.respond(request, { ...root, ...inNamespace, owner: 0, flags: 0 });
       else {
         const { rootdir } = request.unpack({ rootdir: 'o' });
-        server.respond(request, { val: dirs[(rootdir.data as string[])[0]!] as unknown as JsonValue });
+        server.respond(request, { val: dirs[(rootdir.data as string[])[0]!] });
       }
     };
     const walk = async (key?: string) => {

@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ErrnoName } from '../../../core/errno.ts';
+import { makeBlobref } from '../../../core/formats/blobref.ts';
 import { LookupFlag } from '../../../core/formats/kvs-flags.ts';
 import { makeDir, makeDirref, makeSymlink, makeValref } from '../../../core/formats/treeobj.ts';
 import { KvsTransaction } from '../../../core/handle/kvs-transaction.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { Flag } from '../../../core/message/message.ts';
 import { refused } from '../../errors.ts';
-import { guest } from '../../sim/client.ts';
+import { guest, type SimulatedClient } from '../../sim/client.ts';
 import { sources, told, Watching, watch } from './watching.ts';
 
 const { readdir, readlink, stream, treeobj, waitcreate, watchAppend, watchFull, watchUniq, initialSentinel } =
@@ -371,6 +372,53 @@ for (const source of sources) {
       kvs.release();
       await watching.settle();
       assert.deepEqual(told(slow), ['0', '1']);
+    });
+
+    test('a client that does not take what it is sent is told later, and makes nobody wait', async () => {
+      const watching = await Watching.start(source);
+      const { kvs } = watching;
+      const [slow, quick] = [watching.connect(), watching.connect()];
+      kvs.commit('ns', new KvsTransaction().put('a', '0').put('log', '0'));
+      const begin = (client: SimulatedClient) => [
+        watch(client, 'a'),
+        watch(client, 'a', watchUniq),
+        watch(client, 'log', watchAppend),
+      ];
+      const calls = [slow, quick].map(begin);
+      await watching.settle();
+      watching.setSlow(slow, true);
+      const late = watch(slow, 'a');
+      await watching.settle();
+      for (let i = 1; i <= 3; i++) kvs.commit('ns', new KvsTransaction().put('a', String(i)).append('log', String(i)));
+      await watching.settle();
+      const all = ['0', '1', '2', '3'];
+      assert.deepEqual(calls.flat().map(told), [...Array(3).fill(['0']), ...Array(3).fill(all)]);
+      assert.deepEqual(told(late), []);
+      watching.setSlow(slow, false);
+      await watching.settle();
+      for (const call of [...calls.flat(), late]) assert.deepEqual(told(call), all);
+    });
+
+    test('a large value stops where its reader does', async () => {
+      const watching = await Watching.start(source);
+      const { kvs } = watching;
+      const pieces = Array.from({ length: 40 }, (_, i) => Buffer.alloc(1 << 18, i));
+      kvs.commit(
+        'ns',
+        pieces.reduce((sum, piece) => sum.append('large', piece), new KvsTransaction()),
+      );
+      kvs.hold(makeBlobref('sha1', pieces[10]!));
+      const client = watching.connect();
+      const call = client.stream('kvs-watch.lookup', { namespace: 'ns', key: 'large', flags: stream });
+      await watching.settle();
+      watching.setSlow(client, true);
+      kvs.release();
+      await watching.settle();
+      const { length } = call.answers;
+      assert.ok(length >= 10 && length < 20, `${length} pieces came`);
+      watching.setSlow(client, false);
+      await watching.settle();
+      assert.equal(call.answers.length, pieces.length + 1);
     });
 
     test('a stream is the blobs of a value, and its end', async () => {

@@ -11,7 +11,6 @@ import { normalizeKey } from '../../../core/formats/kvs-key.ts';
 import { makeDir, makeDirref, makeVal, makeValref, type Treeobj, valBytes } from '../../../core/formats/treeobj.ts';
 import type { KvsTransaction } from '../../../core/handle/kvs-transaction.ts';
 import type { Request } from '../../../core/handle/methods.ts';
-import type { JsonValue } from '../../../core/json.ts';
 import { type Credentials, Role } from '../../../core/message/credentials.ts';
 import type { ContentAccess } from '../../../workers/content/access.ts';
 import type { KvsFollower, Root, Setroot } from '../../../workers/kvs/follower.ts';
@@ -247,7 +246,7 @@ export class ModelKvs implements KvsFollower {
     const rootref = (rootdir.data as string[])[0]!;
     const val = await this.lookup('', key, flags, request, rootref);
     if (!val) throw new FluxError('ENOENT');
-    return { val: val as unknown as JsonValue };
+    return { val: val };
   }
 }
 

@@ -4,6 +4,7 @@ import { LookupFlag } from '../../../core/formats/kvs-flags.ts';
 import { type Treeobj, valBytes } from '../../../core/formats/treeobj.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { kvsWatchModule } from '../../../workers/kvs-watch/kvs-watch.ts';
+import { SlowReaders } from '../../../workers/rexec/slow-readers.ts';
 import { type Call, owner, type SimulatedClient } from '../../sim/client.ts';
 import { Simulation } from '../../sim/simulation.ts';
 import { ModelKvs } from './model-kvs.ts';
@@ -14,13 +15,18 @@ export type SourceName = (typeof sources)[number];
 
 export class Watching {
   readonly kvs = new ModelKvs();
+  readonly slowReaders = new SlowReaders();
   readonly sim: Simulation;
 
   private constructor(source: SourceName, seed: number) {
     const { kvs } = this;
     const shared = source === 'calls' ? { kvs, content: kvs.content } : {};
     const { kvs: model, content } = kvs.modules;
-    const modules = { 'model-kvs': model, 'model-content': content, 'model-kvs-watch': kvsWatchModule(shared) };
+    const modules = {
+      'model-kvs': model,
+      'model-content': content,
+      'model-kvs-watch': kvsWatchModule(shared, this.slowReaders),
+    };
     this.sim = new Simulation({ seed, modules, rc1: '', rc3: '' });
   }
 
@@ -37,6 +43,11 @@ export class Watching {
 
   connect(credentials = owner): SimulatedClient {
     return this.sim.connect(0, credentials);
+  }
+
+  /** A client takes what it is sent, or does not. */
+  setSlow({ endpoint }: SimulatedClient, isSlow: boolean): void {
+    this.slowReaders.set(this.sim.ranks[0]!.connector.uuidOf(endpoint)!, isSlow);
   }
 
   /** Goes on until nothing happens any more. */
