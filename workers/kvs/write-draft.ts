@@ -108,11 +108,14 @@ class Writer {
 
   /** Notes what an entry referred to, and stores the new blobs that it refers to now. */
   #replace(before: Treeobj | undefined, now: Treeobj | undefined): void {
-    const old = new Set(blobrefsOf(before));
-    const current = new Set(blobrefsOf(now));
-    for (const blobref of old) if (!current.has(blobref)) this.#replaced.add(blobref);
-    for (const blobref of current) {
-      const bytes = old.has(blobref) ? undefined : this.#values.get(blobref);
+    const old = blobrefsOf(before);
+    const current = blobrefsOf(now);
+    // What is appended to a long list is soon found.
+    let from = 0;
+    while (from < old.length && old[from] === current[from]) from++;
+    for (const blobref of without(old.slice(from), current)) this.#replaced.add(blobref);
+    for (const blobref of without(current.slice(from), old)) {
+      const bytes = this.#values.get(blobref);
       if (bytes) this.#store.set(blobref, bytes);
     }
   }
@@ -214,4 +217,11 @@ function inBuckets<T extends readonly [name: string, object: unknown]>(
 /** What an entry refers to. */
 function blobrefsOf(object: Treeobj | undefined): readonly string[] {
   return object?.type === 'valref' || object?.type === 'dirref' ? object.data : [];
+}
+
+/** Those in a list that are not in another one. */
+function without(list: readonly string[], others: readonly string[]): readonly string[] {
+  if (list.length === 1) return others.includes(list[0]!) ? [] : list;
+  const known = new Set(list.length ? others : []);
+  return list.filter((each) => !known.has(each));
 }

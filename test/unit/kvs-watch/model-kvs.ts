@@ -14,14 +14,10 @@ import type { Request } from '../../../core/handle/methods.ts';
 import { type Credentials, Role } from '../../../core/message/credentials.ts';
 import type { ContentAccess } from '../../../workers/content/access.ts';
 import type { KvsFollower, Root, Setroot } from '../../../workers/kvs/follower.ts';
+import type { Change } from './expected.ts';
 
 /** A directory, or what else a key can be. */
 type Node = ReadonlyMap<string, Node> | Treeobj;
-
-export interface Change {
-  readonly root: Root;
-  readonly keys: readonly string[];
-}
 
 type Listener<T> = (told: T) => void;
 

@@ -3,21 +3,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { FluxError } from '../../../core/errno.ts';
 import { LookupFlag } from '../../../core/formats/kvs-flags.ts';
-import { type Treeobj, valBytes } from '../../../core/formats/treeobj.ts';
 import { KvsTransaction } from '../../../core/handle/kvs-transaction.ts';
-import type { Call } from '../../sim/client.ts';
-import type { Change, ModelKvs } from './model-kvs.ts';
-import { sources, told, Watching, watch } from './watching.ts';
+import { expected, type Look, type Watched, wasTold } from './expected.ts';
+import { sources, Watching, watch } from './watching.ts';
 
 const { readdir, treeobj, waitcreate, watchAppend, watchFull, watchUniq, initialSentinel } = LookupFlag;
 
 /** A watch, and the first of the roots that it was there for. */
-interface Begun {
-  readonly call: Call;
-  readonly key: string;
-  readonly flags: number;
+interface Begun extends Watched {
   readonly first: number;
 }
 
@@ -95,69 +89,6 @@ async function take(step: Step, watching: Watching, begun: Begun[]): Promise<voi
   }
 }
 
-// ---- what is to be told
-
-function lookAt(kvs: ModelKvs, { root }: Change, name: string, flags: number): Treeobj | undefined | string {
-  try {
-    return kvs.at(root, name, flags);
-  } catch (error) {
-    if (error instanceof FluxError) return error.code;
-    throw error;
-  }
-}
-
-function expected(kvs: ModelKvs, watched: Begun): unknown[] {
-  const roots = kvs.history.get('ns')!.slice(watched.first);
-  const concerned = roots.filter(
-    ({ keys: named }, index) => index === 0 || watched.flags & watchFull || named.includes(watched.key),
-  );
-  return watched.flags & watchAppend ? appended(kvs, watched, concerned) : values(kvs, watched, concerned);
-}
-
-function values(kvs: ModelKvs, { key: name, flags }: Begun, changes: readonly Change[]): unknown[] {
-  const answers: unknown[] = [];
-  for (const change of changes) {
-    const found = lookAt(kvs, change, name, flags);
-    if (typeof found === 'string') return [...answers, found];
-    if (found === undefined) {
-      if (answers.length || !(flags & waitcreate)) return [...answers, 'ENOENT'];
-      continue;
-    }
-    const answer = found.type === 'val' ? valBytes(found).toString() : found;
-    const isSame = answers.length > 0 && JSON.stringify(answer) === JSON.stringify(answers.at(-1));
-    if (!isSame || !(flags & (watchFull | watchUniq))) answers.push(answer);
-  }
-  return answers;
-}
-
-/** The text, with a `-` for the sentinel, and how it ended. */
-function appended(kvs: ModelKvs, { key: name, flags }: Begun, changes: readonly Change[]): [string, string] {
-  let text = '';
-  let last: string | undefined;
-  const sentinel = flags & initialSentinel ? '-' : '';
-  for (const [index, change] of changes.entries()) {
-    const found = lookAt(kvs, change, name, treeobj) as Treeobj | undefined;
-    if (!found) {
-      if (last !== undefined || !(flags & waitcreate)) return [text, 'ENOENT'];
-    } else if (last !== undefined && found.type === 'val') return [text, 'EINVAL'];
-    else {
-      const now = Buffer.from(kvs.bytes(found)).toString();
-      if (!now.startsWith(last ?? '')) return [text, 'EINVAL'];
-      text += now.slice(last?.length ?? 0);
-      last = now;
-    }
-    if (index === 0) text += sentinel;
-  }
-  return [text, ''];
-}
-
-function wasTold({ call, flags }: Begun): unknown[] {
-  const answers = told(call);
-  if (!(flags & watchAppend)) return answers;
-  const end = call.answers.at(-1)?.errnum ? answers.pop() : '';
-  return [answers.join(''), end];
-}
-
 for (const source of sources) {
   describe(`watches by ${source}`, () => {
     test('are told what happened', async () => {
@@ -168,8 +99,12 @@ for (const source of sources) {
           for (const step of list) await take(step, watching, begun);
           watching.kvs.release();
           await watching.settle();
-          for (const each of begun)
-            assert.deepEqual(wasTold(each), expected(watching.kvs, each), `${each.key} with flags ${each.flags}`);
+          const { kvs } = watching;
+          const look: Look = async ({ root }, name, flags) => kvs.at(root, name, flags);
+          for (const each of begun) {
+            const roots = kvs.history.get('ns')!.slice(each.first);
+            assert.deepEqual(wasTold(each), await expected(look, each, roots), `${each.key} with flags ${each.flags}`);
+          }
         }),
         { numRuns: 200 },
       );
