@@ -1,7 +1,7 @@
 /** Where archives are in the KVS (RFC 37), and what the subcommands of `flux archive` have in common. */
 
 import { type Command, Option } from 'commander';
-import { asFluxError, FluxError } from '../core/errno.ts';
+import { asFluxError, FluxError, strerror } from '../core/errno.ts';
 import { decodeArchive, type FileObject } from '../core/formats/archive.ts';
 import { globMatcher } from '../core/formats/glob.ts';
 import { LookupFlag } from '../core/formats/kvs-flags.ts';
@@ -40,7 +40,8 @@ export function enterDirectory(directory: string | undefined): void {
   try {
     process.chdir(directory);
   } catch (error) {
-    throw about(`chdir ${directory}`, error);
+    const { errno } = asFluxError(error);
+    throw new FluxError(errno, `chdir ${directory}: ${strerror(errno)}`);
   }
 }
 
