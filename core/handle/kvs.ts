@@ -180,8 +180,8 @@ export class Kvs {
   }
 
   /** The namespace's newest root. */
-  getroot(): Promise<NamespaceRoot> {
-    return this.#rpc<NamespaceRoot>('kvs.getroot', { namespace: this.namespace, flags: 0 });
+  async getroot(): Promise<NamespaceRoot> {
+    return withUserid(await this.#rpc<NamespaceRoot>('kvs.getroot', { namespace: this.namespace, flags: 0 }));
   }
 
   /** Resolves when the namespace has seen so many commits, to its root then. */
@@ -261,5 +261,10 @@ export async function removeNamespace(handle: Handle, namespace: string): Promis
 
 /** All namespaces, in no order. */
 export async function listNamespaces(handle: Handle): Promise<readonly NamespaceEntry[]> {
-  return (await handle.rpc<{ namespaces: NamespaceEntry[] }>('kvs.namespace-list')).namespaces;
+  return (await handle.rpc<{ namespaces: NamespaceEntry[] }>('kvs.namespace-list')).namespaces.map(withUserid);
+}
+
+/** The service writes userids as signed integers. */
+function withUserid<T extends NamespaceEntry>(entry: T): T {
+  return { ...entry, owner: entry.owner >>> 0 };
 }

@@ -130,8 +130,8 @@ const calls: Call[] = [
     what: 'the root',
     call: (kvs) => kvs.getroot(),
     sends: ['kvs.getroot', { ...inNamespace, flags: 0 }],
-    answer: { ...root, ...inNamespace, owner: 5, flags: 0 },
-    result: { ...root, ...inNamespace, owner: 5, flags: 0 },
+    answer: { ...root, ...inNamespace, owner: -1, flags: 0 },
+    result: { ...root, ...inNamespace, owner: 0xffff_ffff, flags: 0 },
   },
   {
     what: 'a version',
