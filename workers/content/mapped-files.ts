@@ -48,6 +48,7 @@ interface MappedFile {
 
 /** Bytes of a hole's edge: the smallest block of usual file systems. */
 const HOLE_BLOCK = 4096;
+const zeros = Buffer.alloc(HOLE_BLOCK);
 /** Bytes read at a time. */
 const READ_BYTES = 1024 * 1024;
 
@@ -95,7 +96,7 @@ export class MappedFiles {
       const bytes = await this.#source.read(path, base, READ_BYTES);
       for (let offset = 0; offset < bytes.length; offset += HOLE_BLOCK) {
         const block = bytes.subarray(offset, offset + HOLE_BLOCK);
-        if (block.every((byte) => byte === 0)) continue;
+        if (Buffer.compare(block, zeros.subarray(0, block.length)) === 0) continue;
         const start = base + offset;
         const last = runs.at(-1);
         if (last?.end === start) last.end += block.length;
