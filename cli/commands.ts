@@ -44,6 +44,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'Load and store blobs of the content store',
     load: () => import('./content.ts'),
   },
+  filemap: { group: 'instance', load: () => import('./filemap.ts') },
   dump: { group: 'instance', summary: 'Write a snapshot of the KVS to an archive', load: () => import('./dump.ts') },
   restore: { group: 'instance', summary: 'Put an archive into the KVS', load: () => import('./restore.ts') },
   fsck: {

@@ -115,6 +115,16 @@ test('large files may stay where they are', async () => {
   await check([{ args: ['remove', '-n', 'map'] }]);
 });
 
+test('the old names of the commands still do', async () => {
+  await shell(`
+    mkdir old; flux filemap map -Tfoo src/large 2>warning; grep deprecated warning
+    flux module stats content | grep -q src/large
+    test "$(flux filemap list -T foo)" = src/large
+    flux filemap get -C old -Tfoo; cmp src/large old/src/large; flux filemap unmap -Tfoo
+    ! flux module stats content | grep -q src/large
+    flux filemap map --disable-mmap src/large; flux archive list; flux filemap unmap`);
+});
+
 test('other ranks get the files, and wait for them if wanted', async () => {
   await shell(`
     mkdir rank1
