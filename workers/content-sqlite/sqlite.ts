@@ -70,8 +70,9 @@ export async function openSqlite(file: string, options: SqliteOptions): Promise<
     if (exists) fs.accessSync(file, fs.constants.R_OK | fs.constants.W_OK);
     const database = new DatabaseSync(file);
     try {
+      const blobs = blobsIn(database, file, options);
       if (exists) checkFile(database, options);
-      return blobsIn(database, file, options);
+      return blobs;
     } catch (error) {
       release(database);
       throw error;
@@ -110,8 +111,16 @@ function release(database: DatabaseSyncInstance): void {
 
 /** What is damaged is logged; the rest can be read. */
 function checkFile(database: DatabaseSyncInstance, { log }: SqliteOptions): void {
-  const faults = database.prepare(`PRAGMA quick_check(${FAULTS_SHOWN})`, { returnArrays: true }).all() as [string][];
-  for (const [fault] of faults) if (fault !== 'ok') log('err', `the database is damaged: ${fault}`);
+  for (const fault of faultsOf(database)) if (fault !== 'ok') log('err', `the database is damaged: ${fault}`);
+}
+
+function faultsOf(database: DatabaseSyncInstance): readonly string[] {
+  try {
+    const rows = database.prepare(`PRAGMA quick_check(${FAULTS_SHOWN})`, { returnArrays: true }).all() as [string][];
+    return rows.map(([fault]) => fault);
+  } catch (error) {
+    return [sqliteError(error).message];
+  }
 }
 
 /** Brings the tables of older versions of flux-core to what they are now. */

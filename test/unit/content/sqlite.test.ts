@@ -233,6 +233,31 @@ test('a damaged row is an error that names the blob, for that blob only', async 
   }
 });
 
+test('a damaged file is logged, and gives what is not damaged', async () => {
+  const statedir = newDirectory();
+  let bench = await start(statedir);
+  const blobs = Array.from({ length: 50 }, () => crypto.randomBytes(3000));
+  for (const blob of blobs) await bench.raw('content-backing.store', blob);
+  await bench.host.stop();
+  const file = path.join(statedir, 'content.sqlite');
+  const bytes = fs.readFileSync(file);
+  // Each blob has most of a page; a page in the middle is one of them.
+  const victim = blobs.find((blob) => bytes.indexOf(blob.subarray(0, 2000)) > bytes.length / 2)!;
+  const page = bytes.indexOf(victim.subarray(0, 2000)) & ~4095;
+  fs.writeFileSync(
+    file,
+    Buffer.concat([bytes.subarray(0, page), Buffer.alloc(4096, 0xff), bytes.subarray(page + 4096)]),
+  );
+  bench = await start(statedir);
+  assert.ok(bench.logged.some((line) => /the database is damaged/.test(line)));
+  const answers = await Promise.all(blobs.map((blob) => bench.call('content-backing.load', digestOf(blob))));
+  const failed = answers.filter(({ errnum }) => errnum !== 0);
+  assert.equal(failed.length, 1);
+  assert.equal(failed[0]!.errnum, errno.EIO);
+  assert.match(failed[0]!.errorText() ?? '', new RegExp(`${refOf(victim)}: database disk image is malformed`));
+  await bench.host.stop();
+});
+
 test('what does not fit is refused with ENOSPC, what fits beside it is stored, and all of it once there is room', async () => {
   let database: InstanceType<typeof DatabaseSync> | undefined;
   const small = contentSqliteIn(async (file, options) => {
