@@ -45,8 +45,7 @@ export function contentSqliteIn(open: OpenDatabase): ModuleDefinition {
       const database = await open(file, { ...options, log });
       try {
         const { journalMode, synchronous } = options;
-        const count = database.count();
-        context.log('debug', `${file} (${count} objects) journal_mode=${journalMode} synchronous=${synchronous}`);
+        context.log('debug', `${file} journal_mode=${journalMode} synchronous=${synchronous}`);
         const store = new ContentSqlite(context, database, options, lz4);
         await offerBackingStore(context);
         return store;
