@@ -40,6 +40,5 @@ function labelOf({ key, before, after }: Change): string {
 /** For scripts: the key, what was done with it, and the tree objects (RFC 11). */
 export function changeToJson({ key, before, after }: Change): JsonObject {
   const change = !before ? 'added' : after ? 'changed' : 'removed';
-  // Tree objects are JSON, which the compiler does not see in interfaces.
-  return { key, change, before, after } as unknown as JsonObject;
+  return { key, change, before, after };
 }

@@ -8,9 +8,9 @@ import { withHandle } from './command.ts';
 import { ahead } from './kvs-ahead.ts';
 import { formatLink } from './kvs-link.ts';
 import { type AtOption, aboutKvs, atOption, type NamespaceOption, namespaceOption } from './kvs-options.ts';
+import { isDirectory, keyIn, type Listing, subdirectories } from './kvs-tree.ts';
 import { columnsOf, firstColumns, outputWidth, widthOption } from './kvs-width.ts';
 import type { NestedCommand } from './nested.ts';
-import { print } from './print.ts';
 
 interface Options extends NamespaceOption, AtOption {
   recursive?: boolean;
@@ -35,44 +35,31 @@ async function dir(kvs: Kvs, key: string, options: Options): Promise<void> {
   const width = outputWidth(options.width);
   try {
     const at = options.at ?? (await kvs.getroot()).rootref;
-    const entries = options.recursive ? leaves(kvs.walk(key, { at })) : entriesOf(kvs, key, at);
-    const lines = ahead(entries, (entry) => describe(kvs, entry, at, options.directory ? undefined : width));
-    for await (const line of lines) print(line);
+    const listing = { key, entries: await kvs.readdir(key, { at }) };
+    const lines = ahead(leaves(kvs, listing, options.recursive), (entry) =>
+      describe(kvs, entry, at, options.directory ? undefined : width),
+    );
+    await printLines(lines);
   } catch (error) {
     throw aboutKvs(key, kvs.namespace, error);
   }
 }
 
-async function* entriesOf(kvs: Kvs, directory: string, at: JsonValue): AsyncGenerator<KvsEntry, void, undefined> {
-  for (const [name, value] of await kvs.readdir(directory, { at })) yield { key: keyIn(directory, name), value };
-}
-
-/** The key of a name in a directory. */
-export function keyIn(directory: string, name: string): string {
-  if (directory === '.') return name;
-  return directory.endsWith('.') ? directory + name : `${directory}.${name}`;
-}
-
-/** The entries of a walk without the directories that have some in them. */
-async function* leaves(entries: AsyncIterable<KvsEntry>): AsyncGenerator<KvsEntry, void, undefined> {
-  let directory: KvsEntry | undefined;
-  for await (const entry of entries) {
-    if (directory && !entry.key.startsWith(`${directory.key}.`)) yield directory;
-    directory = isDirectory(entry) ? entry : undefined;
-    if (!directory) yield entry;
+/** What is in a directory; with `recursive`, directories stand for what is in them unless they are empty. */
+async function* leaves(kvs: Kvs, listing: Listing, recursive = false): AsyncGenerator<KvsEntry, void, undefined> {
+  const directories = subdirectories(kvs, listing);
+  for (const [name, value] of listing.entries) {
+    const directory = recursive && isDirectory(value) ? (await directories.next()).value : undefined;
+    if (directory?.entries.size) yield* leaves(kvs, directory, recursive);
+    else yield { key: keyIn(listing.key, name), value };
   }
-  if (directory) yield directory;
-}
-
-function isDirectory({ value }: KvsEntry): boolean {
-  return value.type === 'dir' || value.type === 'dirref';
 }
 
 /** @param width undefined: without the value */
 async function describe(kvs: Kvs, entry: KvsEntry, at: JsonValue, width: number | undefined): Promise<string> {
   const { key, value } = entry;
   if (value.type === 'symlink') return `${key} -> ${formatLink(value.data)}`;
-  if (isDirectory(entry)) return `${key}.`;
+  if (isDirectory(value)) return `${key}.`;
   if (width === undefined) return key;
   const bytes = Buffer.from(value.type === 'val' ? valBytes(value) : await kvs.get(key, { at }));
   const end = bytes.indexOf(0);
@@ -92,3 +79,20 @@ export function formatEntry(key: string, value: string, width: number): string {
 
 /** Stands for what does not fit. */
 const DOTS = '...';
+
+/** Lines are written together, so many characters at a time. */
+const CHUNK_LENGTH = 65536;
+
+async function printLines(lines: AsyncIterable<string>): Promise<void> {
+  let text = '';
+  try {
+    for await (const line of lines) {
+      text += `${line}\n`;
+      if (text.length < CHUNK_LENGTH) continue;
+      process.stdout.write(text);
+      text = '';
+    }
+  } finally {
+    process.stdout.write(text);
+  }
+}

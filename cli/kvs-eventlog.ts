@@ -1,8 +1,7 @@
 /** `flux kvs eventlog`: event logs (RFC 18) that are values of keys. */
 
-import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { asFluxError, errno, FluxError } from '../core/errno.ts';
 import { decodeEventlog, type EventlogEntry } from '../core/formats/eventlog.ts';
 import { LookupFlag } from '../core/formats/kvs-flags.ts';
 import { valBytes } from '../core/formats/treeobj.ts';
@@ -16,6 +15,7 @@ import { entryFormatter, humanFormat, secondsFormat } from './eventlog-format.ts
 import { commit } from './kvs-commit.ts';
 import { aboutKvs, type NamespaceOption, namespaceOption } from './kvs-options.ts';
 import { streamValue } from './kvs-stream.ts';
+import { within } from './limits.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
 import { type ColorOption, colorOption, painter } from './terminal.ts';
@@ -133,40 +133,40 @@ async function get(handle: Handle, key: string, options: GetOptions): Promise<vo
   const kvs = new Kvs(handle, options.namespace);
   let left = (options.watch && options.count) || Infinity;
   try {
-    for await (const line of linesOf(piecesOf(handle, kvs, key, options))) {
-      print(format(line));
-      if (--left === 0) return;
+    for await (const lines of linesOf(piecesOf(handle, kvs, key, options))) {
+      printAll(lines.slice(0, left), format);
+      left -= lines.length;
+      if (left <= 0) return;
     }
   } catch (error) {
     throw aboutKvs(key, kvs.namespace, error);
   }
 }
 
+function printAll(lines: readonly Line[], format: (line: Line) => string): void {
+  if (lines.length) print(lines.map(format).join('\n'));
+}
+
 async function waitEvent(kvs: Kvs, key: string, name: string, options: WaitOptions): Promise<void> {
-  const waits = showUntil(kvs, key, name, options);
   try {
-    await (options.timeout === undefined ? waits : Promise.race([waits, failAfter(options.timeout, name)]));
+    await within(options.timeout ?? Infinity, showUntil(kvs, key, name, options));
   } catch (error) {
+    if (asFluxError(error).errno === errno.ETIMEDOUT)
+      throw new FluxError('ETIMEDOUT', `wait-event timeout on event '${name}'`);
     throw aboutKvs(key, kvs.namespace, error);
   }
 }
 
 async function showUntil(kvs: Kvs, key: string, name: string, options: WaitOptions): Promise<void> {
   const format = lineFormatter(options);
-  for await (const line of linesOf(watchedPieces(kvs, key, flagsOf(options)))) {
-    const isIt = line.entry.name === name;
-    if (isIt ? !options.quiet : options.verbose) print(format(line));
-    if (isIt) return;
+  for await (const lines of linesOf(watchedPieces(kvs, key, flagsOf(options)))) {
+    const index = lines.findIndex(({ entry }) => entry.name === name);
+    if (options.verbose) printAll(index < 0 ? lines : lines.slice(0, index), format);
+    if (index < 0) continue;
+    if (!options.quiet) printAll(lines.slice(index, index + 1), format);
+    return;
   }
   throw new FluxError('ENODATA', `event '${name}' never received`);
-}
-
-/** Timers take no longer ones. */
-const TIMER_MAX_MS = 2 ** 31 - 1;
-
-async function failAfter(seconds: number, name: string): Promise<never> {
-  await setTimeout(Math.min(seconds * 1000, TIMER_MAX_MS));
-  throw new FluxError('ETIMEDOUT', `wait-event timeout on event '${name}'`);
 }
 
 /** An entry, and the text that it comes from. */
@@ -175,8 +175,11 @@ interface Line {
   readonly entry: EventlogEntry;
 }
 
-/** The lines of an event log; an entry may come in several pieces, and an incomplete one at the end is left out. */
-async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Line, void, undefined> {
+/**
+ * The lines of an event log, those of each piece together. An entry may come in several pieces; an incomplete one at the
+ * end is left out.
+ */
+async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Line[], void, undefined> {
   const decoder = new TextDecoder();
   let rest = '';
   let isFirst = true;
@@ -184,11 +187,10 @@ async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Line,
     const text = rest + decoder.decode(piece, { stream: true });
     const end = text.lastIndexOf('\n') + 1;
     rest = text.slice(end);
-    const lines = text.slice(0, end).split('\n');
-    for (const [index, entry] of decodeEventlog(text.slice(0, end)).entries()) {
-      isFirst = false;
-      yield { text: lines[index]!, entry };
-    }
+    if (end === 0) continue;
+    isFirst = false;
+    const texts = text.slice(0, end).split('\n');
+    yield decodeEventlog(text.slice(0, end)).map((entry, index) => ({ text: texts[index]!, entry }));
   }
   if (isFirst && rest) throw new FluxError('EINVAL', 'the value is not an event log');
 }

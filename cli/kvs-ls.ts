@@ -7,8 +7,8 @@ import { compareNames, type Treeobj } from '../core/formats/treeobj.ts';
 import { Kvs } from '../core/handle/kvs.ts';
 import { describe, Exit, withHandle } from './command.ts';
 import { ahead } from './kvs-ahead.ts';
-import { keyIn } from './kvs-dir.ts';
 import { aboutKvs, type NamespaceOption, namespaceOption } from './kvs-options.ts';
+import { isDirectory, type Listing, subdirectories } from './kvs-tree.ts';
 import { columnsOf, outputWidth, widthOption } from './kvs-width.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
@@ -45,22 +45,22 @@ interface Found {
 
 /** Lists first the keys that are not opened, then one directory after another. Missing keys fail it in the end. */
 async function list(kvs: Kvs, keys: readonly string[], options: Options): Promise<void> {
-  const listing = await Listing.begin(kvs, options);
+  const lister = await Lister.begin(kvs, options);
   const found: Found[] = [];
   let failed = false;
-  for await (const result of ahead(keys, (key) => listing.find(key).catch((error: unknown) => asFluxError(error)))) {
+  for await (const result of ahead(keys, (key) => lister.find(key).catch((error: unknown) => asFluxError(error)))) {
     if (!(result instanceof FluxError)) found.push(result);
     else {
       console.error(`flux-kvs ls: ${describe(result)}`);
       failed = true;
     }
   }
-  await listing.print(found.sort((a, b) => compareNames(a.key, b.key)));
+  await lister.print(found.sort((a, b) => compareNames(a.key, b.key)));
   if (failed) throw new Exit(1);
 }
 
 /** Lists keys as they are at one moment. */
-class Listing {
+class Lister {
   readonly #kvs: Kvs;
   readonly #options: Options;
   readonly #at: string;
@@ -73,11 +73,11 @@ class Listing {
     this.#width = options[1] ? 1 : outputWidth(options.width);
   }
 
-  static async begin(kvs: Kvs, options: Options): Promise<Listing> {
+  static async begin(kvs: Kvs, options: Options): Promise<Lister> {
     const { rootref } = await kvs.getroot().catch((error: unknown) => {
       throw aboutKvs(kvs.namespace, kvs.namespace, error);
     });
-    return new Listing(kvs, options, rootref);
+    return new Lister(kvs, options, rootref);
   }
 
   /** What to do with a word of the command line; with a dot at its end it must be a directory. */
@@ -115,23 +115,24 @@ class Listing {
     const hasLabels = names.length > 0 || directories.length > 1 || this.#options.recursive === true;
     let separator = names.length ? '\n' : '';
     for (const { key } of directories) {
-      await this.#printDirectory(key, hasLabels, separator);
+      const entries = await this.#kvs.readdir(key, { at: this.#at }).catch((error: unknown) => {
+        throw aboutKvs(key, this.#kvs.namespace, error);
+      });
+      await this.#printDirectory({ key, entries }, hasLabels, separator);
       separator = '\n';
     }
   }
 
-  async #printDirectory(key: string, hasLabel: boolean, separator: string): Promise<void> {
-    const entries = await this.#kvs.readdir(key, { at: this.#at }).catch((error: unknown) => {
-      throw aboutKvs(key, this.#kvs.namespace, error);
-    });
+  async #printDirectory(listing: Listing, hasLabel: boolean, separator: string): Promise<void> {
+    const { key, entries } = listing;
     if (hasLabel) print(`${separator}${key}:`);
     this.#printColumns(
       [...entries].map(([name, object]) => this.#nameOf(name, object)),
       [...entries.keys()],
     );
     if (!this.#options.recursive) return;
-    for (const [name, object] of entries)
-      if (isDirectory(object)) await this.#printDirectory(keyIn(key, name), hasLabel, '\n');
+    for await (const directory of subdirectories(this.#kvs, listing))
+      await this.#printDirectory(directory, hasLabel, '\n');
   }
 
   #nameOf(key: string, object: Treeobj): string {
@@ -142,12 +143,9 @@ class Listing {
   /** @param measured what the columns' width comes from */
   #printColumns(names: readonly string[], measured: readonly string[]): void {
     const column = measured.reduce((most, name) => Math.max(most, columnsOf(name)), 0) + GAP;
-    for (const line of inColumns(names, column, this.#width)) print(line);
+    const lines = inColumns(names, column, this.#width);
+    if (lines.length) print(lines.join('\n'));
   }
-}
-
-function isDirectory({ type }: Treeobj): boolean {
-  return type === 'dir' || type === 'dirref';
 }
 
 /** Blanks between columns, at least so many. */

@@ -335,7 +335,7 @@ test('event logs', () =>
     ],
     ['eventlog get -wc2 log', '1.000000 one\n2.500000 two a=1 b="c d"\n'],
     ['eventlog wait-event log two', '2.500000 two a=1 b="c d"\n'],
-    ['eventlog wait-event -q log two'],
+    ['eventlog wait-event -q -t 1h log two'],
     ['eventlog wait-event -v log two', '1.000000 one\n2.500000 two a=1 b="c d"\n'],
     ['eventlog wait-event -t 0.1 log nope', '', { stderr: /: wait-event timeout on event 'nope'\n$/ }],
     ['eventlog wait-event nope nope', '', { stderr: /: nope: .*\n$/ }],
