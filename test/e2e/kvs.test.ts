@@ -387,6 +387,19 @@ test('what has changed between roots', async () => {
   ]);
 });
 
+test('what has changed in a directory that is stored in buckets', async () => {
+  const pairs = Array.from({ length: 1000 }, (_, i) => `d.k${i}=${i}`);
+  await check([[['put', ...pairs]], ['mkdir other']]);
+  const root = (await instance.flux(['kvs', 'getroot', '-b', '-N', namespace])).stdout.trim();
+  await check([
+    ['put d.k300=x d.new=1'],
+    ['unlink d.k7'],
+    [`diff ${root}`, '~ d.k300\n- d.k7\n+ d.new\n'],
+    ['unlink -R d'],
+    [`diff ${root}`, new RegExp(`^(- d\\.k\\d+\\n){${pairs.length}}$`)],
+  ]);
+});
+
 test('roots over time', async () => {
   const primary = { env: { FLUX_KVS_NAMESPACE: 'primary' } };
   await check([
