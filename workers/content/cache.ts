@@ -45,6 +45,8 @@ export interface CacheStats {
 
 /** What an entry takes beside its bytes, so that many small blobs are not thought to be free. */
 const ENTRY_OVERHEAD = 256;
+/** Blobs that go for their age in one turn, so that nobody waits for a million of them. */
+const PURGE_MAX = 1000;
 
 export class ContentCache {
   readonly #options: CacheOptions;
@@ -245,11 +247,11 @@ export class ContentCache {
     const { clock, settings } = this.#options;
     this.#purgeTimer = undefined;
     const now = clock.monotonic();
-    while (this.#isLarge) {
+    for (let purged = 0; this.#isLarge; purged++) {
       const oldest = this.#clean.oldest!;
       const rest = settings.purgeOldEntry - (now - oldest.lastUsed);
-      if (rest > 0) {
-        this.#purgeTimer = clock.after(rest, () => this.#purgeOld());
+      if (rest > 0 || purged === PURGE_MAX) {
+        this.#purgeTimer = clock.after(Math.max(rest, 0), () => this.#purgeOld());
         return;
       }
       this.#evict(oldest);

@@ -261,6 +261,16 @@ test('what is old goes when there is too much, the least recently used first; wh
   assert.equal(cache.stats.count, 2);
 });
 
+test('many blobs that have become old go a thousand at a time', async () => {
+  const bench = new Bench({ purgeTargetSize: 0, purgeOldEntry: 10 });
+  for (let number = 0; number < 3500; number++) await bench.store(Buffer.from(`blob ${number}`));
+  await bench.pass(9.9);
+  assert.equal(bench.cache.stats.count, 3500);
+  const counts = [];
+  while (bench.agenda.step()) counts.push(bench.cache.stats.count);
+  assert.deepEqual(counts, [2500, 1500, 500, 0]);
+});
+
 test('where stores are answered when they are done, each has its own answer', async () => {
   const bench = new Bench({}, true);
   bench.backing.failure = (blobref) => (blobref === refOf(blobs[1]!) ? new FluxError('EIO') : undefined);
