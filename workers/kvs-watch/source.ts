@@ -127,7 +127,9 @@ class RemoteSource implements Source {
   }
 
   async lookup(root: Root, key: string, flags: number, user: Credentials): Promise<Treeobj | undefined> {
-    const payload = { key, flags: flags & LOOKUP_FLAGS, rootdir: makeDirref(root.rootref) };
+    // The root is what counts; the namespace says which thread has it.
+    const { namespace, rootref } = root;
+    const payload = { namespace, key, flags: flags & LOOKUP_FLAGS, rootdir: makeDirref(rootref) };
     const { userid, rolemask } = user;
     const response = await this.#context.request('kvs.lookup', payload, { credentials: { userid, rolemask } }).next();
     if (response.errnum === errno.ENOENT) return undefined;

@@ -2,8 +2,8 @@
  * One watcher: looks its key up when a commit has changed it, and answers.
  *
  * It looks at one root at a time, in the order of the commits, also where blobs have to be loaded or its client is slow;
- * other watchers never wait for it. The roots that it has yet to look at are few: when there are more, it looks at the newest only, and
- * answers as often as if it had looked at each.
+ * other watchers never wait for it. The roots that it has yet to look at are few: when there are more, it looks at the
+ * newest only, and answers as often as if it had looked at each.
  */
 
 import { asFluxError, endOfStream, FluxError } from '../../core/errno.ts';
