@@ -66,7 +66,7 @@ export function valBytes(object: Treeobj | undefined): Buffer {
   const { data } = object;
   const bytes = Buffer.from(data, 'base64');
   // What is no base64 is passed over in silence, and then there are fewer bytes.
-  const digits = data.length - /=*$/.exec(data.slice(-3))![0].length;
+  const digits = data.length - /=*$/.exec(data.slice(-4))![0].length;
   if (digits % 4 === 1 || bytes.length !== Math.floor((digits * 3) / 4))
     throw new FluxError('EPROTO', 'a value is no base64');
   return bytes;
