@@ -10,7 +10,7 @@ import { asFluxError, FluxError } from '../../core/errno.ts';
 import type { Backing, LoadedBlob } from './backing.ts';
 import { Deferred } from './deferred.ts';
 import { EntryList } from './entry-list.ts';
-import type { CacheSettings } from './settings.ts';
+import { type CacheSettings, weight } from './settings.ts';
 import { type Writable, WriteBehind } from './write-behind.ts';
 
 /** Its bytes are absent while it is loaded. */
@@ -43,8 +43,6 @@ export interface CacheStats {
   readonly storing: number;
 }
 
-/** What an entry takes beside its bytes, so that many small blobs are not thought to be free. */
-const ENTRY_OVERHEAD = 256;
 /** Blobs that go for their age in one turn, so that nobody waits for a million of them. */
 const PURGE_MAX = 1000;
 
@@ -199,7 +197,7 @@ export class ContentCache {
     entry.isClean = true;
     entry.lastUsed = this.#options.clock.monotonic();
     this.#clean.add(entry);
-    this.#cleanSize += weight(entry);
+    this.#cleanSize += weight(entry.bytes!);
     this.#purge();
   }
 
@@ -212,7 +210,7 @@ export class ContentCache {
   #takeFromClean(entry: Entry): void {
     entry.isClean = false;
     this.#clean.remove(entry);
-    this.#cleanSize -= weight(entry);
+    this.#cleanSize -= weight(entry.bytes!);
   }
 
   #evict(entry: Entry): void {
@@ -239,7 +237,7 @@ export class ContentCache {
 
   get #isLarge(): boolean {
     return (
-      this.#clean.oldest !== undefined && this.#cleanSize + this.#dirty.bytes > this.#options.settings.purgeTargetSize
+      this.#clean.oldest !== undefined && this.#cleanSize + this.#dirty.size > this.#options.settings.purgeTargetSize
     );
   }
 
@@ -263,10 +261,6 @@ export class ContentCache {
     this.#purgeTimer?.cancel();
     this.#dirty.stop();
   }
-}
-
-function weight({ bytes }: Entry): number {
-  return bytes!.length + ENTRY_OVERHEAD;
 }
 
 /** Without a service that has it, there is no such blob. */

@@ -18,13 +18,16 @@ export interface CacheSettings {
 }
 
 const MIB = 1024 * 1024;
+/** What a blob takes beside its bytes, so that many small ones are not thought to be free. */
+const BLOB_OVERHEAD = 256;
 
 export const defaultSettings: CacheSettings = {
   purgeTargetSize: 16 * MIB,
   purgeOldEntry: 10,
   cleanSizeLimit: 128 * MIB,
   dirtySizeLimit: 64 * MIB,
-  flushBatchLimit: 256,
+  // flux-core has 256, which is too few where another thread has to be woken for each batch.
+  flushBatchLimit: 2048,
   // RFC 10 has 1 MiB, and flux-core this until large values are many blobs.
   blobSizeLimit: 1024 * MIB,
 };
@@ -37,6 +40,11 @@ const names: Readonly<Record<string, keyof CacheSettings>> = {
   'flush-batch-limit': 'flushBatchLimit',
   'blob-size-limit': 'blobSizeLimit',
 };
+
+/** What a blob counts where sizes are limited. */
+export function weight(bytes: Uint8Array): number {
+  return bytes.length + BLOB_OVERHEAD;
+}
 
 /**
  * The settings that arguments of the form `NAME=NUMBER` give, on top of the defaults.

@@ -8,7 +8,7 @@ import { asFluxError, FluxError } from '../../core/errno.ts';
 import type { Backing } from './backing.ts';
 import { Deferred } from './deferred.ts';
 import { EntryList, type Listed } from './entry-list.ts';
-import type { CacheSettings } from './settings.ts';
+import { type CacheSettings, weight } from './settings.ts';
 
 /** What became dirty between two flushes, and who waits for it. */
 export interface Generation {
@@ -38,9 +38,9 @@ export interface WriteBehindOptions<T> {
 }
 
 /** Bytes under way at one time, as long as it is more than one blob. */
-const BYTES_UNDER_WAY = 16 * 1024 * 1024;
+const SIZE_UNDER_WAY = 16 * 1024 * 1024;
 /** Bytes not stored beyond which no more are taken from those who do not wait. */
-const DIRTY_BYTES_MAX = 1024 * 1024 * 1024;
+const DIRTY_SIZE_MAX = 1024 * 1024 * 1024;
 /** Seconds until what failed is tried again, at first and at last. */
 const RETRY_FIRST = 0.05;
 const RETRY_LAST = 30;
@@ -54,10 +54,10 @@ export class WriteBehind<T extends Writable<T>> {
   #generations: Generation[] = [{ dirty: 0, waiting: [] }];
   #waitingForRoom: Deferred<void>[] = [];
   #count = 0;
-  #bytes = 0;
-  #failedBytes = 0;
+  #size = 0;
+  #failedSize = 0;
   #storing = 0;
-  #storingBytes = 0;
+  #storingSize = 0;
   #failure: FluxError | undefined;
   #retrySeconds = RETRY_FIRST;
   #retryTimer: Timer | undefined;
@@ -72,8 +72,8 @@ export class WriteBehind<T extends Writable<T>> {
   get count(): number {
     return this.#count;
   }
-  get bytes(): number {
-    return this.#bytes;
+  get size(): number {
+    return this.#size;
   }
   /** Stores under way. */
   get storing(): number {
@@ -83,8 +83,8 @@ export class WriteBehind<T extends Writable<T>> {
   /** Why no further blob is taken; undefined when one is. */
   refusal(): FluxError | undefined {
     if (!this.#backing) return undefined;
-    if (this.#failedBytes >= this.#options.settings.dirtySizeLimit) return this.#failure;
-    if (this.#bytes >= DIRTY_BYTES_MAX) return new FluxError('EAGAIN', 'too much waits to be stored');
+    if (this.#failedSize >= this.#options.settings.dirtySizeLimit) return this.#failure;
+    if (this.#size >= DIRTY_SIZE_MAX) return new FluxError('EAGAIN', 'too much waits to be stored');
     return undefined;
   }
 
@@ -98,7 +98,7 @@ export class WriteBehind<T extends Writable<T>> {
       blob.generation = this.#generations.at(-1)!;
       blob.generation.dirty++;
       this.#count++;
-      this.#bytes += size(blob);
+      this.#size += weight(blob.bytes!);
       this.#queue.add(blob);
       this.#pump();
     }
@@ -111,7 +111,7 @@ export class WriteBehind<T extends Writable<T>> {
   }
 
   get #hasRoom(): boolean {
-    return !this.#backing || this.#bytes - this.#failedBytes < this.#options.settings.dirtySizeLimit;
+    return !this.#backing || this.#size - this.#failedSize < this.#options.settings.dirtySizeLimit;
   }
 
   /** There is a backing store now; all that is dirty goes there. */
@@ -144,7 +144,7 @@ export class WriteBehind<T extends Writable<T>> {
 
   #pump(): void {
     const { flushBatchLimit } = this.#options.settings;
-    while (this.#backing && this.#storing < flushBatchLimit && this.#storingBytes < BYTES_UNDER_WAY) {
+    while (this.#backing && this.#storing < flushBatchLimit && this.#storingSize < SIZE_UNDER_WAY) {
       const blob = this.#queue.oldest;
       if (!blob) return;
       this.#queue.remove(blob);
@@ -154,7 +154,7 @@ export class WriteBehind<T extends Writable<T>> {
 
   async #store(backing: Backing, blob: T): Promise<void> {
     this.#storing++;
-    this.#storingBytes += size(blob);
+    this.#storingSize += weight(blob.bytes!);
     let failure: FluxError | undefined;
     try {
       await backing.store(blob.blobref, blob.bytes!);
@@ -162,7 +162,7 @@ export class WriteBehind<T extends Writable<T>> {
       failure = asFluxError(error);
     }
     this.#storing--;
-    this.#storingBytes -= size(blob);
+    this.#storingSize -= weight(blob.bytes!);
     if (failure) this.#fail(blob, failure);
     else this.#succeed(blob);
     this.#pump();
@@ -174,7 +174,7 @@ export class WriteBehind<T extends Writable<T>> {
     blob.generation = undefined;
     blob.waiting = undefined;
     this.#count--;
-    this.#bytes -= size(blob);
+    this.#size -= weight(blob.bytes!);
     this.#options.stored(blob);
     for (const each of waiting ?? []) each.resolve();
     while (this.#generations.length > 1 && !this.#generations[0]!.dirty)
@@ -192,14 +192,14 @@ export class WriteBehind<T extends Writable<T>> {
 
   #fail(blob: T, error: FluxError): void {
     this.#failed.add(blob);
-    this.#failedBytes += size(blob);
+    this.#failedSize += weight(blob.bytes!);
     if (this.#failure?.errno !== error.errno && this.#backing) this.#options.failing(error);
     this.#failure = error;
     rejectAll(blob.waiting?.splice(0) ?? [], error);
     // Whoever waits for this generation or a later one waits for this blob, too.
     for (const generation of this.#generations.slice(this.#generations.indexOf(blob.generation!)))
       rejectAll(generation.waiting.splice(0), error);
-    if (this.#failedBytes >= this.#options.settings.dirtySizeLimit) rejectAll(this.#waitingForRoom.splice(0), error);
+    if (this.#failedSize >= this.#options.settings.dirtySizeLimit) rejectAll(this.#waitingForRoom.splice(0), error);
     else this.#letIn();
     this.#retryLater();
   }
@@ -235,7 +235,7 @@ export class WriteBehind<T extends Writable<T>> {
 
   #requeue(blob: T): void {
     this.#failed.remove(blob);
-    this.#failedBytes -= size(blob);
+    this.#failedSize -= weight(blob.bytes!);
     this.#queue.add(blob);
   }
 
@@ -254,10 +254,6 @@ export class WriteBehind<T extends Writable<T>> {
     for (const list of [this.#queue, this.#failed])
       for (let blob = list.oldest; blob; blob = blob.newer) rejectAll(blob.waiting?.splice(0) ?? [], gone);
   }
-}
-
-function size({ bytes }: { readonly bytes: Uint8Array | undefined }): number {
-  return bytes!.length;
 }
 
 function waitIn(waiting: Deferred<void>[]): Promise<void> {

@@ -59,7 +59,12 @@ const actions = fc.array(
 test('whatever the store does, what was stored can be read, what was not cannot, and a flush means stored', async () => {
   await fc.assert(
     fc.asyncProperty(actions, async (steps) => {
-      const bench = new Bench({ dirtySizeLimit: 1000, cleanSizeLimit: 1500, purgeTargetSize: 600, flushBatchLimit: 3 });
+      const bench = new Bench({
+        dirtySizeLimit: 2000,
+        cleanSizeLimit: 2500,
+        purgeTargetSize: 1600,
+        flushBatchLimit: 3,
+      });
       const { cache, backing } = bench;
       backing.holds = true;
       const stored = new Set<string>();
@@ -154,7 +159,7 @@ test('who loads what is stored meanwhile gets it at once, whatever the store say
 });
 
 test('who stores more than may be dirty waits until there is room', async () => {
-  const bench = new Bench({ dirtySizeLimit: 100 });
+  const bench = new Bench({ dirtySizeLimit: 400 });
   bench.backing.holds = true;
   assert.equal(bench.store(Buffer.alloc(99)), undefined);
   let done = false;
@@ -168,7 +173,7 @@ test('who stores more than may be dirty waits until there is room', async () => 
 });
 
 test('a full disk: it is tried again, those who wait are told, memory is bounded, and in the end all is there', async () => {
-  const bench = new Bench({ dirtySizeLimit: 500 });
+  const bench = new Bench({ dirtySizeLimit: 800 });
   const { backing, cache } = bench;
   backing.failure = () => new FluxError('ENOSPC', 'no room');
   assert.equal(bench.store(Buffer.alloc(300, 1)), undefined);

@@ -183,7 +183,7 @@ test('a checkpoint is kept once all before it is stored', async () => {
 });
 
 test('a full disk: stores are answered until too much is dirty, flushes and checkpoints are refused, nothing is lost', async () => {
-  const bench = await Bench.backed({ args: ['dirty-size-limit=100'] });
+  const bench = await Bench.backed({ args: ['dirty-size-limit=400'] });
   bench.failure = new FluxError('ENOSPC');
   assert.deepEqual(await bench.raw('store', Buffer.alloc(60, 1)), digestOf(Buffer.alloc(60, 1)));
   assert.equal(await bench.raw('flush'), 'ENOSPC');
