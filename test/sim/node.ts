@@ -112,6 +112,7 @@ export class SimulatedNode {
         resolve: (target) => remoteModules.resolve(target),
         launch: (module, welcome) => remoteModules.launch(this.#sim.ranks[rank]!, module, welcome, world),
       },
+      slowReaders: this.slowReaders,
       kvsShards: 0,
       store: {},
       backingStore: () => undefined,

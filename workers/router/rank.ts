@@ -39,6 +39,7 @@ import { dispatcher, shardedKvs } from '../kvs/shards.ts';
 import { kvsWatchModule } from '../kvs-watch/kvs-watch.ts';
 import { overlayModule } from '../overlay/overlay.ts';
 import { type RexecThread, rexecModule } from '../rexec/rexec.ts';
+import type { SlowReaders } from '../rexec/slow-readers.ts';
 import { DefaultRc } from './default-rc.ts';
 
 export interface RankHost {
@@ -51,6 +52,8 @@ export interface RankHost {
   readonly clients: ConnectorHost;
   readonly log: LogSink;
   readonly modules: Pick<ModuleSource, 'bundled' | 'resolve' | 'launch'>;
+  /** Who does not take what they are sent as fast as it comes. */
+  readonly slowReaders: SlowReaders;
   /** Threads that have parts of the KVS; 0 where it is with rank 0. */
   readonly kvsShards: number;
   /** What the services of the store share on this thread. */
@@ -242,7 +245,7 @@ export class Rank {
       case 'kvs':
         return this.#kvs();
       case 'kvs-watch':
-        return this.#nodeService(() => kvsWatchModule(host.store));
+        return this.#nodeService(() => kvsWatchModule(host.store, host.slowReaders));
       case 'content-sqlite':
       case 'content-files': {
         const definition = host.backingStore(name);

@@ -110,6 +110,7 @@ export class Router {
       clients: this.#clientHost(),
       log: this.#logSink(),
       modules: this.#moduleSource(),
+      slowReaders: this.#programs.slowReaders,
       kvsShards: kvsShards(this.#plan),
       store: this.#store,
       backingStore: () => undefined,
@@ -281,14 +282,15 @@ export class Router {
     }
   }
 
-  /** Programs whose output goes to a client wait while it is slow, wherever they run. */
+  /** Programs and watches whose output goes to a client wait while it is slow, wherever they are. */
   #setSlow(client: number, isSlow: boolean): void {
     const uuid = this.#rankOfClient.get(client)?.connector.uuidOf(client);
     if (uuid === undefined || this.#slowClients.has(client) === isSlow) return;
     if (isSlow) this.#slowClients.add(client);
     else this.#slowClients.delete(client);
     for (const { index, services } of this.#plan.threads)
-      if (services.includes('rexec')) this.#control.notify(index, 'reader.slow', { client: uuid, isSlow });
+      if (services.includes('rexec') || services.includes('kvs-watch'))
+        this.#control.notify(index, 'reader.slow', { client: uuid, isSlow });
   }
 
   // ---- what the main thread tells
