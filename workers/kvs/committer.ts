@@ -70,7 +70,7 @@ export class Committer {
 
   #read(request: Request): { namespace: Namespace; flags: number; operations: readonly Operation[] } {
     const { namespace: name, flags, ops } = readCommit(request.payload);
-    if (!request.isOwner) checkGuestMayCommit(readOperations(ops));
+    if (!request.isOwner) checkGuestMayCommit(ops);
     const namespace = this.#host.namespaces.open(name, request);
     return { namespace, flags, operations: readOperations(ops) };
   }

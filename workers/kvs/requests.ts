@@ -1,10 +1,9 @@
 /** What requests to the KVS hold. Commits and lookups are read by hand: they are most of what comes. */
 
 import { FluxError } from '../../core/errno.ts';
-import { checkTreeobj, type Treeobj } from '../../core/formats/treeobj.ts';
+import { checkTreeobj } from '../../core/formats/treeobj.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
-import { isObject } from '../../core/message/unpack.ts';
-import type { Operation } from './transaction.ts';
+import { isObject, unpack } from '../../core/message/unpack.ts';
 
 export interface CommitRequest {
   readonly namespace: string;
@@ -63,18 +62,24 @@ function isInteger(value: JsonValue | undefined): value is number {
 /**
  * Guests store what they bring along, and no references to what is not theirs.
  *
- * @throws FluxError EPERM
+ * @throws FluxError EPROTO: no operation; EPERM: an object that only the instance owner may store
  */
-export function checkGuestMayCommit(operations: readonly Operation[]): void {
-  for (const { dirent } of operations) {
-    if (dirent && !isOwn(dirent))
-      throw new FluxError(
-        'EPERM',
-        `guests may not commit ${dirent.type === 'dir' ? 'non-empty dir' : dirent.type} objects`,
-      );
+export function checkGuestMayCommit(ops: JsonValue): void {
+  if (!Array.isArray(ops)) return;
+  for (const op of ops) {
+    const { dirent } = unpack(op, { key: 's', flags: 'i', dirent: '*' });
+    if (dirent !== null && !isOwn(dirent))
+      throw new FluxError('EPERM', `guests may not commit ${describe(dirent)} objects`);
   }
 }
 
-function isOwn({ type, data }: Treeobj): boolean {
-  return type === 'val' || (type === 'dir' && Object.keys(data).length === 0);
+function isOwn(dirent: JsonValue): boolean {
+  if (!isObject(dirent) || dirent.ver !== 1) return false;
+  const { type, data } = dirent;
+  return type === 'val' || (type === 'dir' && isObject(data) && Object.keys(data).length === 0);
+}
+
+function describe(dirent: JsonValue): string {
+  if (!isObject(dirent) || typeof dirent.type !== 'string') return 'unknown';
+  return dirent.type === 'dir' ? 'non-empty dir' : dirent.type;
 }

@@ -184,6 +184,8 @@ const guestObjects: readonly [dirent: unknown, text: string | undefined][] = [
   [{ ver: 1, type: 'val', data: 'YQ==' }, undefined],
   [{ ver: 1, type: 'dir', data: {} }, undefined],
   [null, undefined],
+  [{ ver: 1, type: 'bogus', data: 'x' }, 'guests may not commit bogus objects'],
+  ['x', 'guests may not commit unknown objects'],
   [{ ver: 1, type: 'valref', data: [EMPTY] }, 'guests may not commit valref objects'],
   [{ ver: 1, type: 'dirref', data: [EMPTY] }, 'guests may not commit dirref objects'],
   [{ ver: 1, type: 'symlink', data: { target: 'a' } }, 'guests may not commit symlink objects'],
