@@ -19,7 +19,7 @@ export interface CacheSettings {
 
 const MIB = 1024 * 1024;
 /** What a blob takes beside its bytes, so that many small ones are not thought to be free. */
-const BLOB_OVERHEAD = 256;
+const BLOB_OVERHEAD = 320;
 
 export const defaultSettings: CacheSettings = {
   purgeTargetSize: 16 * MIB,

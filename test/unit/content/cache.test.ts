@@ -159,7 +159,7 @@ test('who loads what is stored meanwhile gets it at once, whatever the store say
 });
 
 test('who stores more than may be dirty waits until there is room', async () => {
-  const bench = new Bench({ dirtySizeLimit: 400 });
+  const bench = new Bench({ dirtySizeLimit: 500 });
   bench.backing.holds = true;
   assert.equal(bench.store(Buffer.alloc(99)), undefined);
   let done = false;
@@ -247,7 +247,7 @@ test('without a backing store all stays here, and goes there when there is one',
 test('what is old goes when there is too much, the least recently used first; what is too much goes at once', async () => {
   const bench = new Bench({ purgeTargetSize: 2500, purgeOldEntry: 10, cleanSizeLimit: 5000 });
   const { cache } = bench;
-  const kilobytes = Array.from({ length: 10 }, (_, number) => Buffer.alloc(744, number));
+  const kilobytes = Array.from({ length: 10 }, (_, number) => Buffer.alloc(680, number));
   for (const blob of kilobytes.slice(0, 4)) await bench.store(blob);
   await bench.pass(9);
   assert.equal(cache.stats.count, 4);
