@@ -28,14 +28,18 @@ export class Checkpoints {
     this.#now = now;
   }
 
-  /** The checkpoints that are kept, newest first; none without a backing store. */
+  /**
+   * The checkpoints that are kept, newest first; none without a backing store.
+   *
+   * Rejects with a FluxError when they cannot be read: not to know them is not to have none.
+   */
   async list(): Promise<readonly Checkpoint[]> {
     try {
       return await this.#content().checkpoints();
     } catch (error) {
-      const { code, message } = asFluxError(error);
+      const { code } = asFluxError(error);
       // ENOSYS: no store; ENOENT: an empty one.
-      if (code !== 'ENOSYS' && code !== 'ENOENT') this.#context.log('err', `error reading checkpoints: ${message}`);
+      if (code !== 'ENOSYS' && code !== 'ENOENT') throw error;
       return [];
     }
   }

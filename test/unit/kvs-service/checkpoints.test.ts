@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { FluxError } from '../../../core/errno.ts';
 import { CommitFlag, OperationFlag } from '../../../core/formats/kvs-flags.ts';
 import { refused } from '../../errors.ts';
-import { Fixture, put, settled } from './fixture.ts';
+import { EMPTY, Fixture, put, settled } from './fixture.ts';
 import { type Disk, MemoryContent } from './memory-content.ts';
 
 /** A store that begins with what is on a disk. */
@@ -66,6 +66,20 @@ test('when there are checkpoints and none is any good the store does not begin a
   disk.blobs.clear();
   await refused(startAgain(disk), 'EIO', /no checkpoint/);
 });
+
+for (const [code, begins] of [
+  ['ENOENT', true],
+  ['ENOSYS', true],
+  ['EIO', false],
+] as const) {
+  test(`a store whose checkpoints are ${code} ${begins ? 'begins with nothing' : 'does not begin'}`, async () => {
+    const content = new MemoryContent();
+    content.checkpointsError = new FluxError(code, 'no checkpoints');
+    if (!begins) return refused(Fixture.start({ content }), code, /no checkpoints/);
+    const kvs = await Fixture.start({ content });
+    assert.equal((await kvs.root()).rootref, EMPTY);
+  });
+}
 
 test('a store can begin with any root', async () => {
   const disk = await diskWith('1', '2');

@@ -26,6 +26,8 @@ export class MemoryContent implements ContentAccess {
   storeError: FluxError | undefined;
   /** What writing to the disk fails with. */
   flushError: FluxError | undefined;
+  /** What reading checkpoints fails with. */
+  checkpointsError: FluxError | undefined;
   /** Storing takes time. */
   isFull = false;
   hasBacking = true;
@@ -85,6 +87,7 @@ export class MemoryContent implements ContentAccess {
 
   async checkpoints(): Promise<readonly Checkpoint[]> {
     this.#checkBacking();
+    if (this.checkpointsError) throw this.checkpointsError;
     return this.disk.checkpoints;
   }
 
