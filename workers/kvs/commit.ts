@@ -197,7 +197,7 @@ export class Commit {
         return this.#draftOf(object, journal);
       case 'valref':
       case 'dirref':
-        journal.copied.push(...object.data);
+        for (const blobref of object.data) journal.copied.push(blobref);
         return object;
       case 'symlink':
         return object;

@@ -7,6 +7,7 @@ import { FluxError } from '../../core/errno.ts';
 import { LookupFlag } from '../../core/formats/kvs-flags.ts';
 import { normalizeKey, ROOT_KEY } from '../../core/formats/kvs-key.ts';
 import {
+  type Dir,
   type Dirref,
   makeDir,
   makeDirref,
@@ -165,7 +166,7 @@ export class Lookup {
 
   #readDirectory(dirref: Dirref, objects: Objects): LookupStep {
     const missing: string[] = [];
-    const entries: [string, Treeobj][] = [];
+    const parts: Dir['data'][] = [];
     const open = [blobrefOf(dirref)];
     for (const blobref of open) {
       const directory = this.#directories.get(blobref) ?? this.#open(blobref, objects);
@@ -174,10 +175,12 @@ export class Lookup {
         continue;
       }
       this.#directories.set(blobref, directory);
-      if (directory instanceof Directory) for (const entry of directory.entries()) entries.push([...entry]);
+      if (directory instanceof Directory) parts.push(directory.toTreeobj().data);
       else for (const bucket of directory.buckets) if (bucket !== null) open.push(bucket);
     }
-    return missing.length ? { missing } : { value: makeDir(Object.fromEntries(entries)) };
+    return missing.length
+      ? { missing }
+      : { value: makeDir(parts.length === 1 ? parts[0] : Object.fromEntries(parts.flatMap(Object.entries))) };
   }
 
   #readValue({ data }: Valref, objects: Objects): LookupStep {

@@ -125,7 +125,7 @@ class Writer {
     const { maxdirent } = this.#settings;
     if (!maxdirent || directory.size <= maxdirent || level === LEVELS_MAX) return directory;
     const buckets = emptyBuckets();
-    for (const [index, entries] of inBuckets([...directory.entries()], level, buckets.length))
+    for (const [index, entries] of inBuckets(directory.entries(), level, buckets.length))
       buckets[index] = this.#keep(this.#split(Directory.empty.with(entries), level + 1));
     return new HashedDirectory(buckets);
   }
@@ -185,7 +185,7 @@ class Writer {
     for (const blobref of blobrefs) {
       const directory = blobref === null ? Directory.empty : this.#objects.directory(blobref);
       if (directory instanceof Directory) parts.push(directory);
-      else if (directory) blobrefs.push(...directory.buckets);
+      else for (const bucket of directory?.buckets ?? []) blobrefs.push(bucket);
     }
     return this.#objects.missing ? undefined : this.#joined(parts, blobrefs);
   }
@@ -193,7 +193,7 @@ class Writer {
   /** Directories as one, that replaces others. */
   #joined(parts: readonly Directory[], replaced: readonly (string | null)[]): Directory {
     for (const blobref of replaced) if (blobref !== null) this.#replaced.add(blobref);
-    const entries = parts.flatMap((part) => [...part.entries()]);
+    const entries = parts.flatMap((part) => part.entries());
     return Directory.empty.with(entries.sort(([a], [b]) => compareNames(a, b)));
   }
 }

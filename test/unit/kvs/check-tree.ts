@@ -29,7 +29,7 @@ function directoryOrValue(bytes: Uint8Array): AnyDirectory | undefined {
 function childrenOf(directory: AnyDirectory | undefined): readonly string[] {
   if (!directory) return [];
   if (!(directory instanceof Directory)) return directory.buckets.filter((bucket) => bucket !== null);
-  return directory.objects.flatMap(({ type, data }) => (type === 'valref' || type === 'dirref' ? data : []));
+  return directory.entries().flatMap(([, { type, data }]) => (type === 'valref' || type === 'dirref' ? data : []));
 }
 
 /** Directories are as large as they may be, and entries where they are looked for. */
@@ -41,7 +41,7 @@ export function checkTree(store: MemoryStore): void {
     if (directory instanceof Directory) {
       assert.deepEqual(directory.names, [...new Set(directory.names)].sort(compareNames));
       assert.ok(maxdirent === 0 || directory.size <= maxdirent, 'a directory is too large');
-      for (const object of directory.objects) if (object.type === 'dirref') check(object.data[0]!, 0);
+      for (const [, object] of directory.entries()) if (object.type === 'dirref') check(object.data[0]!, 0);
       return directory.names;
     }
     const buckets = directory.buckets.map((bucket) => (bucket === null ? [] : check(bucket, level + 1)));

@@ -33,7 +33,7 @@ test('a directory changes as a map does, and its blob is what a tree object is w
         assert.equal(directory.bytes.toString(), encodeTreeobj(dir));
         assert.deepEqual(directory.toTreeobj(), dir);
         assert.deepEqual(decodeDirectory(directory.bytes), directory);
-        for (const [each] of round) assert.equal(directory.get(each), map.get(each));
+        for (const [each] of round) assert.deepEqual(directory.get(each), map.get(each));
         assert.equal(directory.size, map.size);
       }
     }),
