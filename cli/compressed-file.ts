@@ -31,6 +31,8 @@ const others: readonly { readonly magic: Buffer; readonly name: string }[] = [
 
 // ---- writing
 
+const WRITE_BYTES = 256 * 1024;
+
 /** A file that is being written. What it replaces stays until it is complete. */
 export class OutputFile {
   readonly #file: Writable;
@@ -39,6 +41,9 @@ export class OutputFile {
   readonly #finish: () => void;
   readonly #discard: () => void;
   #failure: Error | undefined;
+  // Many small writes are made one large one.
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
 
   /**
    * Opens a file to write tar archives to.
@@ -71,15 +76,25 @@ export class OutputFile {
     } else this.#head = this.#file;
   }
 
-  /** Writes bytes; resolves when there is room for more. */
-  async write(bytes: Uint8Array): Promise<void> {
+  /** Writes bytes, which must not change; what is returned resolves when there is room for more. */
+  write(bytes: Uint8Array): void | Promise<void> {
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    if (this.#waitingBytes >= WRITE_BYTES) return this.#flush();
+  }
+
+  async #flush(): Promise<void> {
     this.#throwFailure();
+    const bytes = Buffer.concat(this.#waiting);
+    this.#waiting = [];
+    this.#waitingBytes = 0;
     if (this.#head.write(bytes) || this.#failure) return;
     await firstOf(this.#head, ['drain', 'close']);
   }
 
   /** Ends the file; what it replaces is replaced now. */
   async end(): Promise<void> {
+    await this.#flush();
     this.#throwFailure();
     // Stdout stays open when it has ended.
     const done = once(this.#file, this.#file === process.stdout ? 'finish' : 'close');

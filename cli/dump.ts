@@ -38,7 +38,7 @@ export function run(args: readonly string[]): Promise<number> {
     .option('--no-cache', 'Read from the backing store, not through the content cache.')
     .option('--ignore-failed-read', 'Leave out values that cannot be read, and go on.')
     .option('--sd-notify', 'Tell systemd about the progress, through the broker.')
-    .option('--maxreqs <N>', 'Ask for so many blobs at a time.', requestCount, 2)
+    .option('--maxreqs <N>', 'Ask for so many blobs at a time.', requestCount, 16)
     .action((outfile: string, options: DumpOptions) => withHandle((handle) => dump(handle, outfile, options)));
   return runCommand(command, args);
 }
@@ -164,7 +164,7 @@ class Dumper {
   async #writeValue(path: TreePath, parts: readonly Uint8Array[]): Promise<void> {
     const size = parts.reduce((sum, part) => sum + part.length, 0);
     const header = this.#header(path, { type: 'file', size });
-    await this.#file.write(Buffer.concat([header, ...parts, tarPadding(size)]));
+    for (const part of [header, ...parts, tarPadding(size)]) await this.#file.write(part);
     this.#count(path);
   }
 

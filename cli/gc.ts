@@ -30,7 +30,7 @@ export function run(args: readonly string[]): Promise<number> {
   const command = subcommand('gc', 'Remove what the KVS no longer refers to from the backing store.')
     .option('-v, --verbose', 'Tell what is done; twice for every step.', increase, 0)
     .option('--no-cache', 'Read from the backing store, not through the content cache.')
-    .option('--maxreqs <N>', 'Ask for so many directories at a time.', requestCount, 2)
+    .option('--maxreqs <N>', 'Ask for so many directories at a time.', requestCount, 16)
     .addOption(new Option('--test-mark-only').hideHelp())
     .addOption(new Option('--test-delay-after-list <SECONDS>').argParser(count).default(0).hideHelp())
     .action((options: GcOptions) => withHandle((handle) => collect(handle, options)));

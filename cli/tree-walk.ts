@@ -69,8 +69,11 @@ interface Item<V> {
   readonly path: TreePath;
   readonly object?: Treeobj;
   readonly blobref?: string;
-  started: boolean;
-  loading?: Promise<Outcome<Uint8Array>>;
+  /** What comes behind it. */
+  next: Item<V> | undefined;
+  isStarted: boolean;
+  /** What is wrong with its directory; what is in it is behind it in the list then. */
+  loading?: Promise<Outcome<Decoded>>;
   prefetching?: Promise<Outcome<V>>;
 }
 
@@ -79,101 +82,142 @@ export async function* walkTree<V = never>(
   rootref: string,
   options: WalkOptions<V>,
 ): AsyncGenerator<Visit<V>, void, undefined> {
-  const ahead = new Lookahead(options);
-  ahead.push([{ path: [], blobref: rootref, started: false }]);
-  for (let item = ahead.next(); item; item = ahead.next()) {
+  const ahead = new Lookahead(options, { path: [], blobref: rootref, next: undefined, isStarted: false });
+  for (let item = await ahead.first(); item; item = await ahead.first()) {
     const { path, object } = item;
     if (object) {
-      const prefetched = await item.prefetching;
-      yield { path, object, prefetched };
-      if (object.type === 'dir') ahead.push(entriesOf<V>(path, object));
-      else if (object.type === 'dirref' && object.data.length !== 1)
-        yield { path, fault: 'dirref blobref count is not 1' };
+      yield { path, object, prefetched: await item.prefetching };
+      if (object.type === 'dirref' && object.data.length !== 1) yield { path, fault: 'dirref blobref count is not 1' };
     }
     const loaded = await item.loading;
     if (loaded?.error) yield { path, fault: 'could not load content', error: loaded.error };
-    else if (loaded) {
-      const { directory, faults } = decodeDirectory(loaded.value);
-      for (const { name, fault } of faults) yield { path: name === undefined ? path : [...path, name], fault };
-      if (directory?.type === 'dir') ahead.push(entriesOf<V>(path, directory));
-      else if (directory) ahead.push(bucketsOf<V>(path, directory));
-    }
+    for (const { name, fault } of loaded?.value?.faults ?? [])
+      yield { path: name === undefined ? path : [...path, name], fault };
+    ahead.drop(item, loaded?.value?.directory);
   }
 }
 
-function entriesOf<V>(path: TreePath, { data }: Dir): Item<V>[] {
-  return Object.entries(data).map(([name, object]) => ({ path: [...path, name], object, started: false }));
+/** What is in a directory, or its buckets, as a list, and the last of it. */
+function itemsOf<V>(path: TreePath, directory: Dir | Hdir): Item<V>[] {
+  const common = { next: undefined, isStarted: false };
+  if (directory.type === 'dir')
+    return Object.entries(directory.data).map(([name, object]) => ({ path: [...path, name], object, ...common }));
+  const { bucket } = directory.data;
+  return bucket.flatMap((dirref) => (dirref ? { path, blobref: dirref.data[0]!, ...common } : []));
 }
 
-function bucketsOf<V>(path: TreePath, { data }: Hdir): Item<V>[] {
-  return data.bucket.flatMap((dirref) => (dirref ? { path, blobref: dirref.data[0]!, started: false } : []));
-}
-
-/** What is still to come by, the next thing last, with the first of it asked for already. */
+/**
+ * What is still to come by, in a list, with the first of it asked for already.
+ *
+ * What is in a directory takes its place behind it as soon as it is loaded, so that it is asked for before the walk gets
+ * there; level by level, it goes to the next level when the walk is there.
+ */
 class Lookahead<V> {
   readonly #options: WalkOptions<V>;
-  #items: Item<V>[] = [];
+  #head: Item<V> | undefined;
   /** The next level, first things first. */
   #later: Item<V>[] = [];
-  /** How far ahead is looked for something to ask for. */
-  readonly #distance: number;
-  // From here on all has been looked at.
-  #seen = 0;
-  #asked = 0;
+  // From here on nothing has been looked at.
+  #unseen: Item<V> | undefined;
+  #requests = 0;
+  // Items that were asked for and have not been come by: what they got is in memory.
+  #held = 0;
+  #wake: (() => void) | undefined;
 
-  constructor(options: WalkOptions<V>) {
+  constructor(options: WalkOptions<V>, root: Item<V>) {
     this.#options = options;
-    this.#distance = 4 * options.window + 64;
+    this.#head = root;
+    this.#unseen = root;
   }
 
-  push(items: Item<V>[]): void {
-    if (this.#later.length < (this.#options.breadth ?? 0)) {
-      for (const item of items) this.#later.push(item);
-      return;
-    }
-    for (let i = items.length - 1; i >= 0; i--) this.#items.push(items[i]!);
-    this.#seen = this.#items.length;
-  }
-
-  next(): Item<V> | undefined {
-    if (!this.#items.length) {
-      this.#items = this.#later.reverse();
+  /** What is next, asked for. */
+  async first(): Promise<Item<V> | undefined> {
+    if (!this.#head) {
+      this.#head = chain(this.#later, undefined);
       this.#later = [];
-      this.#seen = this.#items.length;
+      this.#unseen = this.#head;
     }
-    const last = this.#items.at(-1);
-    if (!last) return undefined;
-    this.#start(last);
+    const head = this.#head;
     this.#askAhead();
-    this.#items.pop();
-    this.#seen = Math.min(this.#seen, this.#items.length);
-    if (last.loading || last.prefetching) this.#asked--;
-    return last;
+    while (head && !head.isStarted)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    return head;
   }
 
+  /** The first has been come by; in it was a directory, perhaps. */
+  drop(item: Item<V>, directory: Dir | Hdir | undefined): void {
+    const { breadth = 0 } = this.#options;
+    if (breadth) {
+      const inside = item.object?.type === 'dir' ? item.object : directory;
+      const items = inside ? itemsOf<V>(item.path, inside) : [];
+      if (this.#later.length >= breadth) this.#insert(item, items);
+      else for (const each of items) this.#later.push(each);
+    }
+    if (item.loading || item.prefetching) this.#held--;
+    if (this.#unseen === item) this.#unseen = item.next;
+    this.#head = item.next;
+  }
+
+  #insert(item: Item<V>, items: Item<V>[]): void {
+    item.next = chain(items, item.next);
+    this.#unseen = this.#head;
+  }
+
+  /** Asks for what is needed first, while there is room; always for the very first. */
   #askAhead(): void {
-    const end = Math.max(0, this.#items.length - this.#distance);
-    while (this.#seen > end && this.#asked < this.#options.window) this.#start(this.#items[--this.#seen]!);
+    const { window } = this.#options;
+    if (this.#head && !this.#head.isStarted && this.#requests < window) this.#start(this.#head);
+    while (this.#unseen && this.#requests < window && this.#held < 2 * window) {
+      const item = this.#unseen;
+      this.#unseen = item.next;
+      if (!item.isStarted) this.#start(item);
+    }
   }
 
   #start(item: Item<V>): void {
-    if (item.started) return;
-    item.started = true;
-    const { load, prefetch, descend } = this.#options;
-    const { object } = item;
+    item.isStarted = true;
+    const { load, prefetch, descend, breadth } = this.#options;
+    const { object, path } = item;
     const isReference = object?.type === 'dirref' && object.data.length === 1;
     const blobref = isReference ? object.data[0]! : item.blobref;
-    if (blobref && (!descend || descend(blobref))) item.loading = outcomeOf(load(blobref));
-    if (object?.type === 'valref' && prefetch) item.prefetching = outcomeOf(prefetch(object));
-    if (item.loading || item.prefetching) this.#asked++;
+    if (object?.type === 'dir' && !breadth) this.#insert(item, itemsOf<V>(path, object));
+    if (blobref && (!descend || descend(blobref))) {
+      const decoded = load(blobref).then(decodeDirectory);
+      item.loading = this.#outcomeOf(decoded, ({ directory }) => {
+        if (directory && !breadth) this.#insert(item, itemsOf<V>(path, directory));
+      });
+    }
+    if (object?.type === 'valref' && prefetch) item.prefetching = this.#outcomeOf(prefetch(object));
+    if (item.loading || item.prefetching) this.#held++;
+  }
+
+  /** How a request ends; `take` gets its value before more is asked for. */
+  async #outcomeOf<T>(promise: Promise<T>, take?: (value: T) => void): Promise<Outcome<T>> {
+    this.#requests++;
+    try {
+      const value = await promise;
+      take?.(value);
+      return { value };
+    } catch (error) {
+      return { error: asFluxError(error) };
+    } finally {
+      this.#requests--;
+      this.#askAhead();
+      this.#wake?.();
+    }
   }
 }
 
-function outcomeOf<V>(promise: Promise<V>): Promise<Outcome<V>> {
-  return promise.then(
-    (value) => ({ value }),
-    (error: unknown) => ({ error: asFluxError(error) }),
-  );
+/** Makes a list of items, with another list behind it. */
+function chain<V>(items: readonly Item<V>[], rest: Item<V> | undefined): Item<V> | undefined {
+  let first = rest;
+  for (let i = items.length - 1; i >= 0; i--) {
+    items[i]!.next = first;
+    first = items[i];
+  }
+  return first;
 }
 
 interface Decoded {
