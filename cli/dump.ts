@@ -6,7 +6,7 @@ import { encodeTarHeader, TAR_END, type TarHeader, tarPadding } from '../core/fo
 import { type Symlink, type Valref, valBytes } from '../core/formats/treeobj.ts';
 import { Content } from '../core/handle/content.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { Kvs, PRIMARY_NAMESPACE } from '../core/handle/kvs.ts';
+import { createNamespace, Kvs, PRIMARY_NAMESPACE, removeNamespace } from '../core/handle/kvs.ts';
 import { about, Exit, runCommand, subcommand, withHandle } from './command.ts';
 import { OutputFile } from './compressed-file.ts';
 import { requestCount } from './content-options.ts';
@@ -16,6 +16,9 @@ import { type Outcome, type TreePath, type Visit, walkTree } from './tree-walk.t
 
 /** How much of a value is kept while it waits to be written; what is beyond is loaded twice, for its size goes first. */
 const KEEP_BYTES = 4 * 1024 * 1024;
+
+/** What usually ends a command. */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 interface DumpOptions {
   verbose?: boolean;
@@ -48,7 +51,9 @@ async function dump(handle: Handle, outfile: string, options: DumpOptions): Prom
   const file = new OutputFile(outfile);
   try {
     const { rootref, timestamp } = await findRoot(handle, content, options);
-    await new Dumper(handle, content, file, timestamp, options).write(rootref);
+    const dumper = new Dumper(handle, content, file, timestamp, options);
+    if (options.checkpoint) await dumper.write(rootref);
+    else await withNamespace(handle, rootref, () => dumper.write(rootref));
     await file.end();
   } catch (error) {
     file.discard();
@@ -73,6 +78,22 @@ async function findRoot(
     throw about('error fetching current KVS root', error);
   });
   return { rootref, timestamp: Date.now() / 1000 };
+}
+
+/** Works while a namespace has a root: what it refers to is no garbage then, though others commit meanwhile. */
+async function withNamespace(handle: Handle, rootref: string, work: () => Promise<void>): Promise<void> {
+  const namespace = `dump-${crypto.randomUUID()}`;
+  await createNamespace(handle, namespace, { rootref });
+  const end = () => process.exit(1);
+  const remove = () => removeNamespace(handle, namespace);
+  const onSignal = () => void remove().then(end, end);
+  for (const signal of signals) process.once(signal, onSignal);
+  try {
+    await work();
+  } finally {
+    for (const signal of signals) process.off(signal, onSignal);
+    await remove();
+  }
 }
 
 /** The first bytes of a value. */

@@ -111,6 +111,12 @@ test('a dump is of one moment, whatever is written meanwhile', async () => {
     touch stop; wait $writer; flux kvs unlink -R moment then`);
 });
 
+test('what is being dumped is no garbage, and nothing is left when the dump has ended', async () => {
+  await shell(`
+    flux dump -q - | { head -c 1000 >/dev/null; until flux kvs namespace list | grep -q '^dump-'; do :; done; cat >rest; }
+    ! flux kvs namespace list | grep '^dump-'; flux dump -q x.tar; ! flux kvs namespace list | grep '^dump-'`);
+});
+
 test('a checkpoint is restored when the KVS is not running, and is what it begins with', async () => {
   await shell('flux dump -q before.tar; flux module remove kvs-watch; flux module remove kvs');
   try {
