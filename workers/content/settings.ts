@@ -13,6 +13,8 @@ export interface CacheSettings {
   readonly dirtySizeLimit: number;
   /** Stores under way at one time. */
   readonly flushBatchLimit: number;
+  /** Milliseconds for which few blobs wait for more, so that the thread that stores is not woken for each. */
+  readonly flushDelay: number;
   /** Bytes of the largest blob. */
   readonly blobSizeLimit: number;
 }
@@ -28,6 +30,7 @@ export const defaultSettings: CacheSettings = {
   dirtySizeLimit: 64 * MIB,
   // flux-core has 256, which is too few where another thread has to be woken for each batch.
   flushBatchLimit: 2048,
+  flushDelay: 5,
   // RFC 10 has 1 MiB, and flux-core this until large values are many blobs.
   blobSizeLimit: 1024 * MIB,
 };
@@ -38,6 +41,7 @@ const names: Readonly<Record<string, keyof CacheSettings>> = {
   'clean-size-limit': 'cleanSizeLimit',
   'dirty-size-limit': 'dirtySizeLimit',
   'flush-batch-limit': 'flushBatchLimit',
+  'flush-delay': 'flushDelay',
   'blob-size-limit': 'blobSizeLimit',
 };
 

@@ -41,6 +41,8 @@ export interface WriteBehindOptions<T> {
 const SIZE_UNDER_WAY = 16 * 1024 * 1024;
 /** Bytes not stored beyond which no more are taken from those who do not wait. */
 const DIRTY_SIZE_MAX = 1024 * 1024 * 1024;
+/** Blobs that are worth waking the thread that stores. */
+const BATCH = 256;
 /** Seconds until what failed is tried again, at first and at last. */
 const RETRY_FIRST = 0.05;
 const RETRY_LAST = 30;
@@ -61,6 +63,7 @@ export class WriteBehind<T extends Writable<T>> {
   #failure: FluxError | undefined;
   #retrySeconds = RETRY_FIRST;
   #retryTimer: Timer | undefined;
+  #gathering: Timer | undefined;
   /** The blob by which is seen whether stores work again. */
   #probe: T | undefined;
 
@@ -100,7 +103,7 @@ export class WriteBehind<T extends Writable<T>> {
       this.#count++;
       this.#size += weight(blob.bytes!);
       this.#queue.add(blob);
-      this.#pump();
+      this.#pumpSoon();
     }
     if (this.#options.isWriteThrough) {
       blob.waiting ??= [];
@@ -142,6 +145,22 @@ export class WriteBehind<T extends Writable<T>> {
 
   // ---- on the way
 
+  /** Sends what waits when somebody waits for it, or it is worth waking the thread that stores; else in a moment. */
+  #pumpSoon(): void {
+    const { flushDelay } = this.#options.settings;
+    if (flushDelay === 0 || this.#count - this.#storing >= BATCH || this.#isAwaited) this.#pump();
+    else if (this.#queue.oldest && this.#backing)
+      this.#gathering ??= this.#options.clock.after(flushDelay / 1000, () => {
+        this.#gathering = undefined;
+        this.#pump();
+      });
+  }
+
+  get #isAwaited(): boolean {
+    const { isWriteThrough } = this.#options;
+    return isWriteThrough || !this.#hasRoom || this.#generations.some(({ waiting }) => waiting.length > 0);
+  }
+
   #pump(): void {
     const { flushBatchLimit } = this.#options.settings;
     while (this.#backing && this.#storing < flushBatchLimit && this.#storingSize < SIZE_UNDER_WAY) {
@@ -165,7 +184,7 @@ export class WriteBehind<T extends Writable<T>> {
     this.#storingSize -= weight(blob.bytes!);
     if (failure) this.#fail(blob, failure);
     else this.#succeed(blob);
-    this.#pump();
+    this.#pumpSoon();
   }
 
   #succeed(blob: T): void {
@@ -250,6 +269,7 @@ export class WriteBehind<T extends Writable<T>> {
   /** Nothing is stored any more; who waits is told. */
   stop(): void {
     this.detach();
+    this.#gathering?.cancel();
     const gone = new FluxError('ENOSYS', 'the content service is gone');
     for (const list of [this.#queue, this.#failed])
       for (let blob = list.oldest; blob; blob = blob.newer) rejectAll(blob.waiting?.splice(0) ?? [], gone);

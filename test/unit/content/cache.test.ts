@@ -20,7 +20,7 @@ class Bench {
   constructor(settings: Partial<CacheSettings> = {}, isWriteThrough = false) {
     this.cache = new ContentCache({
       clock: this.agenda.clock('cache'),
-      settings: { ...defaultSettings, ...settings },
+      settings: { ...defaultSettings, flushDelay: 0, ...settings },
       isWriteThrough,
       mapped: (blobref) => {
         const bytes = this.mapped.get(blobref);
@@ -227,6 +227,26 @@ test('no more stores are under way at one time than allowed', async () => {
   bench.backing.waiting.shift()!.go();
   await turn();
   assert.deepEqual([bench.cache.stats.dirty, bench.cache.stats.storing], [9, 4]);
+});
+
+test('few blobs wait for more a moment, many or those that somebody waits for do not', async () => {
+  const bench = new Bench({ flushDelay: 5 });
+  const { cache, backing } = bench;
+  backing.holds = true;
+  for (let number = 0; number < 10; number++) bench.store(Buffer.alloc(10, number));
+  assert.equal(cache.stats.storing, 0);
+  await bench.pass(0.004);
+  assert.equal(cache.stats.storing, 0);
+  await bench.pass(0.001);
+  assert.equal(cache.stats.storing, 10);
+  bench.store(Buffer.from('one more'));
+  backing.waiting.shift()!.go();
+  await turn();
+  assert.equal(cache.stats.storing, 9);
+  void cache.flush();
+  assert.equal(cache.stats.storing, 10);
+  for (let number = 0; number < 300; number++) bench.store(Buffer.from(`many ${number}`));
+  assert.equal(cache.stats.storing, 310);
 });
 
 test('without a backing store all stays here, and goes there when there is one', async () => {

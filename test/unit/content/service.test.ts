@@ -183,7 +183,7 @@ test('a checkpoint is kept once all before it is stored', async () => {
 });
 
 test('a full disk: stores are answered until too much is dirty, flushes and checkpoints are refused, nothing is lost', async () => {
-  const bench = await Bench.backed({ args: ['dirty-size-limit=400'] });
+  const bench = await Bench.backed({ args: ['dirty-size-limit=400', 'flush-delay=0'] });
   bench.failure = new FluxError('ENOSPC');
   assert.deepEqual(await bench.raw('store', Buffer.alloc(60, 1)), digestOf(Buffer.alloc(60, 1)));
   assert.equal(await bench.raw('flush'), 'ENOSPC');
@@ -198,7 +198,7 @@ test('a full disk: stores are answered until too much is dirty, flushes and chec
 });
 
 test('other services on the thread use it without messages, as long as it runs', async () => {
-  const bench = await Bench.backed();
+  const bench = await Bench.backed({ args: ['flush-delay=0'] });
   const { content } = bench.shared;
   assert.equal(content!.hash, 'sha1');
   content!.store(refOf(hello), hello);
