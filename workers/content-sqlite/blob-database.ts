@@ -9,6 +9,17 @@ export interface BlobRow {
 
 export interface NewRow extends BlobRow {
   readonly digest: Uint8Array;
+  /** The KVS has stored it, which tells who refers to it. */
+  readonly isCounted: boolean;
+}
+
+/** Where a blob is, and who is known to refer to it. */
+export interface CountedRow {
+  readonly row: number;
+  /** How many places; Infinity for what was there when the database was opened, or is not the KVS's. */
+  readonly references: number;
+  /** It is not the KVS's, and to what it refers itself has not been counted. */
+  readonly isUnread: boolean;
 }
 
 /** A stretch of rows in the order in which they were stored; `cursor` is the last row before it. */
@@ -28,7 +39,7 @@ export interface BlobDatabase {
   load(digest: Uint8Array): BlobRow | undefined;
   has(digest: Uint8Array): boolean;
   /**
-   * Stores rows in one transaction: all or none. A row that is there already gets the epoch.
+   * Stores rows in one transaction: all or none. A row that is there already gets the epoch, and one reference more.
    */
   store(rows: readonly NewRow[], epoch: number): void;
   /** Newest first. */
@@ -46,6 +57,17 @@ export interface BlobDatabase {
   mark(digests: readonly Uint8Array[], epoch: number): number;
   /** Deletes up to `limit` rows of a stretch that have an epoch before this one, and returns their numbers, ascending. */
   sweep(range: SweepRange, epoch: number, limit: number): readonly number[];
+  /** Does it all or nothing. */
+  transaction<T>(action: () => T): T;
+  /** References are counted from when the database was opened. */
+  find(digest: Uint8Array): CountedRow | undefined;
+  /** Counts references to a row; what is Infinity stays so. */
+  setReferences(row: CountedRow, references: number): void;
+  /** Notes that what an unread row refers to has been counted. */
+  setRead(row: CountedRow): void;
+  /** It is not known any more who refers to a row, nor to what it refers. */
+  setUnread(row: CountedRow): void;
+  remove(row: CountedRow): void;
   /** Bytes of the file, and bytes free where it is. */
   sizes(): { readonly file: number; readonly free: number };
   close(): void;

@@ -12,6 +12,8 @@ import { blobrefToDigest, type HashName, isBlobref, makeBlobref } from '../../co
 import { LATER, type Methods, type Request } from '../../core/handle/methods.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
+import { Flag } from '../../core/message/message.ts';
+import { isObject } from '../../core/message/unpack.ts';
 import {
   checkpointText,
   contentHash,
@@ -22,7 +24,8 @@ import {
   storeDirectory,
   withdrawBackingStore,
 } from '../content/backing-store.ts';
-import type { BlobDatabase, NewRow } from './blob-database.ts';
+import type { BlobDatabase, NewRow, StoredCheckpoint } from './blob-database.ts';
+import { Collector } from './collector.ts';
 import { type StoreOptions, storeOptions } from './options.ts';
 import { type Lz4, packRow, unpackRow } from './rows.ts';
 import { openSqlite, type SqliteOptions } from './sqlite.ts';
@@ -61,7 +64,11 @@ interface PendingStore {
   readonly request: Request;
   readonly bytes: Uint8Array;
   readonly digest: Uint8Array;
+  readonly blobref: string;
 }
+
+/** Garbage is removed this long in one go, and then not for as long: milliseconds. */
+const COLLECT_SLICE = 5;
 
 /** References in one request to mark: some 16 ms. */
 const MARK_MAX = 16384;
@@ -77,7 +84,11 @@ class ContentSqlite implements Service {
   readonly #hash: HashName;
   readonly #loadTimes = new Timings();
   readonly #storeTimes = new Timings();
+  readonly #collector: Collector;
+  /** Who has told of garbage that is being removed. */
+  #collecting: Request[] = [];
   #pending: PendingStore[] = [];
+  #isStopped = false;
   /** The newest checkpoint's id; rows have that of when they were stored last. */
   #epoch: number;
 
@@ -88,6 +99,7 @@ class ContentSqlite implements Service {
     this.#lz4 = lz4;
     this.#hash = contentHash(context);
     this.#epoch = database.lastCheckpoint();
+    this.#collector = new Collector(database, this.#hash, (blobref) => this.#read(blobref));
   }
 
   readonly methods: Methods = {
@@ -96,6 +108,7 @@ class ContentSqlite implements Service {
     validate: { raw: true, handler: (request) => this.#validate(requestedBlobref(request, this.#hash)) },
     'checkpoint-get': { handler: () => this.#checkpoints() },
     'checkpoint-put': { handler: (request) => this.#putCheckpoint(request.unpack({ value: '*' }).value) },
+    references: { raw: true, handler: (request) => this.#takeReferences(request) },
     'gc-info': { handler: (request) => this.#gcInfo(request) },
     mark: { handler: (request) => this.#mark(request) },
     sweep: { handler: (request) => this.#sweep(request) },
@@ -103,6 +116,7 @@ class ContentSqlite implements Service {
   };
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.#commit();
     await withdrawBackingStore(this.#context);
     this.#database.close();
@@ -112,8 +126,9 @@ class ContentSqlite implements Service {
 
   #store(request: Request): typeof LATER {
     const bytes = request.message.bytes ?? new Uint8Array();
-    const { digest } = blobrefToDigest(makeBlobref(this.#hash, bytes));
-    this.#pending.push({ request, bytes, digest });
+    const blobref = makeBlobref(this.#hash, bytes);
+    const { digest } = blobrefToDigest(blobref);
+    this.#pending.push({ request, bytes, digest, blobref });
     if (this.#pending.length === 1) queueMicrotask(() => this.#commit());
     return LATER;
   }
@@ -138,8 +153,12 @@ class ContentSqlite implements Service {
   }
 
   #storeRows(batch: readonly PendingStore[]): void {
-    const rows: NewRow[] = batch.map(({ digest, bytes }) => ({ digest, ...packRow(this.#lz4, bytes) }));
+    const rows: NewRow[] = batch.map(({ digest, bytes, request }) => {
+      const isCounted = (request.message.flags & Flag.user1) !== 0;
+      return { digest, isCounted, ...packRow(this.#lz4, bytes) };
+    });
     this.#database.store(rows, this.#epoch);
+    if (this.#collector.awaits) for (const { blobref } of batch) this.#collect(() => this.#collector.stored(blobref));
   }
 
   #storeAlone(store: PendingStore): void {
@@ -193,8 +212,62 @@ class ContentSqlite implements Service {
   #putCheckpoint(value: JsonValue): undefined {
     const text = checkpointText(value);
     this.#commit();
+    const root = rootOf(value);
+    if (root !== undefined) this.#collect(() => this.#database.transaction(() => this.#collector.keepRoot(root)));
+    const before = this.#database.checkpoints();
     this.#epoch = this.#database.putCheckpoint(text, this.#options.maxCheckpoints);
+    this.#releaseRoots(before);
     this.#context.log('debug', `checkpoint-put: advanced epoch to ${this.#epoch}`);
+  }
+
+  /** Tells the collector of the checkpoints that are no more. */
+  #releaseRoots(before: readonly StoredCheckpoint[]): void {
+    const kept = new Set(this.#database.checkpoints().map(({ id }) => id));
+    for (const { id, value } of before) {
+      const root = kept.has(id) ? undefined : rootOf(parseCheckpoint(value));
+      if (root !== undefined) this.#collector.releaseRoot(root);
+    }
+  }
+
+  // ---- garbage collection as the KVS tells of it: answered when all of it is removed
+
+  #takeReferences(request: Request): typeof LATER {
+    this.#commit();
+    this.#collector.take(request.message.bytes ?? new Uint8Array());
+    this.#collecting.push(request);
+    if (this.#collecting.length === 1) this.#collectSome();
+    return LATER;
+  }
+
+  #collectSome(): void {
+    const { clock } = this.#context;
+    const end = clock.monotonic() + COLLECT_SLICE / 1000;
+    try {
+      if (this.#isStopped || !this.#collector.step(() => clock.monotonic() > end)) {
+        for (const request of this.#collecting.splice(0)) request.respond();
+        return;
+      }
+    } catch (error) {
+      this.#failCollecting(error);
+      return;
+    }
+    clock.after(COLLECT_SLICE / 1000, () => this.#collectSome());
+  }
+
+  /** What the collector missed does no harm: it removes nothing more. */
+  #collect(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#failCollecting(error);
+    }
+  }
+
+  #failCollecting(error: unknown): void {
+    const failure = asFluxError(error);
+    this.#collector.stop();
+    this.#context.log('err', `garbage is not collected any more: ${failure.message}`);
+    for (const request of this.#collecting.splice(0)) request.fail(failure);
   }
 
   // ---- garbage collection: what is in use is marked with an epoch, what has an older one is swept
@@ -221,7 +294,7 @@ class ContentSqlite implements Service {
     return blobrefToDigest(blobref).digest;
   }
 
-  #sweep(request: Request): JsonObject {
+  async #sweep(request: Request): Promise<JsonObject> {
     const { epoch, cursor, high_water, delete_cap, window } = request.unpack({
       epoch: 'i',
       cursor: 'i',
@@ -233,6 +306,12 @@ class ContentSqlite implements Service {
       throw new FluxError('EINVAL', 'cursor, high_water, delete_cap or window is too small');
     const limit = Math.min(delete_cap, SWEEP_DELETE_MAX);
     const end = Math.min(cursor + Math.min(window, SWEEP_WINDOW_MAX), high_water);
+    // What is known to be replaced must not be gone when its turn comes, or else be there again.
+    await this.#context.rpc('content.collect', undefined, { nodeid: 0 }).catch((error: unknown) => {
+      const { code, message } = asFluxError(error);
+      if (code !== 'ENOSYS') this.#context.log('debug', `content.collect: ${message}`);
+      this.#collector.stop();
+    });
     this.#commit();
     const rows = this.#database.sweep({ cursor, end }, epoch, limit);
     // A full batch may have left garbage behind its last row.
@@ -256,4 +335,10 @@ class ContentSqlite implements Service {
       checkpoints,
     };
   }
+}
+
+/** The root that a checkpoint remembers, if it is one of the KVS's. */
+function rootOf(value: JsonValue): string | undefined {
+  const rootref = isObject(value) ? value.rootref : undefined;
+  return typeof rootref === 'string' && isBlobref(rootref) ? rootref : undefined;
 }

@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { asFluxError, type ErrnoName, FluxError } from '../../core/errno.ts';
-import type { BlobDatabase, BlobRow, NewRow, StoredCheckpoint, SweepRange } from './blob-database.ts';
+import type { BlobDatabase, BlobRow, CountedRow, NewRow, StoredCheckpoint, SweepRange } from './blob-database.ts';
 
 export interface SqliteOptions {
   readonly journalMode: string;
@@ -28,6 +28,15 @@ const tables = `
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
     value TEXT
   );`;
+
+/**
+ * References to rows that are there since the database was opened: rows without an entry have one. It is not in the file:
+ * who was to be counted there is not known any more after a crash.
+ */
+const counts = 'CREATE TEMP TABLE refs(id INTEGER PRIMARY KEY, count INT)';
+/** Instead of a count: stored by somebody else than the KVS, and then read. */
+const UNREAD = -1;
+const READ = -2;
 
 /** Faults of the file that are logged. */
 const FAULTS_SHOWN = 10;
@@ -89,6 +98,7 @@ export function blobsIn(database: DatabaseSyncInstance, file: string, options: S
   database.exec(`PRAGMA synchronous=${options.synchronous}`);
   database.exec('PRAGMA locking_mode=EXCLUSIVE');
   database.exec(tables);
+  database.exec(counts);
   upgrade(database, options);
   return new SqliteDatabase(database, file);
 }
@@ -153,10 +163,13 @@ class SqliteDatabase implements BlobDatabase {
   readonly #database: DatabaseSyncInstance;
   readonly #file: string;
   readonly #statements = new Map<string, Statement>();
+  /** The last row that was there before. */
+  readonly #lastOldRow: number;
 
   constructor(database: DatabaseSyncInstance, file: string) {
     this.#database = database;
     this.#file = file;
+    this.#lastOldRow = this.highWater();
   }
 
   /** Prepared when first needed, and kept. */
@@ -185,8 +198,7 @@ class SqliteDatabase implements BlobDatabase {
     }
   }
 
-  /** Does it all or nothing. */
-  #transaction<T>(action: () => T): T {
+  transaction<T>(action: () => T): T {
     return this.#try(() => {
       this.#database.exec('BEGIN');
       try {
@@ -217,12 +229,60 @@ class SqliteDatabase implements BlobDatabase {
 
   store(rows: readonly NewRow[], epoch: number): void {
     const insert = this.#statement(
-      'INSERT INTO objects (hash, size, object, epoch) VALUES (CAST(?1 AS TEXT), ?2, ?3, ?4)' +
-        ' ON CONFLICT(hash) DO UPDATE SET epoch = excluded.epoch',
+      'INSERT INTO objects (hash, size, object, epoch) VALUES (CAST(?1 AS TEXT), ?2, ?3, ?4) ON CONFLICT(hash) DO NOTHING',
     );
-    this.#transaction(() => {
-      for (const { digest, size, object } of rows) insert.run(digest, size, object, epoch);
+    this.transaction(() => {
+      for (const { digest, size, object, isCounted } of rows) {
+        const { changes, lastInsertRowid } = insert.run(digest, size, object, epoch);
+        if (!changes) this.#storeAgain(digest, epoch);
+        else if (!isCounted) this.#setCount(Number(lastInsertRowid), UNREAD);
+      }
     });
+  }
+
+  #storeAgain(digest: Uint8Array, epoch: number): void {
+    this.#statement('UPDATE objects SET epoch = ?1 WHERE hash = CAST(?2 AS TEXT)').run(epoch, digest);
+    const row = this.find(digest)!;
+    this.setReferences(row, row.references + 1);
+  }
+
+  find(digest: Uint8Array): CountedRow | undefined {
+    const found = this.#row(
+      'SELECT objects.rowid, count FROM objects LEFT JOIN refs ON id = objects.rowid WHERE hash = CAST(?1 AS TEXT)',
+      digest,
+    ) as [number, number | null] | undefined;
+    if (!found) return undefined;
+    const [row, count] = found;
+    if (row <= this.#lastOldRow) return { row, references: Infinity, isUnread: false };
+    if (count === null) return { row, references: 1, isUnread: false };
+    return { row, references: count < 0 ? Infinity : count, isUnread: count === UNREAD };
+  }
+
+  setReferences({ row, references: before }: CountedRow, references: number): void {
+    if (before === Infinity) return;
+    if (references === 1) this.#statement('DELETE FROM refs WHERE id = ?1').run(row);
+    else this.#setCount(row, references);
+  }
+
+  setRead({ row }: CountedRow): void {
+    this.#setCount(row, READ);
+  }
+
+  setUnread({ row }: CountedRow): void {
+    this.#setCount(row, UNREAD);
+  }
+
+  #setCount(row: number, count: number): void {
+    this.#statement('INSERT OR REPLACE INTO refs (id, count) VALUES (?1, ?2)').run(row, count);
+  }
+
+  remove({ row }: CountedRow): void {
+    this.#removeRow(row);
+  }
+
+  #removeRow(row: number): void {
+    this.#statement('DELETE FROM objects WHERE rowid = ?1').run(row);
+    this.#statement('DELETE FROM refs WHERE id = ?1').run(row);
   }
 
   checkpoints(): readonly StoredCheckpoint[] {
@@ -233,7 +293,7 @@ class SqliteDatabase implements BlobDatabase {
   }
 
   putCheckpoint(value: string, keep: number): number {
-    return this.#transaction(() => {
+    return this.transaction(() => {
       const { lastInsertRowid } = this.#statement('INSERT INTO checkpt_v2 (value) VALUES (?1)').run(value);
       this.#statement(
         'DELETE FROM checkpt_v2 WHERE id IN (SELECT id FROM checkpt_v2 ORDER BY id DESC LIMIT -1 OFFSET ?1)',
@@ -260,17 +320,16 @@ class SqliteDatabase implements BlobDatabase {
 
   mark(digests: readonly Uint8Array[], epoch: number): number {
     const update = this.#statement('UPDATE objects SET epoch = MAX(epoch, ?1) WHERE hash = CAST(?2 AS TEXT)');
-    return this.#transaction(() => digests.reduce((sum, digest) => sum + Number(update.run(epoch, digest).changes), 0));
+    return this.transaction(() => digests.reduce((sum, digest) => sum + Number(update.run(epoch, digest).changes), 0));
   }
 
   sweep({ cursor, end }: SweepRange, epoch: number, limit: number): readonly number[] {
     const select = this.#statement(
       'SELECT rowid FROM objects WHERE epoch < ?1 AND rowid > ?2 AND rowid <= ?3 ORDER BY rowid LIMIT ?4',
     );
-    const remove = this.#statement('DELETE FROM objects WHERE rowid = ?1');
-    return this.#transaction(() => {
+    return this.transaction(() => {
       const rows = (select.all(epoch, cursor, end, limit) as [number][]).map(([row]) => row);
-      for (const row of rows) remove.run(row);
+      for (const row of rows) this.#removeRow(row);
       return rows;
     });
   }

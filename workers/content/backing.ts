@@ -16,7 +16,8 @@ export interface LoadedBlob {
 export interface Backing {
   /** Rejects with FluxError ENOENT when there is no such blob. */
   load(blobref: string): Promise<LoadedBlob>;
-  store(blobref: string, bytes: Uint8Array): Promise<void>;
+  /** `isCounted`: by the KVS, which tells of references (`ReferenceLog`). */
+  store(blobref: string, bytes: Uint8Array, isCounted: boolean): Promise<void>;
   /** Rejects with FluxError ENOENT when there is no such blob. */
   validate(blobref: string): Promise<void>;
   checkpointGet(): Promise<JsonValue | undefined>;
@@ -28,16 +29,18 @@ export class BackingService implements Backing {
   readonly #context: ServiceContext;
   readonly #service: string;
   readonly #options: RpcOptions;
+  readonly #countedOptions: RpcOptions;
 
   constructor(context: ServiceContext) {
     const isLeader = context.rank === 0;
     this.#context = context;
     this.#service = isLeader ? 'content-backing' : 'content';
     this.#options = { nodeid: isLeader ? 0 : NODEID_UPSTREAM };
+    this.#countedOptions = { ...this.#options, flags: Flag.user1 };
   }
 
-  async #ask(method: string, bytes: Uint8Array): Promise<Message> {
-    const response = await this.#context.request(`${this.#service}.${method}`, bytes, this.#options).next();
+  async #ask(method: string, bytes: Uint8Array, options = this.#options): Promise<Message> {
+    const response = await this.#context.request(`${this.#service}.${method}`, bytes, options).next();
     if (response.errnum) throw response.error();
     return response;
   }
@@ -47,8 +50,9 @@ export class BackingService implements Backing {
     return { bytes: response.bytes ?? new Uint8Array(), isEphemeral: (response.flags & Flag.user1) !== 0 };
   }
 
-  async store(blobref: string, bytes: Uint8Array): Promise<void> {
-    const { bytes: digest } = await this.#ask('store', bytes);
+  async store(blobref: string, bytes: Uint8Array, isCounted: boolean): Promise<void> {
+    const options = isCounted ? this.#countedOptions : this.#options;
+    const { bytes: digest } = await this.#ask('store', bytes, options);
     if (!digest || Buffer.compare(digest, blobrefToDigest(blobref).digest) !== 0)
       throw new FluxError('EIO', `the backing store kept something else for ${blobref}`);
   }
@@ -63,5 +67,10 @@ export class BackingService implements Backing {
 
   async checkpointPut(value: JsonValue): Promise<void> {
     await this.#context.rpc(`${this.#service}.checkpoint-put`, { value }, this.#options);
+  }
+
+  /** Tells what has become of references (`reference-changes.ts`); resolves when what is garbage by that is gone. */
+  async tellReferences(changes: Uint8Array): Promise<void> {
+    await this.#ask('references', changes);
   }
 }

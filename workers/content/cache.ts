@@ -31,6 +31,8 @@ export interface CacheOptions {
   mapped(blobref: string): Promise<Uint8Array> | undefined;
   /** Stores have begun to fail. */
   failing(error: FluxError): void;
+  /** A blob is stored once for several who stored it. */
+  joined?(blobref: string): void;
 }
 
 export interface CacheStats {
@@ -144,9 +146,10 @@ export class ContentCache {
   /**
    * Keeps a blob and stores it behind.
    *
+   * @param isCounted by the KVS, which tells of references
    * @returns a promise when who gives it is to wait before giving more; it rejects with what storing failed with
    */
-  store(blobref: string, bytes: Uint8Array): void | Promise<void> {
+  store(blobref: string, bytes: Uint8Array, isCounted = false): void | Promise<void> {
     if (bytes.length > this.#options.settings.blobSizeLimit)
       return Promise.reject(new FluxError('EFBIG', `a blob has at most ${this.#options.settings.blobSizeLimit} bytes`));
     let entry = this.#entries.get(blobref);
@@ -155,6 +158,8 @@ export class ContentCache {
       if (refusal) return Promise.reject(refusal);
     }
     entry ??= this.#insert(blobref, undefined);
+    if (entry.generation) this.#options.joined?.(blobref);
+    else entry.isCounted = isCounted;
     if (!entry.bytes) this.#setBytes(entry, bytes);
     // What is here already is stored again, which tells garbage collection that it is in use.
     else if (entry.isClean) this.#takeFromClean(entry);
@@ -176,6 +181,7 @@ export class ContentCache {
       loading,
       isClean: false,
       isEphemeral: false,
+      isCounted: false,
       lastUsed: 0,
       generation: undefined,
       waiting: undefined,

@@ -15,6 +15,7 @@ import { type Backing, BackingService } from './backing.ts';
 import { requestedBlobref } from './backing-store.ts';
 import { ContentCache } from './cache.ts';
 import { type FileSource, MappedFiles, realFiles } from './mapped-files.ts';
+import { References } from './references.ts';
 import { type CacheSettings, parseSettings } from './settings.ts';
 
 /** @param shared what the services of the store on this thread share; at rank 0 this one puts its face there */
@@ -43,6 +44,7 @@ async function hashName(context: ServiceContext): Promise<HashName> {
 
 class Content implements ContentAccess {
   readonly hash: HashName;
+  readonly references: References;
   readonly #context: ServiceContext;
   readonly #cache: ContentCache;
   readonly #files: MappedFiles | undefined;
@@ -61,6 +63,13 @@ class Content implements ContentAccess {
       isWriteThrough: !isLeader,
       mapped: (blobref) => this.#files?.read(blobref),
       failing: (error) => context.log(error.code === 'ENOSYS' ? 'debug' : 'crit', `content store: ${error.message}`),
+      joined: (blobref) => this.references.addStored(blobref),
+    });
+    this.references = new References({
+      hash,
+      clock: context.clock,
+      flush: () => this.#cache.flush(),
+      abandoned: (reason) => context.log('err', `garbage is not collected any more: ${reason}`),
     });
     if (!isLeader) this.#cache.attach(new BackingService(context));
   }
@@ -75,8 +84,8 @@ class Content implements ContentAccess {
     return this.#cache.load(blobref);
   }
 
-  store(blobref: string, bytes: Uint8Array): void | Promise<void> {
-    return this.#cache.store(blobref, bytes);
+  store(blobref: string, bytes: Uint8Array, isCounted = true): void | Promise<void> {
+    return this.#cache.store(blobref, bytes, isCounted);
   }
 
   flush(): Promise<void> {
@@ -118,6 +127,7 @@ class Content implements ContentAccess {
 
   async #stop(stopped: () => void): Promise<void> {
     stopped();
+    this.references.stop();
     try {
       if (this.#cache.backing) await this.#cache.flush();
     } catch (error) {
@@ -141,6 +151,8 @@ class Content implements ContentAccess {
     },
     'register-backing': { handler: (request) => this.#register(request.unpack({ name: 's' }).name) },
     'unregister-backing': { handler: () => this.#unregister() },
+    // Tells the backing store of all garbage that there is now.
+    collect: { handler: () => this.references.collect().then(nothing) },
     'mmap-add': {
       handler: (request) => {
         const { path, chunksize, tag } = request.unpack({ path: 's', chunksize: 'i', tag: 's' });
@@ -195,7 +207,10 @@ class Content implements ContentAccess {
       await this.#context.rpc('attr.set', { name: 'content.backing-module', value: name, force: true });
     }
     if (this.#backingName !== name) throw new FluxError('EINVAL', 'content backing store cannot be changed on the fly');
-    this.#cache.attach(new BackingService(this.#context));
+    const backing = new BackingService(this.#context);
+    this.references.detach();
+    this.references.attach((changes) => backing.tellReferences(changes));
+    this.#cache.attach(backing);
     this.#context.log('debug', `content backing store: enabled ${name}`);
   }
 
@@ -211,6 +226,7 @@ class Content implements ContentAccess {
 
   #unregister(): undefined {
     if (!this.#cache.backing) throw new FluxError('EINVAL', 'content backing store is not active');
+    this.references.detach();
     this.#cache.detach();
     this.#context.log('debug', 'content backing store: disabled');
     const { dirty } = this.#cache.stats;

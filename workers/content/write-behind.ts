@@ -20,6 +20,8 @@ export interface Generation {
 export interface Writable<T> extends Listed<T> {
   readonly blobref: string;
   bytes: Uint8Array | undefined;
+  /** As whoever stored it first said. */
+  isCounted: boolean;
   /** Set while it is dirty. */
   generation: Generation | undefined;
   /** Who waits for just this one, where stores are answered once they are done. */
@@ -176,7 +178,7 @@ export class WriteBehind<T extends Writable<T>> {
     this.#storingSize += weight(blob.bytes!);
     let failure: FluxError | undefined;
     try {
-      await backing.store(blob.blobref, blob.bytes!);
+      await backing.store(blob.blobref, blob.bytes!, blob.isCounted);
     } catch (error) {
       failure = asFluxError(error);
     }

@@ -65,8 +65,14 @@ export class Checkpoints {
     if (this.#last && rootseq < this.#last.rootseq) return;
     if (this.#last?.rootseq === rootseq && this.#last.rootref === rootref) return;
     const content = this.#content();
-    await content.flush();
-    await content.checkpointPut({ version: 1, rootref, sequence: rootseq, timestamp: this.#context.clock.now() });
+    // The root may be another one before this is done.
+    content.references?.addStored(rootref);
+    try {
+      await content.flush();
+      await content.checkpointPut({ version: 1, rootref, sequence: rootseq, timestamp: this.#context.clock.now() });
+    } finally {
+      content.references?.release(rootref);
+    }
     this.#last = { rootref, rootseq };
   }
 

@@ -7,6 +7,7 @@
  */
 
 import { asFluxError, FluxError } from '../../core/errno.ts';
+import { mayBeDirectory } from '../../core/formats/tree-references.ts';
 import type { Payload } from '../../core/message/message.ts';
 import type { ContentAccess } from '../content/access.ts';
 import { Commit, type CommitStep } from './commit.ts';
@@ -122,14 +123,19 @@ export class CommitQueue {
       if (apply(draft, transaction, cache)) return this.#commitSlowly(draft, group.slice(index));
     if (draft.applied.length === 0) return this.#finish(draft, undefined);
     let root: CommitStep;
-    let stored: Promise<unknown> | undefined;
     try {
       root = draft.commit.finish(cache);
       if ('missing' in root) return this.#commitSlowly(draft, []);
-      stored = this.#store(root);
     } catch (error) {
       failAll(draft, error);
       return this.#finish(draft, undefined);
+    }
+    let stored: Promise<unknown> | undefined;
+    try {
+      stored = this.#store(root);
+    } catch (error) {
+      failAll(draft, error);
+      return this.#finish(draft, root);
     }
     if (!stored && !draft.applied[0]!.isSync) return this.#finish(draft, root);
     return this.#keepAndFinish(draft, root, stored);
@@ -163,11 +169,13 @@ export class CommitQueue {
   }
 
   /** Hands new blobs on; a promise when more must wait until there is room for these. */
-  #store({ store }: Finished): Promise<unknown> | undefined {
+  #store({ store, directories }: Finished): Promise<unknown> | undefined {
     const content = this.#host.content();
     const pending: Promise<void>[] = [];
     for (const [blobref, bytes] of store) {
-      const stored = content.store(blobref, bytes);
+      // A value that could be taken for a directory: nobody counts to what that refers.
+      const isCounted = directories.has(blobref) || !mayBeDirectory(bytes);
+      const stored = content.store(blobref, bytes, isCounted);
       if (stored) pending.push(stored);
     }
     return pending.length ? Promise.all(pending) : undefined;
@@ -181,20 +189,21 @@ export class CommitQueue {
       if (applied[0]!.isSync) await this.#host.checkpoint(root.rootref, namespace.rootseq + 1);
     } catch (error) {
       failAll(draft, error);
-      return this.#finish(draft, undefined);
     }
     this.#finish(draft, root);
   }
 
-  #finish(draft: Draft, root: Finished | undefined): undefined {
-    if (this.#isStopped) return;
-    let committed = root;
-    if (draft.namespace.isRemoved) {
-      failAll(draft, new FluxError('EOPNOTSUPP'));
-      committed = undefined;
-    }
+  /** Ends a turn; what was made of it is the new root if there are transactions that have not failed. */
+  #finish(draft: Draft, made: Finished | undefined): undefined {
     const { namespace, applied, failed } = draft;
-    this.#host.finished({ namespace, applied, failed, root: committed });
+    if (namespace.isRemoved) failAll(draft, new FluxError('EOPNOTSUPP'));
+    const root = applied.length && !this.#isStopped ? made : undefined;
+    const { references } = this.#host.content();
+    if (root) {
+      references?.add(root.referred);
+      references?.replace(root.replaced);
+    } else if (made) references?.doubt(made.directories.keys());
+    if (!this.#isStopped) this.#host.finished({ namespace, applied, failed, root });
   }
 }
 

@@ -24,8 +24,6 @@ export interface NewRoot extends Written {
   readonly keys: readonly string[];
   /** Whether nothing else was changed: false when an operation went through a symlink. */
   readonly complete: boolean;
-  /** Blobrefs that operations brought along in tree objects: other places may refer to them, too. */
-  readonly copied: readonly string[];
 }
 
 export type CommitStep = { readonly missing: readonly string[] } | NewRoot;
@@ -39,7 +37,6 @@ export class Commit {
   readonly #objects = new HeldObjects();
   readonly #values: Values;
   readonly #keys = new Set<string>();
-  readonly #copied = new Set<string>();
   /** Undefined as long as nothing was changed. */
   #root: DraftDirectory | undefined;
   #complete = true;
@@ -80,9 +77,8 @@ export class Commit {
     throw failure;
   }
 
-  #note(operations: readonly Operation[], { copied, followedLink }: Journal): void {
+  #note(operations: readonly Operation[], { followedLink }: Journal): void {
     for (const { key } of operations) this.#keys.add(normalizeKey(key));
-    for (const blobref of copied) this.#copied.add(blobref);
     if (followedLink) this.#complete = false;
   }
 
@@ -95,9 +91,9 @@ export class Commit {
     this.#objects.readFrom(objects);
     const written = this.#root
       ? writeDraft(this.#root, this.#objects, this.#values.blobs, this.#settings)
-      : { rootref: this.#rootref, store: [], directories: new Map(), replaced: [] };
+      : { rootref: this.#rootref, store: [], directories: new Map(), replaced: [], referred: [] };
     if (!written) return { missing: this.#objects.missing ?? [] };
-    return { ...written, keys: [...this.#keys], complete: this.#complete, copied: [...this.#copied] };
+    return { ...written, keys: [...this.#keys], complete: this.#complete };
   }
 
   #applyOperation({ key, flags, dirent }: Operation, journal: Journal): void {
@@ -106,7 +102,7 @@ export class Commit {
     const place = this.#findPlace(normal.split('.'), dirent === null, journal);
     const entry = place && this.#find(place.directory, place.name);
     if (entry === undefined) return;
-    const now = this.#newEntry(entry, dirent, flags, journal);
+    const now = this.#newEntry(entry, dirent, flags);
     if (now !== undefined && now !== entry) journal.set(place!.directory, place!.name, now);
   }
 
@@ -136,7 +132,7 @@ export class Commit {
         next = -1;
         continue;
       }
-      const below = this.#openEntry(entry, journal);
+      const below = this.#openEntry(entry);
       if (below === null && isUnlink) return undefined;
       const child: DraftDirectory | undefined = below === null ? new DraftDirectory() : below;
       if (child && child !== entry) journal.set(directory, name, child);
@@ -152,9 +148,9 @@ export class Commit {
   }
 
   /** An entry as a directory; null where it is none, undefined when it is missing. */
-  #openEntry(entry: DraftEntry, journal: Journal): DraftDirectory | null | undefined {
+  #openEntry(entry: DraftEntry): DraftDirectory | null | undefined {
     if (entry?.type === 'draft') return entry;
-    if (entry?.type === 'dir') return this.#draftOf(entry, journal);
+    if (entry?.type === 'dir') return this.#draftOf(entry);
     if (entry?.type !== 'dirref') return null;
     const blobref = blobrefOf(entry);
     const base = this.#objects.directory(blobref);
@@ -183,30 +179,28 @@ export class Commit {
   }
 
   /** What an entry becomes; undefined when an object is missing. */
-  #newEntry(entry: DraftEntry, dirent: Treeobj | null, flags: number, journal: Journal): DraftEntry | undefined {
+  #newEntry(entry: DraftEntry, dirent: Treeobj | null, flags: number): DraftEntry | undefined {
     if (dirent === null) return null;
-    return flags & OperationFlag.append ? this.#values.append(entry, dirent) : this.#entryOf(dirent, journal);
+    return flags & OperationFlag.append ? this.#values.append(entry, dirent) : this.#entryOf(dirent);
   }
 
   /** A tree object as an entry of a draft. */
-  #entryOf(object: Treeobj, journal: Journal): DraftEntry {
+  #entryOf(object: Treeobj): DraftEntry {
     switch (object.type) {
       case 'val':
         return this.#values.entry(object);
       case 'dir':
-        return this.#draftOf(object, journal);
+        return this.#draftOf(object);
       case 'valref':
       case 'dirref':
-        for (const blobref of object.data) journal.copied.push(blobref);
-        return object;
       case 'symlink':
         return object;
     }
   }
 
-  #draftOf({ data }: Dir, journal: Journal): DraftDirectory {
+  #draftOf({ data }: Dir): DraftDirectory {
     const draft = new DraftDirectory();
-    for (const [name, object] of Object.entries(data)) draft.changes.set(name, this.#entryOf(object, journal));
+    for (const [name, object] of Object.entries(data)) draft.changes.set(name, this.#entryOf(object));
     return draft;
   }
 }

@@ -116,7 +116,7 @@ export class Committer {
       namespace.rootref = root.rootref;
       namespace.rootseq++;
       const { cache, events } = this.#host;
-      for (const blobref of root.replaced) cache.drop(blobref);
+      for (const { old } of root.replaced) cache.drop(old);
       for (const [blobref, directory] of root.directories) cache.keep(blobref, directory);
       this.#tellFollowers(namespace, root);
       this.#answer(namespace, applied);

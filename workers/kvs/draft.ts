@@ -26,8 +26,6 @@ export class DraftDirectory {
 /** What a transaction did, so that it can be taken back. */
 export class Journal {
   readonly #lines: [directory: DraftDirectory, name: string, before: DraftEntry | undefined][] = [];
-  /** Blobrefs that it brought along in tree objects. */
-  readonly copied: string[] = [];
   /** It changed other keys than it named. */
   followedLink = false;
 

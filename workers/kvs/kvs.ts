@@ -102,6 +102,7 @@ class Kvs implements Service, FollowedKvs {
   // ---- start and end
 
   async open(options: Arguments): Promise<void> {
+    this.#countReferences();
     const { bytes } = Directory.empty;
     const empty = makeBlobref(this.#cache.hash, bytes);
     await this.#content().store(empty, bytes);
@@ -111,11 +112,24 @@ class Kvs implements Service, FollowedKvs {
     this.#follower.attach(this);
   }
 
+  #countReferences(): void {
+    const { references } = this.#content();
+    if (!references) return;
+    references.grace = this.#settings.grace;
+    if (this.#settings.collects) references.use();
+    else references.abandon();
+  }
+
   /** Makes the primary namespace: as it was left, or empty. */
   async #openPrimary({ initialRootref }: Arguments, empty: string): Promise<void> {
     const checkpoint = initialRootref === undefined ? await this.#restore() : undefined;
     const rootref = initialRootref ?? checkpoint?.rootref ?? empty;
     this.#namespaces.create(PRIMARY, rootref, this.#owner, 0).rootseq = checkpoint?.sequence ?? 0;
+    this.#referToRoot(rootref);
+  }
+
+  #referToRoot(blobref: string): void {
+    this.#content().references?.add([{ blobref, isDirectory: true }]);
   }
 
   /**
@@ -156,12 +170,18 @@ class Kvs implements Service, FollowedKvs {
     this.#aging?.cancel();
     this.#committer.stop();
     this.#follower.attach(undefined);
-    for (const { namespace } of this.#namespaces) this.#follower.removed(namespace);
+    for (const { namespace, isPrimary, rootref } of this.#namespaces) {
+      this.#follower.removed(namespace);
+      // What is lost with it; the primary one goes on from its checkpoint.
+      if (!isPrimary) this.#content().references?.release(rootref);
+    }
     await this.#checkpoints.stop();
   }
 
   configure(config: JsonObject): void {
     this.#settings = kvsSettings(config);
+    const { references } = this.#content();
+    if (references) references.grace = this.#settings.grace;
     this.#checkpoints.setPeriod(this.#settings.checkpointPeriod);
   }
 
@@ -205,6 +225,7 @@ class Kvs implements Service, FollowedKvs {
     // A C int: nobody's userid is -1.
     const userid = owner >>> 0 === USERID_UNKNOWN ? this.#owner : owner >>> 0;
     const created = this.#namespaces.create(namespace, rootref, userid, flags);
+    this.#referToRoot(rootref);
     this.#follower.created(created);
     this.#events.created(created);
   }
@@ -214,6 +235,7 @@ class Kvs implements Service, FollowedKvs {
     if (name.toLowerCase() === PRIMARY) throw new FluxError('EOPNOTSUPP', `namespace ${PRIMARY} cannot be removed`);
     const namespace = this.#namespaces.remove(name);
     if (!namespace) return;
+    this.#content().references?.release(namespace.rootref);
     this.#events.removed(name);
     this.#follower.removed(name);
     this.#committer.remove(namespace);

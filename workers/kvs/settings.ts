@@ -11,27 +11,43 @@ export interface Settings {
   readonly checkpointPeriod: number;
   /** Entries of a directory beyond which it is stored in parts. */
   readonly maxdirent: number;
+  /** Whether what is garbage is told to the backing store. */
+  readonly collects: boolean;
+  /** Seconds for which garbage stays. */
+  readonly grace: number;
 }
 
 const MAXDIRENT_DEFAULT = 256;
 const MAXDIRENT_MIN = 16;
+const GRACE_DEFAULT = '1m';
 
 /** @throws FluxError EINVAL: a key that is not known or has a wrong value */
 export function kvsSettings(config: JsonObject): Settings {
   // gc-threshold is for those who end the instance.
-  const table = unpackTable(config, 'kvs', { 'checkpoint-period': 's?', 'gc-threshold': 'i?', maxdirent: 'i?' });
+  const table = unpackTable(config, 'kvs', {
+    'checkpoint-period': 's?',
+    'gc-threshold': 'i?',
+    maxdirent: 'i?',
+    gc: 'b?',
+    'gc-grace': 's?',
+  });
   const maxdirent = table.maxdirent ?? MAXDIRENT_DEFAULT;
   if (maxdirent < MAXDIRENT_MIN) throw new FluxError('EINVAL', `kvs.maxdirent must be at least ${MAXDIRENT_MIN}`);
-  return { checkpointPeriod: period(table['checkpoint-period']), maxdirent };
+  const checkpointPeriod = duration('checkpoint-period', table['checkpoint-period'] ?? '0');
+  const grace = duration('gc-grace', table['gc-grace'] ?? GRACE_DEFAULT);
+  return {
+    checkpointPeriod: Number.isFinite(checkpointPeriod) ? checkpointPeriod : 0,
+    maxdirent,
+    collects: (table.gc ?? false) && Number.isFinite(grace),
+    grace,
+  };
 }
 
-function period(text: string | undefined): number {
-  if (text === undefined) return 0;
+function duration(key: string, text: string): number {
   try {
-    const seconds = parseDuration(text);
-    return Number.isFinite(seconds) ? seconds : 0;
+    return parseDuration(text);
   } catch {
-    throw new FluxError('EINVAL', `invalid checkpoint-period config: ${text}`);
+    throw new FluxError('EINVAL', `invalid ${key} config: ${text}`);
   }
 }
 

@@ -69,7 +69,7 @@ test('what cannot be applied', () => {
 });
 
 function unchanged(rootref: string) {
-  return { rootref, store: [], directories: 0, replaced: [], keys: [], complete: true, copied: [] };
+  return { rootref, store: [], directories: 0, replaced: [], referred: [], keys: [], complete: true };
 }
 
 test('a transaction that fails leaves those before and behind it alone', () => {
@@ -144,7 +144,11 @@ test('tree objects that refer to blobs are kept as they are, and told', () => {
   const blob = store.add(long);
   const dirref = store.lookup('dir', treeobj) as Treeobj;
   const root = store.apply(put('copy', dirref), put('parts', makeValref([blob, blob])), put('copy.y', '3'));
-  assert.deepEqual(root.copied, [...(dirref.data as readonly string[]), blob]);
+  assert.deepEqual(root.referred, [
+    { blobref: (dirref.data as readonly string[])[0], isDirectory: true },
+    { blobref: blob, isDirectory: false },
+    { blobref: blob, isDirectory: false },
+  ]);
   assert.deepEqual(store.lookup('copy.x'), makeVal(Buffer.from('2')));
   assert.equal(store.lookup('dir.y'), undefined);
   assert.deepEqual(store.lookup('parts'), makeVal(Buffer.concat([long, long])));
