@@ -3,7 +3,6 @@
 import { constants, type Stats } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { Option } from 'commander';
 import { asFluxError, FluxError } from '../core/errno.ts';
 import {
   dataLength,
@@ -59,17 +58,17 @@ export const createCommand: NestedCommand = {
       .option('--append', 'Add to the archive when there is one.')
       .option('--preserve', 'Keep the content of files when the instance is restarted with garbage collection.')
       .option('--mmap', 'Leave the content of large files where it is: the broker reads them when they are asked for.')
-      .addOption(
-        new Option('--chunksize <N>')
-          .argParser(byteCount)
-          .default(2 ** 20)
-          .hideHelp(),
+      .option(
+        '--chunksize <N>',
+        'Store content in blobs of so many bytes; 0: a blob for each file.',
+        byteCount,
+        2 ** 20,
       )
-      .addOption(
-        new Option('--small-file-threshold <N>')
-          .argParser(byteCount)
-          .default(2 ** 10)
-          .hideHelp(),
+      .option(
+        '--small-file-threshold <N>',
+        'Put files up to so many bytes into the archive itself.',
+        byteCount,
+        2 ** 10,
       )
       .action((paths: string[], options: CreateOptions) => withHandle((handle) => create(handle, paths, options))),
 };

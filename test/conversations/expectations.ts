@@ -82,6 +82,9 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   // How many events and requests there were before is each broker's own.
   'cli:event-pub-synchronous-bad-json': ['stdout line 1'],
   'cli:module-stats': ['stdout line 3', 'stdout line 4', 'stdout line 9', 'stdout line 10'],
+  // Nor is it known for how long it has run, in milliseconds or seconds.
+  'cli:misc-uptime': ['stdout line 1'],
+  'cli:misc-uptime-rank-one': ['stdout line 1'],
   // Event logs hold times, which are wrapped, and of more or fewer digits; runs take as long as they take.
   'wire:misc-startlog': ['kvs.lookup .val.data shape'],
   'wire:misc-startlog-check': ['kvs.lookup .val.data shape'],

@@ -4,7 +4,7 @@
  */
 
 import fs from 'node:fs/promises';
-import { FluxError } from '../../core/errno.ts';
+import { asFluxError, FluxError } from '../../core/errno.ts';
 import { type HashName, makeBlobref } from '../../core/formats/blobref.ts';
 import type { JsonObject } from '../../core/json.ts';
 
@@ -20,20 +20,29 @@ const STAT_BLOCK = 512;
 
 export const realFiles: FileSource = {
   async stat(path) {
-    const stat = await fs.stat(path);
+    const stat = await told(fs.stat(path));
     if (!stat.isFile()) throw new FluxError('EINVAL', `${path}: not suitable for mapping`);
     return { size: stat.size, isSparse: stat.blocks * STAT_BLOCK < stat.size };
   },
   async read(path, offset, length) {
-    const file = await fs.open(path);
+    const file = await told(fs.open(path));
     try {
-      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(length), 0, length, offset);
+      const { buffer, bytesRead } = await told(file.read(Buffer.allocUnsafe(length), 0, length, offset));
       return buffer.subarray(0, bytesRead);
     } finally {
       await file.close();
     }
   },
 };
+
+/** What the system says of a file is an answer, no bug. */
+async function told<T>(done: Promise<T>): Promise<T> {
+  try {
+    return await done;
+  } catch (error) {
+    throw asFluxError(error);
+  }
+}
 
 interface Part {
   readonly path: string;

@@ -148,6 +148,7 @@ test('an update of a child is not answered, and what of it is no change is passe
   const sim = await start();
   const client = sim.connect(1);
   const watch = sim.connect().stream('groups.get', { name: 'g' });
+  await sim.settle();
   const update = { g: [{ op: 'set', ranks: '1' }, { op: 'clear', ranks: '7' }, 5, { op: 'set' }], h: 'nothing' };
   for (let i = 0; i < 3; i++) {
     client.notify('groups.update', { update }, { nodeid: 1, flags: Flag.upstream });

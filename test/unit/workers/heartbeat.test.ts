@@ -149,7 +149,8 @@ test('without a timeout no parent is given up', async () => {
 
 test('no timer is left when it is removed', async () => {
   const sim = await start(1);
-  await sim.connect().rpc('module.remove', { name: 'heartbeat' });
+  const client = sim.connect();
+  for (const name of ['kvs-watch', 'kvs', 'heartbeat']) await client.rpc('module.remove', { name });
   await sim.settle();
   assert.deepEqual(sim.agenda.timerOwners(), []);
 });
