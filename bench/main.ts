@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { startFigures, startSizes } from './commands.ts';
 import { type Figure, formatTable } from './figure.ts';
 import { restartTimes } from './kvs-store.ts';
+import { workerRates } from './kvs-workers.ts';
 import { microFigures } from './micro.ts';
 import { ringFigures } from './ring.ts';
 import { type Scale, scaled } from './scale.ts';
@@ -75,6 +76,7 @@ const benchmarks: readonly Benchmark[] = [
   inInstance('kvs', () => 1),
   inInstance('kvs-growth', () => 1),
   { name: 'kvs-restart', compares: true, run: restartTimes },
+  { name: 'kvs-workers', compares: false, run: workerRates },
   // Peers have no fences any more.
   inInstance('kvs-fence', (scale) => scaled(scale, 1024, 1024, 4), false),
   inInstance('content', () => 1),
