@@ -35,6 +35,10 @@ export class Collector {
   readonly #changes = new Queue<ReferenceChange>();
   /** References that are no more, the next one last. */
   readonly #gone: Reference[] = [];
+  /** Whether the KVS has told of anything. Before that nothing is counted. */
+  #isUsed = false;
+  /** Roots of the checkpoints that were made since the store was opened. */
+  readonly #roots: string[] = [];
   /** Roots of checkpoints that are no more since the KVS told of changes. */
   #goneRoots: string[] = [];
   /** How many places refer to blobs that are not there; they count when somebody stores them. */
@@ -62,7 +66,9 @@ export class Collector {
     if (this.#isStopped) throw new FluxError('ECANCELED', 'the backing store has missed references');
     this.#orStop(() => {
       for (const blobref of this.#goneRoots.splice(0)) this.#gone.push({ blobref, isDirectory: true });
-      const added: ReferenceChange[] = [];
+      const early = this.#isUsed ? [] : this.#roots;
+      const added = early.map((blobref): ReferenceChange => ({ kind: 'link', blobref }));
+      this.#isUsed = true;
       for (const change of readReferences(this.#hash, bytes))
         if (change.kind === 'release' || change.kind === 'replacement') this.#changes.add(change);
         else added.push(change);
@@ -97,14 +103,18 @@ export class Collector {
     );
   }
 
-  /** The root of a checkpoint is referred to. To be called in a transaction. */
+  /** There is a new checkpoint. */
   keepRoot(blobref: string): void {
-    this.#link(blobref);
+    this.#roots.push(blobref);
+    if (this.#isUsed) this.#orStop(() => this.#blobs.transaction(() => this.#link(blobref)));
   }
 
-  /** It is not any more. */
+  /** A checkpoint is no more. */
   releaseRoot(blobref: string): void {
-    this.#goneRoots.push(blobref);
+    const index = this.#roots.indexOf(blobref);
+    if (index < 0) return;
+    this.#roots.splice(index, 1);
+    if (this.#isUsed) this.#goneRoots.push(blobref);
   }
 
   /**

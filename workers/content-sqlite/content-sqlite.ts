@@ -69,6 +69,9 @@ interface PendingStore {
 
 /** Garbage is removed this long in one go, and then not for as long: milliseconds. */
 const COLLECT_SLICE = 5;
+/** Seconds from one request to mark to the next, in which nothing is removed of what may be read to be marked. */
+const MARK_GAP = 30;
+const HELD_PERIOD = 0.1;
 
 /** References in one request to mark: some 16 ms. */
 const MARK_MAX = 16384;
@@ -87,6 +90,8 @@ class ContentSqlite implements Service {
   readonly #collector: Collector;
   /** Who has told of garbage that is being removed. */
   #collecting: Request[] = [];
+  /** Until when nothing is removed: seconds on the monotonic clock. */
+  #heldUntil = 0;
   #pending: PendingStore[] = [];
   #isStopped = false;
   /** The newest checkpoint's id; rows have that of when they were stored last. */
@@ -213,10 +218,10 @@ class ContentSqlite implements Service {
     const text = checkpointText(value);
     this.#commit();
     const root = rootOf(value);
-    if (root !== undefined) this.#collect(() => this.#database.transaction(() => this.#collector.keepRoot(root)));
+    if (root !== undefined) this.#collect(() => this.#collector.keepRoot(root));
     const before = this.#database.checkpoints();
     this.#epoch = this.#database.putCheckpoint(text, this.#options.maxCheckpoints);
-    this.#releaseRoots(before);
+    this.#collect(() => this.#releaseRoots(before));
     this.#context.log('debug', `checkpoint-put: advanced epoch to ${this.#epoch}`);
   }
 
@@ -224,7 +229,8 @@ class ContentSqlite implements Service {
   #releaseRoots(before: readonly StoredCheckpoint[]): void {
     const kept = new Set(this.#database.checkpoints().map(({ id }) => id));
     for (const { id, value } of before) {
-      const root = kept.has(id) ? undefined : rootOf(parseCheckpoint(value));
+      if (kept.has(id)) continue;
+      const root = rootOf(parseCheckpoint(value));
       if (root !== undefined) this.#collector.releaseRoot(root);
     }
   }
@@ -241,6 +247,10 @@ class ContentSqlite implements Service {
 
   #collectSome(): void {
     const { clock } = this.#context;
+    if (clock.monotonic() < this.#heldUntil && !this.#isStopped) {
+      clock.after(HELD_PERIOD, () => this.#collectSome());
+      return;
+    }
     const end = clock.monotonic() + COLLECT_SLICE / 1000;
     try {
       if (this.#isStopped || !this.#collector.step(() => clock.monotonic() > end)) {
@@ -273,13 +283,19 @@ class ContentSqlite implements Service {
   // ---- garbage collection: what is in use is marked with an epoch, what has an older one is swept
 
   #gcInfo(request: Request): JsonObject {
+    this.#holdGarbage();
     const { epoch, get_count: wantsCount = false } = request.unpack({ epoch: 'i', get_count: 'b?' });
     this.#commit();
     const info = { current_epoch: this.#epoch, high_water: this.#database.highWater() };
     return wantsCount ? { ...info, candidates: this.#database.countBefore(epoch) } : info;
   }
 
+  #holdGarbage(): void {
+    this.#heldUntil = this.#context.clock.monotonic() + MARK_GAP;
+  }
+
   #mark(request: Request): JsonObject {
+    this.#holdGarbage();
     const { epoch, hashes } = request.unpack({ epoch: 'i', hashes: 'a' });
     if (hashes.length > MARK_MAX)
       throw new FluxError('EINVAL', `mark request of ${hashes.length} hashes exceeds limit of ${MARK_MAX}`);
@@ -306,6 +322,7 @@ class ContentSqlite implements Service {
       throw new FluxError('EINVAL', 'cursor, high_water, delete_cap or window is too small');
     const limit = Math.min(delete_cap, SWEEP_DELETE_MAX);
     const end = Math.min(cursor + Math.min(window, SWEEP_WINDOW_MAX), high_water);
+    this.#heldUntil = 0;
     // What is known to be replaced must not be gone when its turn comes, or else be there again.
     await this.#context.rpc('content.collect', undefined, { nodeid: 0 }).catch((error: unknown) => {
       const { code, message } = asFluxError(error);
@@ -331,6 +348,7 @@ class ContentSqlite implements Service {
       dbfile_free: free,
       load_time: this.#loadTimes.toJSON(),
       store_time: this.#storeTimes.toJSON(),
+      garbage: { ...this.#collector.stats },
       config: { journal_mode: journalMode, synchronous },
       checkpoints,
     };

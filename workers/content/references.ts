@@ -51,7 +51,11 @@ export class References implements ReferenceLog {
   #waitingBytes = 0;
   #state: 'unused' | 'used' | 'abandoned' = 'unused';
   #send: ((changes: Uint8Array) => Promise<void>) | undefined;
+  /** There was one, which counted. */
+  #wasDetached = false;
   #timer: Timer | undefined;
+  /** The timer is for what waits; there was nothing new. */
+  #isResting = false;
   #sending: Promise<void> = Promise.resolve();
 
   constructor(options: ReferencesOptions) {
@@ -111,6 +115,7 @@ export class References implements ReferenceLog {
   // ---- the backing store
 
   attach(send: (changes: Uint8Array) => Promise<void>): void {
+    if (this.#wasDetached) this.#options.abandoned('the backing store does not know of earlier references');
     this.#send = send;
     this.#schedule();
   }
@@ -119,7 +124,8 @@ export class References implements ReferenceLog {
   detach(): void {
     if (!this.#send) return;
     this.#send = undefined;
-    if (this.#isUsed) this.#fail('the backing store is gone');
+    this.#wasDetached = this.#isUsed;
+    this.abandon();
   }
 
   stop(): void {
@@ -141,14 +147,22 @@ export class References implements ReferenceLog {
     return Math.min(PERIOD, Math.max(PERIOD_MIN, this.grace / 4));
   }
 
-  #schedule(seconds = this.#period): void {
-    if (this.#timer || !this.#send || !this.#isUsed) return;
+  /** Looks soon at what is new. */
+  #schedule(): void {
+    if (this.#timer && !this.#isResting) return;
+    this.#wake(this.#period, false);
+  }
+
+  #wake(seconds: number, isResting: boolean): void {
+    if (!this.#send || !this.#isUsed) return;
+    this.#timer?.cancel();
+    this.#isResting = isResting;
     this.#timer = this.#options.clock.after(seconds, () => {
       this.#timer = undefined;
       // Rejects when blobs cannot be stored, which others tell.
       this.#tell(false).then(
         () => this.#scheduleRest(),
-        () => this.#schedule(RETRY),
+        () => this.#wake(RETRY, false),
       );
     });
   }
@@ -157,7 +171,7 @@ export class References implements ReferenceLog {
     if (this.#added.length || this.#garbage.length) this.#schedule();
     else if (this.#waiting.length) {
       const rest = this.#waiting[0]!.time + this.grace - this.#options.clock.monotonic();
-      this.#schedule(Math.max(this.#period, rest));
+      this.#wake(Math.max(this.#period, rest), true);
     }
   }
 

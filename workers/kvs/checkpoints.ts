@@ -56,7 +56,10 @@ export class Checkpoints {
    * Rejects with FluxError ENOSYS without a backing store, EIO or ENOSPC when that fails.
    */
   put(point: Point): Promise<void> {
-    const done = this.#writing.then(() => this.#put(point));
+    const { references } = this.#content();
+    // The root may be another one before this is done.
+    references?.addStored(point.rootref);
+    const done = this.#writing.then(() => this.#put(point)).finally(() => references?.release(point.rootref));
     this.#writing = done.catch(() => {});
     return done;
   }
@@ -65,14 +68,8 @@ export class Checkpoints {
     if (this.#last && rootseq < this.#last.rootseq) return;
     if (this.#last?.rootseq === rootseq && this.#last.rootref === rootref) return;
     const content = this.#content();
-    // The root may be another one before this is done.
-    content.references?.addStored(rootref);
-    try {
-      await content.flush();
-      await content.checkpointPut({ version: 1, rootref, sequence: rootseq, timestamp: this.#context.clock.now() });
-    } finally {
-      content.references?.release(rootref);
-    }
+    await content.flush();
+    await content.checkpointPut({ version: 1, rootref, sequence: rootseq, timestamp: this.#context.clock.now() });
     this.#last = { rootref, rootseq };
   }
 

@@ -129,7 +129,15 @@ class Kvs implements Service, FollowedKvs {
   }
 
   #referToRoot(blobref: string): void {
-    this.#content().references?.add([{ blobref, isDirectory: true }]);
+    const content = this.#content();
+    const { bytes } = Directory.empty;
+    if (blobref !== makeBlobref(content.hash, bytes)) {
+      content.references?.add([{ blobref, isDirectory: true }]);
+      return;
+    }
+    // Many begin with it, and it is garbage in between.
+    const stored = content.store(blobref, bytes);
+    stored?.catch((error) => this.#context.log('err', `an empty root is not stored: ${error.message}`));
   }
 
   /**

@@ -38,7 +38,7 @@ export function kvsSettings(config: JsonObject): Settings {
   return {
     checkpointPeriod: Number.isFinite(checkpointPeriod) ? checkpointPeriod : 0,
     maxdirent,
-    collects: (table.gc ?? false) && Number.isFinite(grace),
+    collects: (table.gc ?? true) && Number.isFinite(grace),
     grace,
   };
 }

@@ -174,7 +174,7 @@ class World implements Objects {
 
   checkpoint(): void {
     const root = this.roots.get('primary')!;
-    this.database.transaction(() => this.collector.keepRoot(root));
+    this.collector.keepRoot(root);
     this.checkpoints.push(root);
     for (const gone of this.checkpoints.splice(0, this.checkpoints.length - CHECKPOINTS))
       this.collector.releaseRoot(gone);
