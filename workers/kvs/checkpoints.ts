@@ -55,11 +55,11 @@ export class Checkpoints {
    *
    * Rejects with FluxError ENOSYS without a backing store, EIO or ENOSPC when that fails.
    */
-  put(point: Point): Promise<void> {
+  put({ rootref, rootseq }: Point): Promise<void> {
     const { references } = this.#content();
-    // The root may be another one before this is done.
-    references?.addStored(point.rootref);
-    const done = this.#writing.then(() => this.#put(point)).finally(() => references?.release(point.rootref));
+    // The namespace may have another root before this is done.
+    references?.addStored(rootref);
+    const done = this.#writing.then(() => this.#put({ rootref, rootseq })).finally(() => references?.release(rootref));
     this.#writing = done.catch(() => {});
     return done;
   }
