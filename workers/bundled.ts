@@ -23,6 +23,12 @@ export async function backingStore(name: string): Promise<ModuleDefinition | und
   }
 }
 
+/** Reads what the usual backing store needs before anybody asks for it; what goes wrong is told to whoever does. */
+export async function preloadStore(): Promise<void> {
+  const needed = [backingStore('content-sqlite'), import('@photostructure/sqlite'), import('lz4-wasm-nodejs')];
+  await Promise.allSettled(needed);
+}
+
 /** A part of the KVS that has a thread of its own. */
 export async function kvsPart(name: string, shards: number, store: StoreThread): Promise<ModuleDefinition | undefined> {
   for (let shard = 0; shard < shards; shard++) {

@@ -10,12 +10,13 @@ import { kvsShards, MAIN } from '../core/node/plan.ts';
 import { ThreadControl } from '../core/node/thread-control.ts';
 import { indexOf, threadOf } from '../core/ring/endpoint.ts';
 import { Mailbox } from '../core/ring/mailbox.ts';
+import { preloadStore } from './bundled.ts';
 import type { StoreThread } from './content/access.ts';
 import { RemoteModules } from './remote-modules.ts';
 import type { RexecThread } from './rexec/rexec.ts';
 import { SlowReaders } from './rexec/slow-readers.ts';
 import { SpawnTurns } from './rexec/spawn-turns.ts';
-import { Router } from './router/router.ts';
+import type { Router } from './router/router.ts';
 import { processStopped, realWorld } from './world.ts';
 
 /** Bytes that may wait for one thread before this one takes no more from the sockets. */
@@ -28,6 +29,12 @@ const spawnTurns = new SpawnTurns();
 const slowReaders = new SlowReaders();
 const store: StoreThread = { soon: (callback) => mailbox.afterRound(callback) };
 const programs: RexecThread = { slowReaders, spawnTurn: () => spawnTurns.take() };
+
+/** What ranks need is much, and read where there are some. */
+async function makeRouter(): Promise<Router> {
+  const { Router } = await import('./router/router.ts');
+  return new Router(mailbox, control, plan, instance, programs, store);
+}
 
 /** Threads that do not keep up with what this one sends them. */
 const congested = new Set<number>();
@@ -74,7 +81,7 @@ const methods: Record<string, Methods[string]> = {
   },
 };
 const control: ThreadControl = new ThreadControl(mailbox, methods);
-const router = own?.routes ? new Router(mailbox, control, plan, instance, programs, store) : undefined;
+const router = own?.routes ? await makeRouter() : undefined;
 Object.assign(methods, router?.methods);
 
 void mailbox
@@ -89,4 +96,6 @@ void mailbox
       throw error;
     });
   });
+// It is asked for as soon as there is a rank, and takes as long to read as that.
+if (own?.services.includes('content-sqlite')) void preloadStore();
 await router?.start();

@@ -16,7 +16,25 @@ export interface DefaultRcHost {
   readonly modules: Modules;
   readonly programs: RcPrograms;
   shell(): string;
-  hasVariable(name: string): boolean;
+}
+
+/**
+ * The modules of rank 0 and of the others, by the backing store that is wanted, in the order in which they are loaded. No
+ * module that comes with the broker depends on more than that, and there are thousands of ranks.
+ */
+const orders = new Map<string, readonly string[]>();
+
+function moduleOrder(isLeader: boolean, backing: string | undefined): readonly string[] {
+  const key = `${isLeader} ${backing}`;
+  let names = orders.get(key);
+  if (!names) {
+    const never = () => false;
+    const place = { rank: isLeader ? 0 : 1, hasConfig: never, hasAttribute: never, hasVariable: never };
+    const order = new ModuleOrder(chooseBacking(bundledEntries, backing), place);
+    names = order.sequence(order.requirements(initialModules));
+    orders.set(key, names);
+  }
+  return names;
 }
 
 export class DefaultRc {
@@ -29,22 +47,22 @@ export class DefaultRc {
   // What is pushed last runs first, and a step may push what comes between it and the next.
 
   pushRc1(): void {
-    const { programs } = this.#host;
+    const { broker, programs } = this.#host;
     programs.pushInternal('rc1', () => this.#finishLoading());
-    programs.pushInternal('rc1', () => this.#loadStore());
+    if (broker.rank === 0) programs.pushInternal('rc1', () => this.#loadStore());
   }
 
   pushRc3(): void {
-    const { programs } = this.#host;
+    const { broker, programs } = this.#host;
     programs.pushInternal('rc3', () => this.#removeAll());
-    programs.pushInternal('rc3', () => this.#endStore());
+    if (broker.rank === 0) programs.pushInternal('rc3', () => this.#endStore());
   }
 
   #attribute = (name: string): string | undefined => this.#host.broker.attributes.get(name);
 
   #pushScript(level: 'rc1' | 'rc3', script: string | undefined): void {
-    const { broker, programs, shell } = this.#host;
-    if (script !== undefined && this.#hasBacking() && broker.rank === 0)
+    const { programs, shell } = this.#host;
+    if (script !== undefined && this.#hasBacking())
       programs.push(level, { argv: [shell(), '-c', script], passThrough: false, text: script });
   }
 
@@ -52,16 +70,8 @@ export class DefaultRc {
     return this.#host.broker.hasService('content-backing');
   }
 
-  #order(): string[] {
-    const { broker, hasVariable } = this.#host;
-    const table = chooseBacking(bundledEntries, this.#attribute('content.backing-module'));
-    const order = new ModuleOrder(table, {
-      rank: broker.rank,
-      hasConfig: () => false,
-      hasAttribute: (name) => broker.attributes.has(name),
-      hasVariable,
-    });
-    return order.sequence(order.requirements(initialModules));
+  #order(): readonly string[] {
+    return moduleOrder(this.#host.broker.rank === 0, this.#attribute('content.backing-module'));
   }
 
   // ---- rc1
@@ -91,7 +101,7 @@ export class DefaultRc {
     const { broker } = this.#host;
     await this.#noteLife('finish');
     await this.#remove((name) => name.startsWith('content') || name === 'heartbeat');
-    if (broker.rank === 0 && this.#hasBacking()) await broker.rpc('content.flush');
+    if (this.#hasBacking()) await broker.rpc('content.flush');
     this.#pushScript('rc3', dumpScript(this.#attribute));
   }
 

@@ -309,7 +309,6 @@ export class Rank {
       modules: this.modules,
       programs,
       shell: () => this.#shell(),
-      hasVariable: (name) => this.environment.get(name) !== undefined,
     });
     for (const name of ['rc1', 'rc3'] as const) {
       const text = instance[name];
