@@ -32,6 +32,7 @@ export type ReferenceChange =
 
 const digestLengths: Readonly<Record<HashName, number>> = { sha1: 20, sha256: 32 };
 const FIRST_SIZE = 4096;
+const COUNT_SIZE = 4;
 
 /** Records, one behind the other. What is no blobref of the instance's hash is in no store, and left out. */
 export class ReferenceWriter {
@@ -66,18 +67,23 @@ export class ReferenceWriter {
   }
 
   replacement({ old, removed }: Replacement): void {
-    const known = removed.filter(({ blobref }) => blobref.startsWith(this.#prefix));
     if (!this.#record(Kind.replacement, old)) return;
-    this.#reserve(4);
-    this.#end = this.#buffer.writeUInt32LE(known.length, this.#end);
-    for (const { blobref, isDirectory } of known) this.#record(isDirectory ? 1 : 0, blobref);
+    this.#reserve(COUNT_SIZE);
+    const place = this.#end;
+    this.#end += COUNT_SIZE;
+    let count = 0;
+    for (const { blobref, isDirectory } of removed) if (this.#record(isDirectory ? 1 : 0, blobref)) count++;
+    this.#buffer.writeUInt32LE(count, place);
   }
 
+  /** False for what is no blobref of the hash. */
   #record(kind: number, blobref: string): boolean {
-    if (!blobref.startsWith(this.#prefix)) return false;
-    this.#reserve(1 + this.#digestLength);
-    this.#buffer[this.#end++] = kind;
-    this.#end += this.#buffer.write(blobref.slice(this.#prefix.length), this.#end, 'hex');
+    const size = this.#digestLength;
+    if (!blobref.startsWith(this.#prefix) || blobref.length !== this.#prefix.length + 2 * size) return false;
+    this.#reserve(1 + size);
+    if (this.#buffer.write(blobref.slice(this.#prefix.length), this.#end + 1, 'hex') !== size) return false;
+    this.#buffer[this.#end] = kind;
+    this.#end += 1 + size;
     return true;
   }
 
@@ -141,7 +147,7 @@ class Reader {
 
   references(): Reference[] {
     const references: Reference[] = [];
-    for (let rest = this.#take(4).readUInt32LE(); rest > 0; rest--) {
+    for (let rest = this.#take(COUNT_SIZE).readUInt32LE(); rest > 0; rest--) {
       const isDirectory = this.byte() === 1;
       references.push({ blobref: this.blobref(), isDirectory });
     }

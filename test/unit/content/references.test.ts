@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FluxError } from '../../../core/errno.ts';
-import { type ReferenceChange, readReferences } from '../../../workers/content/reference-changes.ts';
+import { type ReferenceChange, ReferenceWriter, readReferences } from '../../../workers/content/reference-changes.ts';
 import { References } from '../../../workers/content/references.ts';
 import { Agenda } from '../../sim/agenda.ts';
 import { refOf, turn } from './support.ts';
@@ -73,6 +73,20 @@ test('new references are told soon, garbage after the time of grace, and what ca
   ];
   assert.deepEqual(bench.told, [added, garbage]);
   assert.equal(bench.agenda.nextTime, Infinity);
+});
+
+test('what is no blobref of the hash is left out', () => {
+  const writer = new ReferenceWriter('sha1');
+  const odd = ['', 'sha1-', `sha1-${'z'.repeat(40)}`, `${a}0`, a.slice(0, -1), `sha256-${'0'.repeat(64)}`];
+  for (const blobref of odd) {
+    writer.link(blobref);
+    writer.release(blobref);
+    writer.replacement({ old: blobref, removed: [value(a)] });
+  }
+  writer.replacement({ old: a, removed: [...odd.map(directory), value(b)] });
+  assert.deepEqual([...readReferences('sha1', writer.take())], [{ kind: 'replacement', old: a, removed: [value(b)] }]);
+  assert.throws(() => [...readReferences('sha1', Buffer.alloc(20))], /cut off/);
+  assert.throws(() => [...readReferences('sha1', Buffer.alloc(21, 9))], /kind 9/);
 });
 
 test('all garbage that there is can be asked for', async () => {
