@@ -98,6 +98,8 @@ export function blobsIn(database: DatabaseSyncInstance, file: string, options: S
   database.exec(`PRAGMA synchronous=${options.synchronous}`);
   database.exec('PRAGMA locking_mode=EXCLUSIVE');
   database.exec(tables);
+  // Some bytes for each row; and nobody's folder for temporary files has to be writable.
+  database.exec('PRAGMA temp_store=MEMORY');
   database.exec(counts);
   upgrade(database, options);
   return new SqliteDatabase(database, file);
