@@ -63,11 +63,9 @@ async function main() {
     banner: { js: "const importMetaUrl = require('node:url').pathToFileURL(__filename).href;" },
     sourcemap: true,
   });
-  // One file for threads, too: three of them start at once, and each file costs each of them a millisecond.
-  await build({ ...common, entryPoints: { host: 'workers/host.ts' }, outdir: fresh, sourcemap: true });
   await build({
     ...common,
-    entryPoints: { index: 'core/index.ts', 'module-host': 'workers/module-host.ts' },
+    entryPoints: { index: 'core/index.ts', host: 'workers/host.ts', 'module-host': 'workers/module-host.ts' },
     outdir: fresh,
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
