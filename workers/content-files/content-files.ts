@@ -55,7 +55,7 @@ class ContentFiles implements Service {
   async #load(blobref: string): Promise<Uint8Array> {
     const bytes = await this.#files.read(blobref);
     if (makeBlobref(this.#hash, bytes) !== blobref)
-      throw new FluxError('EIO', `cannot load ${blobref}: its bytes have another hash`);
+      throw new FluxError('EBADMSG', `cannot load ${blobref}: its bytes have another hash`);
     return bytes;
   }
 

@@ -191,7 +191,7 @@ class ContentSqlite implements Service {
       const row = this.#database.load(blobrefToDigest(blobref).digest);
       const bytes = row && unpackRow(this.#lz4, row);
       if (bytes && makeBlobref(this.#hash, bytes) !== blobref)
-        throw new FluxError('EIO', 'its bytes have another hash');
+        throw new FluxError('EBADMSG', 'its bytes have another hash');
       return bytes;
     } catch (error) {
       const { errno, message } = asFluxError(error);

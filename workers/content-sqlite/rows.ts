@@ -31,11 +31,11 @@ function isWorthCompressing(size: number): boolean {
   return size >= COMPRESSION_THRESHOLD && (size <= COMPRESSION_MAX || size > ROW_BYTES_MAX);
 }
 
-/** @throws FluxError EIO: the row is damaged */
+/** @throws FluxError EBADMSG: the row is damaged */
 export function unpackRow(lz4: Lz4, { object, size }: BlobRow): Uint8Array {
   if (size === -1) return object;
   if (size < 0 || size > object.length * LZ4_RATIO_MAX)
-    throw new FluxError('EIO', `${object.length} compressed bytes cannot stand for ${size}`);
+    throw new FluxError('EBADMSG', `${object.length} compressed bytes cannot stand for ${size}`);
   const block = Buffer.allocUnsafe(SIZE_BYTES + object.length);
   block.writeUInt32LE(size);
   block.set(object, SIZE_BYTES);
@@ -43,8 +43,8 @@ export function unpackRow(lz4: Lz4, { object, size }: BlobRow): Uint8Array {
   try {
     bytes = lz4.decompress(block);
   } catch (error) {
-    throw new FluxError('EIO', `LZ4: ${error}`);
+    throw new FluxError('EBADMSG', `LZ4: ${error}`);
   }
-  if (bytes.length !== size) throw new FluxError('EIO', `it has ${bytes.length} bytes, not ${size}`);
+  if (bytes.length !== size) throw new FluxError('EBADMSG', `it has ${bytes.length} bytes, not ${size}`);
   return bytes;
 }

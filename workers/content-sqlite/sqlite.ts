@@ -220,8 +220,8 @@ class SqliteDatabase implements BlobDatabase {
     if (!row) return undefined;
     const [object, size] = row;
     // An empty blob of flux-core's is NULL.
-    if (object !== null && !(object instanceof Uint8Array)) throw new FluxError('EIO', 'the object is no blob');
-    if (typeof size !== 'number') throw new FluxError('EIO', 'the size is no number');
+    if (object !== null && !(object instanceof Uint8Array)) throw new FluxError('EBADMSG', 'the object is no blob');
+    if (typeof size !== 'number') throw new FluxError('EBADMSG', 'the size is no number');
     return { object: object ?? new Uint8Array(), size };
   }
 

@@ -58,7 +58,7 @@ test('requests that are no requests, a damaged file, a folder that cannot be', a
   await bench.raw('content-backing.store', blob);
   fs.truncateSync(path.join(statedir, 'content.files', refOf(blob)), 2);
   const answer = await bench.call('content-backing.load', digestOf(blob));
-  assert.equal(answer.error().code, 'EIO');
+  assert.equal(answer.error().code, 'EBADMSG');
   assert.match(answer.errorText() ?? '', new RegExp(refOf(blob)));
   await refused(start(path.join(root, 'no', 'such')), 'ENOENT');
   await refused(start(statedir, ['x']), 'EINVAL', /Unknown module option: 'x'/);

@@ -224,7 +224,7 @@ test('a damaged row is an error that names the blob, for that blob only', async 
     withFile(statedir, (database) => database.exec(sql));
     bench = await start(statedir);
     const answer = await bench.call('content-backing.load', digestOf(victim));
-    assert.equal(answer.errnum, errno.EIO, sql);
+    assert.equal(answer.errnum, errno.EBADMSG, sql);
     assert.match(answer.errorText() ?? '', text);
     assert.match(answer.errorText() ?? '', new RegExp(refOf(victim)));
     const other = victim === plain ? packed : plain;
