@@ -1,9 +1,12 @@
 /** `flux content`: the content store of an instance (RFC 10), blobs by the hash of their bytes. */
 
 import { once } from 'node:events';
+import path from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { asFluxError, FluxError } from '../core/errno.ts';
+import { CommitFlag } from '../core/formats/kvs-flags.ts';
 import { Content } from '../core/handle/content.ts';
+import type { Handle } from '../core/handle/handle.ts';
 import { count, withHandle } from './command.ts';
 import { checkpointCommands } from './content-checkpoint.ts';
 import { type NestedCommand, runNested } from './nested.ts';
@@ -36,6 +39,13 @@ const commands: Readonly<Record<string, NestedCommand>> = {
     summary: 'Make the cache drop all that the backing store has',
     define: (command) => command.action(() => withHandle((handle) => new Content(handle).dropCache())),
   },
+  backup: {
+    summary: 'Copy the database of the backing store while the instance runs',
+    define: (command) =>
+      command
+        .argument('<file>', 'where to; a file on the host of rank 0 that is not there')
+        .action((file: string) => withHandle((handle) => backup(handle, path.resolve(file)))),
+  },
   flush: {
     summary: 'Wait until all that is in the cache is in the backing store, too',
     define: (command) => command.action(() => withHandle((handle) => new Content(handle).flush())),
@@ -50,6 +60,16 @@ export function run(args: readonly string[]): Promise<number> {
   const all: Record<string, NestedCommand> = { ...commands };
   for (const [second, command] of Object.entries(checkpointCommands)) all[`checkpoint ${second}`] = command;
   return runNested('content', 'The content store of the instance: blobs by their blobrefs.', all, args);
+}
+
+/** What the KVS holds now is in a checkpoint first, so the copy begins with it. */
+async function backup(handle: Handle, file: string): Promise<void> {
+  const sync = { namespace: 'primary', flags: CommitFlag.sync, ops: [] };
+  await handle.rpc('kvs.commit', sync).catch((error: FluxError) => {
+    if (error.code !== 'ENOSYS') throw error;
+  });
+  await new Content(handle).flush();
+  await handle.rpc('content-backing.backup', { path: file });
 }
 
 async function load(given: readonly string[], { bypassCache = false }: BypassOption): Promise<void> {

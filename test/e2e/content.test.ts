@@ -127,6 +127,31 @@ test('the backing store can be removed and loaded again: what is stored meanwhil
     { args: ['module', 'load', 'content-files'], exit: 1, stderr: /File exists|registered already/ },
   ]));
 
+test('a copy of the database that is made while others write starts an instance', async () => {
+  const folder = temporaryFolder();
+  const file = path.join(folder, 'content.sqlite');
+  await checkRows(instance, [{ args: ['kvs', 'put', 'before=1'] }]);
+  await withHandle(instance.uri, async (handle) => {
+    const store = new Content(handle);
+    let isDone = false;
+    const done = instance.flux(['content', 'backup', file]).finally(() => {
+      isDone = true;
+    });
+    while (!isDone) await store.store(crypto.randomBytes(3000));
+    assert.deepEqual(await done, { stdout: '', stderr: '', exit: 0 });
+  });
+  await checkRows(instance, [
+    { args: ['content', 'backup', file], exit: 1, stderr: /content\.sqlite exists already/ },
+    { args: ['content', 'backup', '/no/such/folder/file'], exit: 1, stderr: /\/no\/such\/folder\/file: / },
+  ]);
+  const copy = await startInstance(1, [`-Sstatedir=${folder}`]);
+  await checkRows(copy, [
+    { args: ['kvs', 'get', 'before'], stdout: '1\n' },
+    { args: ['fsck'], stdout: /^Checking integrity / },
+  ]);
+  assert.equal((await copy.stop()).exit, 0);
+});
+
 test('what was stored is there when the instance is started again with its state', async () => {
   const statedir = temporaryFolder();
   const first = await startInstance(1, [`-Sstatedir=${statedir}`]);

@@ -70,5 +70,11 @@ export interface BlobDatabase {
   remove(row: CountedRow): void;
   /** Bytes of the file, and bytes free where it is. */
   sizes(): { readonly file: number; readonly free: number };
+  /**
+   * Copies the database as it is at the end of that into a file, while it is used.
+   *
+   * @returns bytes of the file; rejects with EEXIST when it is there already
+   */
+  backup(file: string): Promise<number>;
   close(): void;
 }

@@ -6,6 +6,7 @@
  */
 
 import fs from 'node:fs';
+import path from 'node:path';
 import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import { blobrefToDigest, type HashName, isBlobref, makeBlobref } from '../../core/formats/blobref.ts';
@@ -117,6 +118,7 @@ class ContentSqlite implements Service {
     'gc-info': { handler: (request) => this.#gcInfo(request) },
     mark: { handler: (request) => this.#mark(request) },
     sweep: { handler: (request) => this.#sweep(request) },
+    backup: { handler: (request) => this.#backup(request.unpack({ path: 's' }).path) },
     'stats-get': { allow: Role.user, handler: () => this.#stats() },
   };
 
@@ -204,6 +206,12 @@ class ContentSqlite implements Service {
   #validate(blobref: string): undefined {
     this.#commit();
     if (!this.#database.has(blobrefToDigest(blobref).digest)) throw new FluxError('ENOENT');
+  }
+
+  async #backup(file: string): Promise<JsonObject> {
+    if (!path.isAbsolute(file)) throw new FluxError('EINVAL', `${file} is no absolute path`);
+    this.#commit();
+    return { size: await this.#database.backup(file) };
   }
 
   // ---- checkpoints

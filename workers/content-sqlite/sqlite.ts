@@ -63,6 +63,9 @@ function sqliteError(error: unknown): FluxError {
   return new FluxError(errnos[errcode & 0xff] ?? 'EINVAL', `${(error as Error).message}(${errcode})`, { cause: error });
 }
 
+/** Pages of a backup that are copied in one go: four megabytes. */
+const BACKUP_PAGES = 1000;
+
 type Statement = StatementSyncInstance;
 type Row = readonly (number | string | Uint8Array | null)[];
 
@@ -340,6 +343,19 @@ class SqliteDatabase implements BlobDatabase {
     if (this.#file === ':memory:') return { file: 0, free: 0 };
     const { bsize, bavail } = fs.statfsSync(path.dirname(this.#file));
     return { file: fs.statSync(this.#file).size, free: bsize * bavail };
+  }
+
+  async backup(file: string): Promise<number> {
+    if (fs.existsSync(file)) throw new FluxError('EEXIST', `${file} exists already`);
+    try {
+      const { backup } = await import('@photostructure/sqlite');
+      await backup(this.#database, file, { rate: BACKUP_PAGES });
+      return fs.statSync(file).size;
+    } catch (error) {
+      fs.rmSync(file, { force: true });
+      const { errno, message } = sqliteError(error);
+      throw new FluxError(errno, `${file}: ${message}`, { cause: error });
+    }
   }
 
   close(): void {
