@@ -58,8 +58,8 @@ export class ModuleHost implements ServiceContext {
   readonly #world: World;
   #common: Methods | undefined;
   readonly #respond: (response: Message, request: Request) => void;
-  // Requests that the service has not finished answering: streams and waits.
-  #unanswered: Set<Request> | undefined;
+  // Requests that the service has not finished answering, by who sent them: streams and waits.
+  #unanswered: Map<string, Set<Request>> | undefined;
   #service: Service = {};
   #running = false;
   #isStopped = false;
@@ -82,7 +82,7 @@ export class ModuleHost implements ServiceContext {
       send(message);
     };
     this.#respond = (response, request) => {
-      if (request.isAnswered) this.#unanswered?.delete(request);
+      if (request.isAnswered) this.#forget(request);
       this.#send(response);
     };
     this.#rpc = new RpcClient(this.#send);
@@ -126,7 +126,7 @@ export class ModuleHost implements ServiceContext {
     try {
       await this.#service.stop?.();
     } finally {
-      for (const request of this.#unanswered ?? [])
+      for (const request of [...(this.#unanswered?.values() ?? [])].flatMap((requests) => [...requests]))
         request.fail(new FluxError('ENOSYS', `module ${this.name} is gone`));
       this.#rpc.fail(new FluxError('ECONNABORTED', `module ${this.name} is stopped`));
     }
@@ -151,14 +151,22 @@ export class ModuleHost implements ServiceContext {
     callMethod(method, request, (_, error) => this.#reportBug(topic, error));
     if (message.wantsResponse) {
       if (request.isAnswered) return;
-      this.#unanswered ??= new Set();
-      this.#unanswered.add(request);
-    } else if (topic.endsWith('.disconnect')) this.#forgetSender(request.sender);
+      this.#remember(request);
+      // Who sent it is gone, and waits for nothing any more (RFC 6, Disconnection).
+    } else if (topic.endsWith('.disconnect')) this.#unanswered?.delete(request.sender);
   }
 
-  /** A client is gone, and waits for nothing any more (RFC 6, Disconnection). */
-  #forgetSender(sender: string): void {
-    for (const request of this.#unanswered ?? []) if (request.sender === sender) this.#unanswered!.delete(request);
+  #remember(request: Request): void {
+    this.#unanswered ??= new Map();
+    const { sender } = request;
+    const requests = this.#unanswered.get(sender);
+    if (requests) requests.add(request);
+    else this.#unanswered.set(sender, new Set([request]));
+  }
+
+  #forget(request: Request): void {
+    const requests = this.#unanswered?.get(request.sender);
+    if (requests?.delete(request) && requests.size === 0) this.#unanswered!.delete(request.sender);
   }
 
   #method(name: string): Method | undefined {
