@@ -75,6 +75,7 @@ const benchmarks: readonly Benchmark[] = [
   inInstance('connect', () => 1),
   inInstance('kvs', () => 1),
   inInstance('kvs-growth', () => 1),
+  inInstance('kvs-stored', () => 1),
   { name: 'kvs-restart', compares: true, run: restartTimes },
   { name: 'kvs-workers', compares: false, run: workerRates },
   // Peers have no fences any more.
