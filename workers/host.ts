@@ -56,7 +56,8 @@ const mailbox = new Mailbox({
   },
 });
 // A pending Atomics.waitAsync does not keep a thread alive; listening here does.
-parentPort!.on('message', (message: { ring: SharedArrayBuffer; from: number } | { gone: number }) => {
+parentPort!.on('message', (message: { ring: SharedArrayBuffer; from: number } | { gone: number } | { end: true }) => {
+  if ('end' in message) process.exit(0);
   if ('gone' in message) {
     control.threadDied(message.gone);
     mailbox.disconnect(message.gone);

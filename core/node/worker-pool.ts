@@ -18,6 +18,9 @@ import { MAIN, THREADS_MAX } from './plan.ts';
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 96, maxOldGenerationSizeMb: Math.floor(os.totalmem() / 2 ** 20) };
 
+/** Milliseconds that a thread has to come to its end by itself. */
+const END_TIMEOUT = 2000;
+
 interface Thread {
   readonly worker: Worker;
   readonly name: string;
@@ -105,21 +108,28 @@ export class WorkerPool {
     else this.#threads.get(to)?.worker.postMessage({ ring, from });
   }
 
-  async #end(index: number, ending: Thread['ending']): Promise<void> {
+  /**
+   * Ends a thread. It is asked to: a native addon that is torn away from its thread in the middle of a call, or while it is
+   * loaded, takes the process with it. One that does nothing but compute does not hear that.
+   */
+  async stop(index: number): Promise<void> {
     const thread = this.#threads.get(index);
     if (!thread) return;
-    thread.ending = ending;
-    await thread.worker.terminate();
-  }
-
-  /** Ends a thread. */
-  stop(index: number): Promise<void> {
-    return this.#end(index, 'stop');
+    thread.ending = 'stop';
+    const { worker } = thread;
+    const timer = setTimeout(() => void worker.terminate(), END_TIMEOUT);
+    const over = new Promise((resolve) => worker.once('exit', resolve));
+    worker.postMessage({ end: true });
+    await over;
+    clearTimeout(timer);
   }
 
   /** Ends a thread as if it had died, only that this is no failure. */
   kill(index: number): void {
-    void this.#end(index, 'kill');
+    const thread = this.#threads.get(index);
+    if (!thread) return;
+    thread.ending = 'kill';
+    void thread.worker.terminate();
   }
 
   async stopAll(): Promise<void> {
