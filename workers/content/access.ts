@@ -3,8 +3,11 @@
  * by these interfaces, without messages.
  */
 
+import { FluxError } from '../../core/errno.ts';
 import type { HashName } from '../../core/formats/blobref.ts';
 import type { Reference } from '../../core/formats/tree-references.ts';
+import type { JsonValue } from '../../core/json.ts';
+import { isObject, unpack } from '../../core/message/unpack.ts';
 import type { KvsFollower } from '../kvs/follower.ts';
 import type { Replacement } from './reference-changes.ts';
 
@@ -16,6 +19,20 @@ export interface Checkpoint {
   readonly sequence: number;
   /** Seconds since the epoch. */
   readonly timestamp: number;
+}
+
+/**
+ * The checkpoints that `checkpoint-get` answers with.
+ *
+ * @throws FluxError EPROTO: they are none
+ */
+export function readCheckpoints(payload: JsonValue | undefined): readonly Checkpoint[] {
+  return unpack(payload, { value: 'a' }).value.map((value) => {
+    const fields = { rootref: 's', sequence: 'i?', timestamp: 'n?' } as const;
+    const { rootref, sequence = 0, timestamp = 0 } = unpack(isObject(value) ? value : undefined, fields);
+    if (rootref === '') throw new FluxError('EPROTO', 'a checkpoint has no rootref');
+    return { version: 1, rootref, sequence, timestamp };
+  });
 }
 
 /**

@@ -9,8 +9,7 @@ import { blobrefToDigest, type HashName, isHashName, makeBlobref } from '../../c
 import type { Methods, Reply, Request } from '../../core/handle/methods.ts';
 import { type JsonObject, type JsonValue, real } from '../../core/json.ts';
 import { Flag } from '../../core/message/message.ts';
-import { isObject, unpack } from '../../core/message/unpack.ts';
-import type { Checkpoint, ContentAccess, StoreThread } from './access.ts';
+import { type Checkpoint, type ContentAccess, readCheckpoints, type StoreThread } from './access.ts';
 import { type Backing, BackingService } from './backing.ts';
 import { requestedBlobref } from './backing-store.ts';
 import { ContentCache } from './cache.ts';
@@ -97,14 +96,7 @@ class Content implements ContentAccess {
   }
 
   async checkpoints(): Promise<readonly Checkpoint[]> {
-    try {
-      const { value } = unpack(await this.#backing('get').checkpointGet(), { value: 'a' });
-      return value.map(readCheckpoint);
-    } catch (error) {
-      // Nothing to remember them, or none remembered.
-      if (error instanceof FluxError && (error.code === 'ENOSYS' || error.code === 'ENOENT')) return [];
-      throw error;
-    }
+    return readCheckpoints(await this.#backing('get').checkpointGet());
   }
 
   async #putCheckpoint(value: JsonValue): Promise<void> {
@@ -254,13 +246,4 @@ const nothing = () => undefined;
 function ownBytes(bytes: Uint8Array | undefined): Uint8Array {
   if (!bytes?.length) return new Uint8Array();
   return 2 * bytes.length >= bytes.buffer.byteLength ? bytes : Buffer.from(bytes);
-}
-
-function readCheckpoint(value: JsonValue): Checkpoint {
-  const { rootref, sequence, timestamp } = unpack(isObject(value) ? value : undefined, {
-    rootref: 's',
-    sequence: 'i?',
-    timestamp: 'n?',
-  });
-  return { version: 1, rootref, sequence: sequence ?? 0, timestamp: timestamp ?? 0 };
 }

@@ -4,7 +4,6 @@
 
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { errno, FluxError } from '../../core/errno.ts';
-import { blobrefToDigest } from '../../core/formats/blobref.ts';
 import { LookupFlag } from '../../core/formats/kvs-flags.ts';
 import { makeDirref, type Treeobj } from '../../core/formats/treeobj.ts';
 import type { JsonValue } from '../../core/json.ts';
@@ -12,6 +11,7 @@ import type { Credentials } from '../../core/message/credentials.ts';
 import type { Message } from '../../core/message/message.ts';
 import { unpack } from '../../core/message/unpack.ts';
 import type { StoreThread } from '../content/access.ts';
+import { RemoteContent } from '../content/remote-content.ts';
 import type { KvsFollower, Root } from '../kvs/follower.ts';
 
 export type Eventually<T> = T | Promise<T>;
@@ -49,20 +49,15 @@ export interface Source {
 }
 
 export function makeSource(context: ServiceContext, shared: StoreThread): Source {
+  const remote = new RemoteContent(context);
   const load = (blobref: string) => {
-    const { content } = shared;
-    return content ? (content.get(blobref) ?? content.load(blobref)) : loadFrom(context, blobref);
+    const { content = remote } = shared;
+    return content.get(blobref) ?? content.load(blobref);
   };
   return shared.kvs ? new LocalSource(shared.kvs, load) : new RemoteSource(context, load);
 }
 
 type Load = Source['load'];
-
-async function loadFrom(context: ServiceContext, blobref: string): Promise<Uint8Array> {
-  const response = await context.request('content.load', blobrefToDigest(blobref).digest).next();
-  if (response.errnum) throw response.error();
-  return response.bytes ?? new Uint8Array();
-}
 
 /** The services on this thread. */
 class LocalSource implements Source {

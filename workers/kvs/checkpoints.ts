@@ -4,7 +4,7 @@
  */
 
 import type { ServiceContext, Timer } from '../../core/broker/service.ts';
-import { asFluxError } from '../../core/errno.ts';
+import { asFluxError, FluxError } from '../../core/errno.ts';
 import type { Checkpoint, ContentAccess } from '../content/access.ts';
 import type { Root } from './follower.ts';
 
@@ -31,9 +31,9 @@ export class Checkpoints {
   /**
    * The checkpoints that are kept, newest first; none without a backing store.
    *
-   * Rejects with a FluxError when they cannot be read: not to know them is not to have none.
+   * Rejects with a FluxError when they cannot be read: not to know them is not to have none
    */
-  async list(): Promise<readonly Checkpoint[]> {
+  async #list(): Promise<readonly Checkpoint[]> {
     try {
       return await this.#content().checkpoints();
     } catch (error) {
@@ -44,9 +44,29 @@ export class Checkpoints {
     }
   }
 
-  /** A checkpoint that was found is the root now. */
-  restored({ rootref, sequence }: Checkpoint): void {
-    this.#last = { rootref, rootseq: sequence };
+  /**
+   * The newest checkpoint whose root is there; undefined when there are no checkpoints.
+   *
+   * @param check rejects when a root cannot be read. What this returns rejects with EIO when there are checkpoints, and
+   *   none is any good: to begin anew would lose what can be repaired
+   */
+  async restore(check: (rootref: string) => Promise<void>): Promise<Checkpoint | undefined> {
+    const checkpoints = await this.#list();
+    for (const checkpoint of checkpoints) {
+      const { rootref, sequence, timestamp } = checkpoint;
+      const date = new Date(timestamp * 1000).toISOString();
+      try {
+        await check(rootref);
+      } catch (error) {
+        this.#context.log('err', `cannot restore KVS from checkpoint on ${date}: ${(error as Error).message}`);
+        continue;
+      }
+      this.#context.log('info', `restored KVS from checkpoint on ${date}`);
+      this.#last = { rootref, rootseq: sequence };
+      return checkpoint;
+    }
+    if (checkpoints.length) throw new FluxError('EIO', 'no checkpoint of the KVS has a root that can be read');
+    return undefined;
   }
 
   /**

@@ -77,6 +77,18 @@ export class Commit {
     throw failure;
   }
 
+  /**
+   * Writes a directory anew, which makes a hashed one plain where there are to be none.
+   *
+   * @param path its names, from the root
+   * @returns the blobrefs to load before it is called again; undefined when it is done
+   */
+  touch(path: readonly string[], objects: Objects): readonly string[] | undefined {
+    this.#objects.readFrom(objects);
+    this.#findPlace([...path, ''], true, new Journal());
+    return this.#objects.missing;
+  }
+
   #note(operations: readonly Operation[], { followedLink }: Journal): void {
     for (const { key } of operations) this.#keys.add(normalizeKey(key));
     if (followedLink) this.#complete = false;

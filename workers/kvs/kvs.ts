@@ -13,15 +13,16 @@ import { LATER, type Methods, type Reply, type Request } from '../../core/handle
 import type { JsonObject } from '../../core/json.ts';
 import { type Credentials, Role, USERID_UNKNOWN } from '../../core/message/credentials.ts';
 import { unpack } from '../../core/message/unpack.ts';
-import type { Checkpoint, ContentAccess, StoreThread } from '../content/access.ts';
+import type { ContentAccess, StoreThread } from '../content/access.ts';
+import { RemoteContent } from '../content/remote-content.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Committer } from './committer.ts';
 import { Directory } from './directory.ts';
 import { type FollowedKvs, Follower, type Root } from './follower.ts';
-import { Namespaces, PRIMARY } from './namespaces.ts';
+import { type Namespace, Namespaces, PRIMARY } from './namespaces.ts';
 import { LoadedObjects, ObjectCache } from './object-cache.ts';
+import { makePlain } from './plain-tree.ts';
 import { type Found, Reader } from './reader.ts';
-import { RemoteContent } from './remote-content.ts';
 import { type LookupRequest, readLookup } from './requests.ts';
 import { RootEvents } from './root-events.ts';
 import { type Arguments, kvsArguments, kvsSettings, type Settings } from './settings.ts';
@@ -122,10 +123,26 @@ class Kvs implements Service, FollowedKvs {
 
   /** Makes the primary namespace: as it was left, or empty. */
   async #openPrimary({ initialRootref }: Arguments, empty: string): Promise<void> {
-    const checkpoint = initialRootref === undefined ? await this.#restore() : undefined;
+    const checkpoint =
+      initialRootref === undefined ? await this.#checkpoints.restore((rootref) => this.#checkRoot(rootref)) : undefined;
     const rootref = initialRootref ?? checkpoint?.rootref ?? empty;
-    this.#namespaces.create(PRIMARY, rootref, this.#owner, 0).rootseq = checkpoint?.sequence ?? 0;
+    const primary = this.#namespaces.create(PRIMARY, rootref, this.#owner, 0);
+    primary.rootseq = checkpoint?.sequence ?? 0;
     this.#referToRoot(rootref);
+    if (!this.#settings.maxdirent) await this.#makePlain(primary);
+  }
+
+  async #makePlain(namespace: Namespace): Promise<void> {
+    const content = this.#content();
+    const settings = { namespace: namespace.namespace, hash: content.hash, maxdirent: 0 };
+    const plain = await makePlain(namespace.rootref, this.#cache, settings);
+    if (!plain) return;
+    for (const [blobref, bytes] of plain.store) await content.store(blobref, bytes);
+    content.references?.add(plain.referred);
+    content.references?.replace(plain.replaced);
+    namespace.rootref = plain.rootref;
+    namespace.rootseq++;
+    this.#context.log('info', `${plain.store.length} directories of the KVS were made plain`);
   }
 
   #referToRoot(blobref: string): void {
@@ -138,29 +155,6 @@ class Kvs implements Service, FollowedKvs {
     // Many begin with it, and it is garbage in between.
     const stored = content.store(blobref, bytes);
     stored?.catch((error) => this.#context.log('err', `an empty root is not stored: ${error.message}`));
-  }
-
-  /**
-   * The newest checkpoint whose root is there; undefined when there are no checkpoints.
-   *
-   * @throws FluxError EIO: there are some, and none is any good; to begin anew would lose what can be repaired
-   */
-  async #restore(): Promise<Checkpoint | undefined> {
-    const checkpoints = await this.#checkpoints.list();
-    for (const checkpoint of checkpoints) {
-      const date = new Date(checkpoint.timestamp * 1000).toISOString();
-      try {
-        await this.#checkRoot(checkpoint.rootref);
-      } catch (error) {
-        this.#context.log('err', `cannot restore KVS from checkpoint on ${date}: ${(error as Error).message}`);
-        continue;
-      }
-      this.#context.log('info', `restored KVS from checkpoint on ${date}`);
-      this.#checkpoints.restored(checkpoint);
-      return checkpoint;
-    }
-    if (checkpoints.length) throw new FluxError('EIO', 'no checkpoint of the KVS has a root that can be read');
-    return undefined;
   }
 
   async #checkRoot(rootref: string): Promise<void> {

@@ -9,7 +9,7 @@ import { unpackTable } from '../../core/message/unpack.ts';
 export interface Settings {
   /** Seconds between two checkpoints; 0: none but at the end. */
   readonly checkpointPeriod: number;
-  /** Entries of a directory beyond which it is stored in parts. */
+  /** Entries of a directory beyond which it is stored in parts; 0: none ever is. */
   readonly maxdirent: number;
   /** Whether what is garbage is told to the backing store. */
   readonly collects: boolean;
@@ -32,7 +32,8 @@ export function kvsSettings(config: JsonObject): Settings {
     'gc-grace': 's?',
   });
   const maxdirent = table.maxdirent ?? MAXDIRENT_DEFAULT;
-  if (maxdirent < MAXDIRENT_MIN) throw new FluxError('EINVAL', `kvs.maxdirent must be at least ${MAXDIRENT_MIN}`);
+  if (maxdirent !== 0 && maxdirent < MAXDIRENT_MIN)
+    throw new FluxError('EINVAL', `kvs.maxdirent must be 0, for never, or at least ${MAXDIRENT_MIN}`);
   const checkpointPeriod = duration('checkpoint-period', table['checkpoint-period'] ?? '0');
   const grace = duration('gc-grace', table['gc-grace'] ?? GRACE_DEFAULT);
   return {

@@ -113,9 +113,10 @@ class Writer {
 
   /** A directory with changes, which are sorted; undefined when an object is missing. */
   #change(base: AnyDirectory, changes: readonly Change[], level: number): Changed | undefined {
-    if (!changes.length) return { directory: base, removed: [] };
+    const isToBePlain = base instanceof HashedDirectory && !this.#settings.maxdirent;
+    if (!changes.length && !isToBePlain) return { directory: base, removed: [] };
     if (base instanceof Directory) return this.#changePlain(base, changes, level);
-    if (this.#settings.maxdirent) return this.#changeHashed(base, changes, level);
+    if (!isToBePlain) return this.#changeHashed(base, changes, level);
     const plain = this.#flatten(base);
     // Which of its parts referred to what was removed is not known here, and that may stay.
     return plain && { ...this.#changePlain(plain, changes, level), removed: [] };

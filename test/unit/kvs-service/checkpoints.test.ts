@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FluxError } from '../../../core/errno.ts';
 import { CommitFlag, OperationFlag } from '../../../core/formats/kvs-flags.ts';
+import { directoryReferences } from '../../../core/formats/tree-references.ts';
 import { refused } from '../../errors.ts';
 import { EMPTY, Fixture, put, settled } from './fixture.ts';
 import { type Disk, MemoryContent } from './memory-content.ts';
@@ -105,6 +106,37 @@ for (const [kvs, text] of [
     assert.match(said!, text);
   });
 }
+
+/** Whether a directory below a root is stored in parts. */
+function hasHashed(disk: Disk, rootref: string): boolean {
+  const bytes = disk.blobs.get(rootref)!;
+  if (Buffer.from(bytes).includes('"type":"hdir"')) return true;
+  return directoryReferences(bytes)!.some(({ blobref, isDirectory }) => isDirectory && hasHashed(disk, blobref));
+}
+
+test('with maxdirent 0 a store that begins with hashed directories makes them plain', async () => {
+  const names = Array.from({ length: 300 }, (_, i) => `name${i}`);
+  const keys = ['', 'a.b.', 'c.name7.d.', 'c.'].flatMap((path) => names.map((name) => `${path}${name}`));
+  // A key is not a directory, too.
+  const wanted = keys.filter((key) => key !== 'c.name7');
+  const kvs = await Fixture.start({ config: { kvs: { maxdirent: 16 } } });
+  await kvs.commit(wanted.map((key) => put(key, key)));
+  await kvs.stop();
+  const { disk } = kvs.content;
+  assert.ok(hasHashed(disk, disk.checkpoints[0]!.rootref));
+
+  const startPlain = () => Fixture.start({ content: new MemoryContent(disk), config: { kvs: { maxdirent: 0 } } });
+  const again = await startPlain();
+  assert.match(again.logs.at(-1)!, /^\d+ directories of the KVS were made plain$/);
+  for (const key of wanted) assert.equal(await again.get(key), key);
+  assert.equal((await again.root()).rootseq, 2);
+  await again.stop();
+  assert.equal(disk.checkpoints[0]!.sequence, 2);
+  assert.ok(!hasHashed(disk, disk.checkpoints[0]!.rootref));
+
+  const last = await startPlain();
+  assert.equal((await last.root()).rootseq, 2);
+});
 
 test('there is a checkpoint each period in which something changed', async () => {
   const kvs = await Fixture.start({ config: { kvs: { 'checkpoint-period': '30s' } } });

@@ -1,12 +1,10 @@
 /** The store of blobs where it is on another thread: by requests to the service `content`. */
 
 import type { ServiceContext } from '../../core/broker/service.ts';
-import { FluxError } from '../../core/errno.ts';
 import { blobrefToDigest, type HashName } from '../../core/formats/blobref.ts';
-import { type JsonObject, real } from '../../core/json.ts';
+import { real } from '../../core/json.ts';
 import type { Payload } from '../../core/message/message.ts';
-import { isObject, unpack } from '../../core/message/unpack.ts';
-import type { Checkpoint, ContentAccess } from '../content/access.ts';
+import { type Checkpoint, type ContentAccess, readCheckpoints } from './access.ts';
 
 export class RemoteContent implements ContentAccess {
   readonly #context: ServiceContext;
@@ -40,8 +38,7 @@ export class RemoteContent implements ContentAccess {
   }
 
   async checkpoints(): Promise<readonly Checkpoint[]> {
-    const { value } = unpack(await this.#context.rpc('content.checkpoint-get'), { value: 'a' });
-    return value.filter(isObject).map(readCheckpoint);
+    return readCheckpoints(await this.#context.rpc('content.checkpoint-get'));
   }
 
   /** Bytes for bytes. */
@@ -50,10 +47,4 @@ export class RemoteContent implements ContentAccess {
     if (answer.errnum) throw answer.error();
     return answer.bytes;
   }
-}
-
-function readCheckpoint(value: JsonObject): Checkpoint {
-  const { rootref, sequence = 0, timestamp = 0 } = unpack(value, { rootref: 's', sequence: 'i?', timestamp: 'n?' });
-  if (rootref === '') throw new FluxError('EPROTO', 'a checkpoint has no rootref');
-  return { version: 1, rootref, sequence, timestamp };
 }
