@@ -17,12 +17,16 @@ export interface CompleteFence {
 }
 
 class Fence implements Waiting {
+  readonly namespace: Namespace;
+  readonly name: string;
   readonly nprocs: number;
   readonly flags: number;
   readonly operations: Operation[] = [];
   readonly requests: Request[] = [];
 
-  constructor(nprocs: number, flags: number) {
+  constructor(namespace: Namespace, name: string, nprocs: number, flags: number) {
+    this.namespace = namespace;
+    this.name = name;
     this.nprocs = nprocs;
     this.flags = flags;
   }
@@ -38,6 +42,8 @@ class Fence implements Waiting {
 
 export class Fences {
   readonly #fences = new Map<Namespace, Map<string, Fence>>();
+  /** The fences that each client has entered. */
+  readonly #entered = new Map<string, Set<Fence>>();
 
   /**
    * Somebody enters a fence; the last one gets it.
@@ -54,37 +60,45 @@ export class Fences {
   ): CompleteFence | undefined {
     if (nprocs < 1) throw new FluxError('EINVAL', `fence ${name}: nprocs must be positive`);
     const fences = this.#fences.get(namespace) ?? new Map<string, Fence>();
-    const fence = fences.get(name) ?? new Fence(nprocs, flags);
+    const fence = fences.get(name) ?? new Fence(namespace, name, nprocs, flags);
     if (fence.nprocs !== nprocs || fence.flags !== flags)
       throw new FluxError('EINVAL', `fence ${name} is for ${fence.nprocs} processes with flags ${fence.flags}`);
     for (const operation of operations) fence.operations.push(operation);
     if (fence.requests.push(request) < nprocs) {
       this.#fences.set(namespace, fences.set(name, fence));
+      const entered = this.#entered.get(request.sender) ?? new Set();
+      this.#entered.set(request.sender, entered.add(fence));
       return undefined;
     }
-    this.#delete(namespace, name);
+    this.#delete(fence);
     return { operations: fence.operations, waiting: fence };
   }
 
-  #delete(namespace: Namespace, name: string): void {
+  #delete(fence: Fence): void {
+    const { namespace, name, requests } = fence;
     const fences = this.#fences.get(namespace);
     fences?.delete(name);
     if (fences?.size === 0) this.#fences.delete(namespace);
+    for (const { sender } of requests) {
+      const entered = this.#entered.get(sender);
+      entered?.delete(fence);
+      if (entered?.size === 0) this.#entered.delete(sender);
+    }
   }
 
   /** A namespace is gone, and its fences with it. */
   remove(namespace: Namespace, error: FluxError): void {
-    for (const fence of this.#fences.get(namespace)?.values() ?? []) fence.fail(error);
-    this.#fences.delete(namespace);
+    for (const fence of [...(this.#fences.get(namespace)?.values() ?? [])]) {
+      fence.fail(error);
+      this.#delete(fence);
+    }
   }
 
   /** A client is gone: the fences that it has entered can't be complete. */
   disconnect(sender: string): void {
-    for (const [namespace, fences] of this.#fences)
-      for (const [name, fence] of fences) {
-        if (!fence.requests.some((request) => request.sender === sender)) continue;
-        fence.fail(new FluxError('ECONNABORTED', `fence ${name} was broken: one of its processes is gone`));
-        this.#delete(namespace, name);
-      }
+    for (const fence of [...(this.#entered.get(sender) ?? [])]) {
+      fence.fail(new FluxError('ECONNABORTED', `fence ${fence.name} was broken: one of its processes is gone`));
+      this.#delete(fence);
+    }
   }
 }
