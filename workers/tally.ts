@@ -1,6 +1,6 @@
 /** Count, extremes, mean and deviation of numbers, without keeping them. */
 
-import { type JsonObject, real } from '../../core/json.ts';
+import { type JsonObject, real } from '../core/json.ts';
 
 export class Tally {
   #count = 0;
@@ -19,15 +19,29 @@ export class Tally {
     this.#squares += distance * (value - this.#mean);
   }
 
-  /** As stats-get shows it, in units of `unit`: min and max are whole numbers, mean and stddev reals. */
-  toJSON(unit = 1): JsonObject {
-    const deviation = this.#count > 1 ? Math.sqrt(this.#squares / (this.#count - 1)) : 0;
+  /** As `stats-get` shows it: reals. */
+  toJSON(): JsonObject {
+    return {
+      count: this.#count,
+      min: real(this.#min),
+      max: real(this.#max),
+      mean: real(this.#mean),
+      stddev: real(this.#deviation),
+    };
+  }
+
+  /** As `stats-get` shows it, in units of `unit`: min and max are whole numbers. */
+  inUnits(unit = 1): JsonObject {
     return {
       count: this.#count,
       min: Math.trunc(this.#min / unit),
       mean: real(this.#mean / unit),
-      stddev: real(deviation / unit),
+      stddev: real(this.#deviation / unit),
       max: Math.trunc(this.#max / unit),
     };
+  }
+
+  get #deviation(): number {
+    return this.#count > 1 ? Math.sqrt(this.#squares / (this.#count - 1)) : 0;
   }
 }

@@ -7,7 +7,7 @@ import { type Message, MessageType } from '../message/message.ts';
 import type { ModuleHost } from './module-host.ts';
 
 /** What concerns the module, not what it does (RFC 5, Default Message Handlers). */
-const ownMethods: ReadonlySet<string> = new Set(['ping', 'rusage', 'debug', 'shutdown', 'config-reload', 'trace']);
+const ownMethods: ReadonlySet<string> = new Set(['ping', 'rusage', 'debug', 'config-reload']);
 
 /** A module that sends on what is asked of it. What it needs to answer for itself is made when somebody asks. */
 export class Relay {

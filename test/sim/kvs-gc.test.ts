@@ -31,7 +31,12 @@ class Disk {
   /** A database that is not closed, so that the next one is the same. */
   async open(): Promise<BlobDatabase> {
     this.#sqlite.exec('DROP TABLE IF EXISTS temp.refs');
-    const database = blobsIn(this.#sqlite, ':memory:', { journalMode: 'MEMORY', synchronous: 'OFF', log: () => {} });
+    const database = blobsIn(this.#sqlite, ':memory:', {
+      journalMode: 'MEMORY',
+      synchronous: 'OFF',
+      truncate: false,
+      log: () => {},
+    });
     const store = database.store.bind(database);
     database.store = (rows, epoch) => {
       if (this.isFull) throw new FluxError('ENOSPC');

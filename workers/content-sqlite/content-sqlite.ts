@@ -5,7 +5,6 @@
  * What is stored in one turn is one transaction, and answered when that is done.
  */
 
-import fs from 'node:fs';
 import path from 'node:path';
 import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
@@ -25,12 +24,13 @@ import {
   storeDirectory,
   withdrawBackingStore,
 } from '../content/backing-store.ts';
+import { Tally } from '../tally.ts';
 import type { BlobDatabase, NewRow, StoredCheckpoint } from './blob-database.ts';
 import { Collector } from './collector.ts';
 import { type StoreOptions, storeOptions } from './options.ts';
+import { PacedCollector } from './paced-collector.ts';
 import { type Lz4, packRow, unpackRow } from './rows.ts';
 import { openSqlite, type SqliteOptions } from './sqlite.ts';
-import { Timings } from './timings.ts';
 
 /** Opens the database of a file; the simulator has its own. */
 export type OpenDatabase = (file: string, options: SqliteOptions) => Promise<BlobDatabase>;
@@ -43,7 +43,6 @@ export function contentSqliteIn(open: OpenDatabase): ModuleDefinition {
     async start(context, args) {
       const options = storeOptions(args, context.config, isTemporary(context));
       const file = `${storeDirectory(context)}/content.sqlite`;
-      if (options.truncate) for (const suffix of ['', '-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
       const log = (severity: 'err' | 'info', text: string) => context.log(severity, text);
       const { default: lz4 } = await import('lz4-wasm-nodejs');
       const database = await open(file, { ...options, log });
@@ -68,12 +67,6 @@ interface PendingStore {
   readonly blobref: string;
 }
 
-/** Garbage is removed this long in one go, and then not for as long: milliseconds. */
-const COLLECT_SLICE = 5;
-/** Seconds from one request to mark to the next, in which nothing is removed of what may be read to be marked. */
-const MARK_GAP = 30;
-const HELD_PERIOD = 0.1;
-
 /** References in one request to mark: some 16 ms. */
 const MARK_MAX = 16384;
 /** Rows deleted, and rows looked at, in one request to sweep: some 100 ms. */
@@ -86,15 +79,11 @@ class ContentSqlite implements Service {
   readonly #options: StoreOptions;
   readonly #lz4: Lz4;
   readonly #hash: HashName;
-  readonly #loadTimes = new Timings();
-  readonly #storeTimes = new Timings();
+  readonly #loadTimes = new Tally();
+  readonly #storeTimes = new Tally();
   readonly #collector: Collector;
-  /** Who has told of garbage that is being removed. */
-  #collecting: Request[] = [];
-  /** Until when nothing is removed: seconds on the monotonic clock. */
-  #heldUntil = 0;
+  readonly #pacedCollector: PacedCollector;
   #pending: PendingStore[] = [];
-  #isStopped = false;
   /** The newest checkpoint's id; rows have that of when they were stored last. */
   #epoch: number;
 
@@ -106,6 +95,7 @@ class ContentSqlite implements Service {
     this.#hash = contentHash(context);
     this.#epoch = database.lastCheckpoint();
     this.#collector = new Collector(database, this.#hash, (blobref) => this.#read(blobref));
+    this.#pacedCollector = new PacedCollector(context, this.#collector);
   }
 
   readonly methods: Methods = {
@@ -123,7 +113,7 @@ class ContentSqlite implements Service {
   };
 
   async stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#pacedCollector.stop();
     this.#commit();
     await withdrawBackingStore(this.#context);
     this.#database.close();
@@ -165,7 +155,10 @@ class ContentSqlite implements Service {
       return { digest, isCounted, ...packRow(this.#lz4, bytes) };
     });
     this.#database.store(rows, this.#epoch);
-    if (this.#collector.awaits) for (const { blobref } of batch) this.#collect(() => this.#collector.stored(blobref));
+    if (this.#collector.awaits)
+      this.#pacedCollector.tell((collector) => {
+        for (const { blobref } of batch) collector.stored(blobref);
+      });
   }
 
   #storeAlone(store: PendingStore): void {
@@ -226,84 +219,40 @@ class ContentSqlite implements Service {
     const text = checkpointText(value);
     this.#commit();
     const root = rootOf(value);
-    if (root !== undefined) this.#collect(() => this.#collector.keepRoot(root));
+    if (root !== undefined) this.#pacedCollector.tell((collector) => collector.keepRoot(root));
     const before = this.#database.checkpoints();
     this.#epoch = this.#database.putCheckpoint(text, this.#options.maxCheckpoints);
-    this.#collect(() => this.#releaseRoots(before));
+    this.#pacedCollector.tell((collector) => this.#releaseRoots(collector, before));
     this.#context.log('debug', `checkpoint-put: advanced epoch to ${this.#epoch}`);
   }
 
   /** Tells the collector of the checkpoints that are no more. */
-  #releaseRoots(before: readonly StoredCheckpoint[]): void {
+  #releaseRoots(collector: Collector, before: readonly StoredCheckpoint[]): void {
     const kept = new Set(this.#database.checkpoints().map(({ id }) => id));
     for (const { id, value } of before) {
       if (kept.has(id)) continue;
       const root = rootOf(parseCheckpoint(value));
-      if (root !== undefined) this.#collector.releaseRoot(root);
+      if (root !== undefined) collector.releaseRoot(root);
     }
   }
 
-  // ---- garbage collection as the KVS tells of it: answered when all of it is removed
+  // ---- garbage collection
 
   #takeReferences(request: Request): typeof LATER {
     this.#commit();
-    this.#collector.take(request.message.bytes ?? new Uint8Array());
-    this.#collecting.push(request);
-    if (this.#collecting.length === 1) this.#collectSome();
-    return LATER;
+    return this.#pacedCollector.take(request);
   }
-
-  #collectSome(): void {
-    const { clock } = this.#context;
-    if (clock.monotonic() < this.#heldUntil && !this.#isStopped) {
-      clock.after(HELD_PERIOD, () => this.#collectSome());
-      return;
-    }
-    const end = clock.monotonic() + COLLECT_SLICE / 1000;
-    try {
-      if (this.#isStopped || !this.#collector.step(() => clock.monotonic() > end)) {
-        for (const request of this.#collecting.splice(0)) request.respond();
-        return;
-      }
-    } catch (error) {
-      this.#failCollecting(error);
-      return;
-    }
-    clock.after(COLLECT_SLICE / 1000, () => this.#collectSome());
-  }
-
-  /** What the collector missed does no harm: it removes nothing more. */
-  #collect(action: () => void): void {
-    try {
-      action();
-    } catch (error) {
-      this.#failCollecting(error);
-    }
-  }
-
-  #failCollecting(error: unknown): void {
-    const failure = asFluxError(error);
-    this.#collector.stop();
-    this.#context.log('err', `garbage is not collected any more: ${failure.message}`);
-    for (const request of this.#collecting.splice(0)) request.fail(failure);
-  }
-
-  // ---- garbage collection: what is in use is marked with an epoch, what has an older one is swept
 
   #gcInfo(request: Request): JsonObject {
-    this.#holdGarbage();
+    this.#pacedCollector.hold();
     const { epoch, get_count: wantsCount = false } = request.unpack({ epoch: 'i', get_count: 'b?' });
     this.#commit();
     const info = { current_epoch: this.#epoch, high_water: this.#database.highWater() };
     return wantsCount ? { ...info, candidates: this.#database.countBefore(epoch) } : info;
   }
 
-  #holdGarbage(): void {
-    this.#heldUntil = this.#context.clock.monotonic() + MARK_GAP;
-  }
-
   #mark(request: Request): JsonObject {
-    this.#holdGarbage();
+    this.#pacedCollector.hold();
     const { epoch, hashes } = request.unpack({ epoch: 'i', hashes: 'a' });
     if (hashes.length > MARK_MAX)
       throw new FluxError('EINVAL', `mark request of ${hashes.length} hashes exceeds limit of ${MARK_MAX}`);
@@ -330,7 +279,7 @@ class ContentSqlite implements Service {
       throw new FluxError('EINVAL', 'cursor, high_water, delete_cap or window is too small');
     const limit = Math.min(delete_cap, SWEEP_DELETE_MAX);
     const end = Math.min(cursor + Math.min(window, SWEEP_WINDOW_MAX), high_water);
-    this.#heldUntil = 0;
+    this.#pacedCollector.goOn();
     // What is known to be replaced must not be gone when its turn comes, or else be there again.
     await this.#context.rpc('content.collect', undefined, { nodeid: 0 }).catch((error: unknown) => {
       const { code, message } = asFluxError(error);

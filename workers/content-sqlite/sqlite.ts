@@ -13,6 +13,8 @@ import type { BlobDatabase, BlobRow, CountedRow, NewRow, StoredCheckpoint, Sweep
 export interface SqliteOptions {
   readonly journalMode: string;
   readonly synchronous: string;
+  /** Whether to begin anew. */
+  readonly truncate: boolean;
   /** Told of what is wrong with the file beyond what keeps it from being opened, and of what was changed. */
   readonly log: (severity: 'err' | 'info', text: string) => void;
 }
@@ -78,6 +80,7 @@ type Row = readonly (number | string | Uint8Array | null)[];
 export async function openSqlite(file: string, options: SqliteOptions): Promise<BlobDatabase> {
   const { DatabaseSync } = await import('@photostructure/sqlite');
   try {
+    if (options.truncate) for (const suffix of ['', '-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
     const exists = file !== ':memory:' && fs.existsSync(file);
     if (exists) fs.accessSync(file, fs.constants.R_OK | fs.constants.W_OK);
     const database = new DatabaseSync(file);

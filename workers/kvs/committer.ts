@@ -7,13 +7,13 @@ import { LATER, type Reply, type Request } from '../../core/handle/methods.ts';
 import { type JsonObject, type JsonValue, stringifyJson } from '../../core/json.ts';
 import type { Payload } from '../../core/message/message.ts';
 import { isObject } from '../../core/message/unpack.ts';
+import { Tally } from '../tally.ts';
 import { type CommitHost, CommitQueue, type Outcome, type Transaction, type Waiting } from './commit-queue.ts';
 import { Fences } from './fences.ts';
 import type { Follower } from './follower.ts';
 import { type Namespace, type Namespaces, PRIMARY } from './namespaces.ts';
 import { checkGuestMayCommit, readCommit } from './requests.ts';
 import type { RootEvents } from './root-events.ts';
-import { Tally } from './tally.ts';
 import { type Operation, readOperations } from './transaction.ts';
 
 export interface CommitterHost extends Omit<CommitHost, 'finished'> {
@@ -165,7 +165,7 @@ export class Committer {
   // ---- statistics
 
   stats(): JsonObject {
-    return { commit: this.#operationCounts.toJSON() };
+    return { commit: this.#operationCounts.inUnits() };
   }
 
   clearStats(): void {

@@ -10,9 +10,9 @@ import type { Clock } from '../../core/broker/service.ts';
 import type { HashName } from '../../core/formats/blobref.ts';
 import { type JsonObject, real } from '../../core/json.ts';
 import type { ContentAccess } from '../content/access.ts';
+import { Tally } from '../tally.ts';
 import { decodeDirectory } from './directory-object.ts';
 import type { AnyDirectory, Objects } from './objects.ts';
-import { Tally } from './tally.ts';
 
 export interface CacheLimits {
   /** Bytes of the directories' blobs. */
@@ -116,7 +116,7 @@ export class ObjectCache implements Objects {
     }
     return {
       'obj size total (MiB)': real(bytes / 1048576),
-      'obj size (KiB)': sizes.toJSON(1000),
+      'obj size (KiB)': sizes.inUnits(1000),
       '#obj dirty': 0,
       '#obj incomplete': this.#loading,
       '#faults': this.#faults,

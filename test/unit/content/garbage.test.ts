@@ -62,7 +62,7 @@ class World implements Objects {
 
   open(): void {
     this.#sqlite.exec('DROP TABLE IF EXISTS temp.refs');
-    const options = { journalMode: 'MEMORY', synchronous: 'OFF', log: () => {} };
+    const options = { journalMode: 'MEMORY', synchronous: 'OFF', truncate: false, log: () => {} };
     this.database = blobsIn(this.#sqlite, ':memory:', options);
     this.collector = new Collector(this.database, 'sha1', (blobref) => this.blob(blobref));
   }
