@@ -57,5 +57,5 @@ async function list(handle: Handle): Promise<void> {
     `${name.padEnd(36)} ${owner.padStart(10)} ${flags.padStart(10)}`;
   print(line('NAMESPACE', 'OWNER', 'FLAGS'));
   for (const { namespace, owner, flags } of namespaces.toSorted((a, b) => (a.namespace < b.namespace ? -1 : 1)))
-    print(line(namespace, String(owner >>> 0), `0x${flags.toString(16).toUpperCase().padStart(8, '0')}`));
+    print(line(namespace, String(owner), `0x${flags.toString(16).toUpperCase().padStart(8, '0')}`));
 }

@@ -63,6 +63,6 @@ function withKvs(options: NamespaceOption, work: (kvs: Kvs) => Promise<unknown>)
 
 async function getroot(kvs: Kvs, { owner, sequence, blobref }: GetrootOptions): Promise<void> {
   const root = await kvs.getroot();
-  if (owner) print(root.owner >>> 0);
+  if (owner) print(root.owner);
   else printRoot(root, { treeobjRoot: !sequence && !blobref, sequence: sequence ?? false, blobref: !sequence });
 }

@@ -4,8 +4,10 @@ import { Option } from 'commander';
 import { LIFE_EVENT_VERSION, LIFE_EVENTLOG, lifeEventCommit } from '../core/broker/life-event.ts';
 import { FluxError } from '../core/errno.ts';
 import { formatDuration } from '../core/formats/duration.ts';
+import { decodeEventlog, type EventlogEntry } from '../core/formats/eventlog.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
+import { Kvs } from '../core/handle/kvs.ts';
+import { stringifyJson } from '../core/json.ts';
 import { unpack } from '../core/message/unpack.ts';
 import { about, count, Exit, runCommand, subcommand, withHandle } from './command.ts';
 import { print } from './print.ts';
@@ -58,17 +60,12 @@ export function run(args: readonly string[]): Promise<number> {
   return runCommand(command, args);
 }
 
-/** The namespace that commands read and write unless they are told another. */
-function namespace(): string {
-  return process.env.FLUX_KVS_NAMESPACE ?? 'primary';
-}
-
 async function post(handle: Handle, name: 'start' | 'finish', options: Options): Promise<void> {
   if ((await handle.attribute('rank')) !== '0') throw new FluxError('EINVAL', 'events are only posted on rank 0');
   const commit = lifeEventCommit(name, Date.now() / 1000, await handle.attribute('version'), {
     key: options.testStartlogKey,
     version: options.testStartlogVersion,
-    namespace: namespace(),
+    namespace: new Kvs(handle).namespace,
   });
   await handle.rpc('kvs.commit', commit).catch((error: unknown) => {
     throw about(`error committing the ${name} event`, error);
@@ -81,21 +78,17 @@ async function list(handle: Handle, options: Options): Promise<void> {
   if (options.check && hasCrashed(runs)) throw new Exit(1);
 }
 
-/** The eventlog's lines (RFC 18). */
-async function fetchEvents(handle: Handle, key: string): Promise<string[]> {
-  const request = { key, namespace: namespace(), flags: 0 };
-  const { val } = await handle.rpc<{ val: JsonObject }>('kvs.lookup', request).catch((error: unknown) => {
+async function fetchEvents(handle: Handle, key: string): Promise<readonly EventlogEntry[]> {
+  const text = await new Kvs(handle).getText(key).catch((error: unknown) => {
     throw about('error fetching the eventlog', error);
   });
-  const { data } = unpack(val, { type: 's', data: 's' });
-  return Buffer.from(data, 'base64').toString().split('\n').filter(Boolean);
+  return decodeEventlog(text);
 }
 
 /** The runs that events tell of; events of other kinds and of newer versions are passed over. */
-export function runsOf(lines: readonly string[], newest: number): Run[] {
+export function runsOf(events: readonly EventlogEntry[], newest: number): Run[] {
   const runs: Run[] = [];
-  for (const line of lines) {
-    const { timestamp, name, context = {} } = unpack(parseJson(line), { timestamp: 'n', name: 's', context: 'o?' });
+  for (const { timestamp, name, context = {} } of events) {
     const { version = Infinity, core_version = '' } = unpack(context, { version: 'i?', core_version: '*?' });
     if (version < 0 || version > newest) continue;
     const last = runs.at(-1);

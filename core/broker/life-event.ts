@@ -1,15 +1,14 @@
 /** What the log of an instance's starts and ends has for each of them: `admin.eventlog` in the KVS (RFC 18). */
 
-import { type JsonObject, stringifyJson } from '../json.ts';
+import { encodeEventlogEntry } from '../formats/eventlog.ts';
+import { CommitFlag, OperationFlag } from '../formats/kvs-flags.ts';
+import { makeVal } from '../formats/treeobj.ts';
+import type { JsonObject } from '../json.ts';
 
 /** Where the events are. */
 export const LIFE_EVENTLOG = 'admin.eventlog';
 /** Version of the events. */
 export const LIFE_EVENT_VERSION = 1;
-
-/** Flags of operations and of commits (`kvs.commit`). */
-const KVS_APPEND = 32;
-const KVS_SYNC = 4;
 
 /**
  * The commit that notes a start or an end.
@@ -24,8 +23,8 @@ export function lifeEventCommit(
   { key = LIFE_EVENTLOG, version = LIFE_EVENT_VERSION, namespace = 'primary' } = {},
 ): JsonObject {
   const context = { version, ...(name === 'start' && { core_version: coreVersion }) };
-  const event = `${stringifyJson({ timestamp: now, name, context })}\n`;
-  const dirent = { ver: 1, type: 'val', data: Buffer.from(event).toString('base64') };
+  const dirent = makeVal(Buffer.from(encodeEventlogEntry({ timestamp: now, name, context })));
+  const operation = { key, flags: OperationFlag.append, dirent };
   // A start must be known after a crash.
-  return { namespace, flags: name === 'start' ? KVS_SYNC : 0, ops: [{ key, flags: KVS_APPEND, dirent }] };
+  return { namespace, flags: name === 'start' ? CommitFlag.sync : 0, ops: [operation] };
 }
