@@ -27,8 +27,9 @@ export async function rates(
   { milliseconds, requests = Number.POSITIVE_INFINITY, before }: Round,
 ): Promise<number[]> {
   const samples: number[] = [];
-  // The first round warms up.
-  for (let number = 0; number <= ROUNDS; number++) {
+  // What is measured counts when so much was done before that the broker is warm.
+  let warmingUp = milliseconds;
+  while (samples.length < ROUNDS) {
     await before?.();
     const start = performance.now();
     const run = (client: WireClient, index: number) => {
@@ -37,8 +38,9 @@ export async function rates(
       return client.exchange(window, () => next(index), goOn);
     };
     const answered = await Promise.all(clients.map(run));
-    const seconds = (performance.now() - start) / 1000;
-    if (number) samples.push(answered.reduce((sum, count) => sum + count, 0) / seconds);
+    const elapsed = performance.now() - start;
+    if (warmingUp <= 0) samples.push((1000 * answered.reduce((sum, count) => sum + count, 0)) / elapsed);
+    warmingUp -= elapsed;
   }
   return samples;
 }

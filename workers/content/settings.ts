@@ -13,7 +13,7 @@ export interface CacheSettings {
   readonly dirtySizeLimit: number;
   /** Stores under way at one time. */
   readonly flushBatchLimit: number;
-  /** Milliseconds for which few blobs wait for more, so that the thread that stores is not woken for each. */
+  /** Milliseconds for which few blobs wait for more, so that the thread that stores is not woken for each; 0: not at all. */
   readonly flushDelay: number;
   /** Bytes of the largest blob. */
   readonly blobSizeLimit: number;
@@ -27,7 +27,7 @@ export const defaultSettings: CacheSettings = {
   purgeTargetSize: 16 * MIB,
   purgeOldEntry: 10,
   cleanSizeLimit: 128 * MIB,
-  dirtySizeLimit: 64 * MIB,
+  dirtySizeLimit: 128 * MIB,
   // flux-core has 256, which is too few where another thread has to be woken for each batch.
   flushBatchLimit: 2048,
   flushDelay: 5,

@@ -43,8 +43,10 @@ export interface WriteBehindOptions<T> {
 const SIZE_UNDER_WAY = 16 * 1024 * 1024;
 /** Bytes not stored beyond which no more are taken from those who do not wait. */
 const DIRTY_SIZE_MAX = 1024 * 1024 * 1024;
-/** Blobs that are worth waking the thread that stores. */
+/** Blobs that are worth waking the thread that stores; so is half of what may be dirty. */
 const BATCH = 256;
+/** So often what is gathered waits for more, as long as more comes. */
+const GATHERINGS_MAX = 20;
 /** Seconds until what failed is tried again, at first and at last. */
 const RETRY_FIRST = 0.05;
 const RETRY_LAST = 30;
@@ -66,6 +68,8 @@ export class WriteBehind<T extends Writable<T>> {
   #retrySeconds = RETRY_FIRST;
   #retryTimer: Timer | undefined;
   #gathering: Timer | undefined;
+  /** Blobs that came, ever. */
+  #taken = 0;
   /** The blob by which is seen whether stores work again. */
   #probe: T | undefined;
 
@@ -105,6 +109,7 @@ export class WriteBehind<T extends Writable<T>> {
       this.#count++;
       this.#size += weight(blob.bytes!);
       this.#queue.add(blob);
+      this.#taken++;
       this.#pumpSoon();
     }
     if (this.#options.isWriteThrough) {
@@ -147,15 +152,27 @@ export class WriteBehind<T extends Writable<T>> {
 
   // ---- on the way
 
-  /** Sends what waits when somebody waits for it, or it is worth waking the thread that stores; else in a moment. */
+  /**
+   * Sends what waits when somebody waits for it, or it is worth waking the thread that stores; else in a moment in which
+   * nothing came: whoever stores much has the processor until then.
+   */
   #pumpSoon(): void {
-    const { flushDelay } = this.#options.settings;
-    if (flushDelay === 0 || this.#count - this.#storing >= BATCH || this.#isAwaited) this.#pump();
-    else if (this.#queue.oldest && this.#backing)
-      this.#gathering ??= this.#options.clock.after(flushDelay / 1000, () => {
-        this.#gathering = undefined;
-        this.#pump();
-      });
+    if (this.#options.settings.flushDelay === 0 || this.#isBatch || this.#isAwaited) this.#pump();
+    else if (this.#queue.oldest && this.#backing) this.#gather(GATHERINGS_MAX);
+  }
+
+  #gather(times: number): void {
+    const taken = this.#taken;
+    this.#gathering ??= this.#options.clock.after(this.#options.settings.flushDelay / 1000, () => {
+      this.#gathering = undefined;
+      if (this.#taken === taken || times === 1) this.#pump();
+      else this.#gather(times - 1);
+    });
+  }
+
+  get #isBatch(): boolean {
+    if (this.#count - this.#storing >= BATCH) return true;
+    return this.#size - this.#storingSize >= this.#options.settings.dirtySizeLimit / 2;
   }
 
   get #isAwaited(): boolean {

@@ -235,9 +235,10 @@ test('few blobs wait for more a moment, many or those that somebody waits for do
   backing.holds = true;
   for (let number = 0; number < 10; number++) bench.store(Buffer.alloc(10, number));
   assert.equal(cache.stats.storing, 0);
-  await bench.pass(0.004);
+  // More came after the first.
+  await bench.pass(0.005);
   assert.equal(cache.stats.storing, 0);
-  await bench.pass(0.001);
+  await bench.pass(0.005);
   assert.equal(cache.stats.storing, 10);
   bench.store(Buffer.from('one more'));
   backing.waiting.shift()!.go();
@@ -247,6 +248,23 @@ test('few blobs wait for more a moment, many or those that somebody waits for do
   assert.equal(cache.stats.storing, 10);
   for (let number = 0; number < 300; number++) bench.store(Buffer.from(`many ${number}`));
   assert.equal(cache.stats.storing, 310);
+});
+
+test('stores that go on coming are gathered for a time, or until they are much', async () => {
+  const bench = new Bench({ flushDelay: 5, dirtySizeLimit: 40_000 });
+  const { cache, backing } = bench;
+  backing.holds = true;
+  let count = 0;
+  for (; !cache.stats.storing; count++) {
+    bench.store(Buffer.from(`small ${count}`));
+    await bench.pass(0.004);
+  }
+  assert.equal(count, 25, 'all of 100 ms go then');
+  const { storing } = cache.stats;
+  bench.store(Buffer.alloc(10_000, 1));
+  assert.equal(cache.stats.storing, storing);
+  bench.store(Buffer.alloc(10_000, 2));
+  assert.equal(cache.stats.storing, storing + 2);
 });
 
 test('without a backing store all stays here, and goes there when there is one', async () => {
