@@ -32,7 +32,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   },
   // In an instance of its own, so that no garbage of others leaves room in its file.
   'kvs-stored': storedBytes,
-  'kvs-fence': (uri, scale) => fence(uri, scaled(scale, 20, 10, 2)),
+  'kvs-fence': (uri, scale) => fence(uri, scaled(scale, 100, 20, 2)),
   content: contentRates,
 };
 

@@ -111,7 +111,7 @@ export class Module implements Port, Subscriber {
   }
 
   #handOver(message: Message): void {
-    this.#tracker?.update(message);
+    this.#tracker?.sent(message);
     if (this.#runtime) this.#runtime.send(message);
     else {
       this.#early ??= [];
@@ -143,7 +143,7 @@ export class Module implements Port, Subscriber {
   /** Takes a message from the module. */
   receive(message: Message): void {
     this.lastSeen = this.#broker.world.clock.monotonic();
-    if (message.type === MessageType.response) this.#tracker?.update(message);
+    if (message.type === MessageType.response) this.#tracker?.answered(message);
     this.#observer.onMessage('tx', this, message);
     this.#broker.receive(message, this);
   }

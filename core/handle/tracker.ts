@@ -1,48 +1,88 @@
 /**
  * Requests that went out over a link and are not answered yet, so that they can be answered when the link is lost.
+ *
+ * A request is known by its client and the matchtag that is unique to that client (RFC 6, Matchtag Field).
  */
 
 import { type Message, MessageType } from '../message/message.ts';
 
-/** One request: its client, and the matchtag that is unique to that client (RFC 6, Matchtag Field). */
-function keyOf(message: Message): string {
-  return `${message.matchtag}:${message.routes.sender}`;
-}
+/** What one client waits for: mostly one request, else requests by matchtag. */
+type Pending = Message | Map<number, Message>;
 
 export class RpcTracker {
-  // Made when first needed: most links of a large instance carry no requests.
-  #pending: Map<string, Message> | undefined;
+  // By client. Made when first needed: most links of a large instance carry no requests.
+  #pending: Map<string | undefined, Pending> | undefined;
+  #count = 0;
 
   get count(): number {
-    return this.#pending?.size ?? 0;
+    return this.#count;
   }
 
   /** Whether a response is to a request that was noted and not answered. */
   expects(response: Message): boolean {
-    return this.#pending?.has(keyOf(response)) ?? false;
+    const pending = this.#pending?.get(response.routes.sender);
+    if (pending instanceof Map) return pending.has(response.matchtag);
+    return pending !== undefined && pending.matchtag === response.matchtag;
   }
 
-  /** Notes a message that leaves over the link or comes in over it. */
-  update(message: Message): void {
-    if (message.type === MessageType.request) {
-      if (!message.wantsResponse) {
-        if (message.topic?.endsWith('.disconnect')) this.#forgetSender(message.routes.sender);
-        return;
-      }
-      this.#pending ??= new Map();
-      this.#pending.set(keyOf(message), message.clone());
-    } else if (message.type === MessageType.response && message.isLastResponse) this.#pending?.delete(keyOf(message));
+  /** Notes a message that leaves over the link, if it is a request. */
+  sent(message: Message): void {
+    if (message.type !== MessageType.request) return;
+    const { sender } = message.routes;
+    if (message.wantsResponse) this.#add(sender, message.clone());
+    else if (message.topic?.endsWith('.disconnect')) this.#forgetSender(sender);
+  }
+
+  #add(sender: string | undefined, request: Message): void {
+    this.#pending ??= new Map();
+    const pending = this.#pending.get(sender);
+    const before = sizeOf(pending);
+    if (pending instanceof Map) pending.set(request.matchtag, request);
+    else if (pending === undefined || pending.matchtag === request.matchtag) this.#pending.set(sender, request);
+    else {
+      const requests = new Map([
+        [pending.matchtag, pending],
+        [request.matchtag, request],
+      ]);
+      this.#pending.set(sender, requests);
+    }
+    this.#count += sizeOf(this.#pending.get(sender)) - before;
+  }
+
+  /** Notes a response that comes in over the link. */
+  answered(response: Message): void {
+    if (!response.isLastResponse) return;
+    const { sender } = response.routes;
+    const pending = this.#pending?.get(sender);
+    if (pending === undefined) return;
+    if (pending instanceof Map) {
+      if (!pending.delete(response.matchtag)) return;
+      if (!pending.size) this.#pending!.delete(sender);
+    } else {
+      if (pending.matchtag !== response.matchtag) return;
+      this.#pending!.delete(sender);
+    }
+    this.#count--;
   }
 
   /** A client is gone, and waits for nothing any more (RFC 6, Disconnection). */
   #forgetSender(sender: string | undefined): void {
-    for (const [key, request] of this.#pending ?? []) if (request.routes.sender === sender) this.#pending!.delete(key);
+    this.#count -= sizeOf(this.#pending?.get(sender));
+    this.#pending?.delete(sender);
   }
 
   /** Takes every request that is not answered. */
   takeAll(): Message[] {
-    const requests = [...(this.#pending?.values() ?? [])];
+    const requests = [...(this.#pending?.values() ?? [])].flatMap((pending) =>
+      pending instanceof Map ? [...pending.values()] : [pending],
+    );
     this.#pending = undefined;
+    this.#count = 0;
     return requests;
   }
+}
+
+function sizeOf(pending: Pending | undefined): number {
+  if (pending instanceof Map) return pending.size;
+  return pending ? 1 : 0;
 }

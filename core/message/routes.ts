@@ -47,7 +47,9 @@ export class RouteStack {
   /** The bottom id: who sent the message first (RFC 6, Disconnection). */
   get sender(): string | undefined {
     if (this.#start === this.#end) return this.#pushed[0];
-    return this.ids()[0];
+    let [offset, size] = readPartSize(this.#bytes, this.#start, this.#end);
+    while (offset + size < this.#end) [offset, size] = readPartSize(this.#bytes, offset + size, this.#end);
+    return this.#bytes.toString('latin1', offset, offset + size);
   }
 
   get isEmpty(): boolean {

@@ -45,7 +45,7 @@ export class Link {
   }
 
   send(message: Message): void {
-    this.tracker.update(message);
+    this.tracker.sent(message);
     if (!this.#tracer.isIdle) this.#tracer.link('tx', this.rank, message);
     this.#transmit(message);
   }
@@ -58,7 +58,7 @@ export class Link {
       return;
     }
     if (!this.isOnline) return;
-    if (message.type === MessageType.response) this.tracker.update(message);
+    if (message.type === MessageType.response) this.tracker.answered(message);
     this.#events.onMessage(message, this);
   }
 }

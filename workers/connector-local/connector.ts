@@ -170,7 +170,7 @@ export class Connector {
     if (message.type === MessageType.request) {
       const client = this.#byService.get(message.service);
       if (!client) return false;
-      client.serving.update(message);
+      client.serving.sent(message);
       client.send(message);
       return true;
     }
@@ -240,7 +240,7 @@ export class Connector {
     else if (message.type === MessageType.response) {
       // Routes and matchtags can be guessed: without this a guest could answer what others were asked.
       if (!client.serving.expects(message)) return;
-      client.serving.update(message);
+      client.serving.answered(message);
       this.#module.receive(message);
     } else if (message.type === MessageType.event && message.topic !== undefined) {
       this.#broker.publishMessage(Message.event(message.topic, message.bytes, message.flags & Flag.private, message));

@@ -62,7 +62,7 @@ export class Router {
   // Messages between ranks of this thread: from, to, message, in turns of three.
   #hops: (number | Message)[] = [];
   #draining = false;
-  // The encoded form of the event that is being delivered, made for the first client that gets it.
+  // The encoded form of the event that is being delivered, made for the first client or module that gets it.
   #encodedEvent: { readonly event: Message; readonly bytes: Buffer } | undefined;
 
   constructor(
@@ -146,14 +146,17 @@ export class Router {
     const own = endpoint(this.#mailbox.thread, 0);
     return {
       send: (client, message) => this.#mailbox.send(client, own, message),
-      sendEvent: (client, event) => {
-        if (this.#encodedEvent?.event !== event) this.#encodedEvent = { event, bytes: encodeMessage(event) };
-        const { bytes } = this.#encodedEvent;
-        this.#mailbox.sendBytes(client, own, bytes, 0, bytes.length);
-      },
+      sendEvent: (client, event) => this.#sendEvent(client, own, event),
       close: (client) => this.#control.notify(MAIN, 'client.close', { endpoint: client }),
       setAccess: (policy) => this.#control.notify(MAIN, 'access', { ...policy }),
     };
+  }
+
+  /** Many may get an event: it is encoded once. */
+  #sendEvent(to: number, from: number, event: Message): void {
+    if (this.#encodedEvent?.event !== event) this.#encodedEvent = { event, bytes: encodeMessage(event) };
+    const { bytes } = this.#encodedEvent;
+    this.#mailbox.sendBytes(to, from, bytes, 0, bytes.length);
   }
 
   #moduleSource(): Pick<ModuleSource, 'bundled' | 'resolve' | 'launch'> {
@@ -175,7 +178,10 @@ export class Router {
         this.#remotes.set(address, { rank, module });
         this.#mailbox.send(address, from, welcome);
         return {
-          send: (message) => this.#mailbox.send(address, from, message),
+          send: (message) => {
+            if (message.type === MessageType.event) this.#sendEvent(address, from, message);
+            else this.#mailbox.send(address, from, message);
+          },
           kill: () => this.#control.notify(MAIN, 'module.kill', { endpoint: address }),
           isFull: () => !(thread in this.#plan.threads) && this.#mailbox.queuedBytes(thread) > MODULE_BACKLOG,
         };

@@ -141,7 +141,8 @@ test('after any course of messages those are unanswered whose last answer did no
         });
         const response = kind === 'error' ? made.respondError(61, undefined, owner) : made.respond({}, owner);
         assert.equal(tracker.expects(response), model.has(key));
-        tracker.update(kind === 'response' || kind === 'error' ? response : made);
+        if (kind === 'response' || kind === 'error') tracker.answered(response);
+        else tracker.sent(made);
         if (kind === 'request' || kind === 'stream') model.set(key, { sender, matchtag, streaming: kind === 'stream' });
         else if (kind === 'error' || (kind === 'response' && !streaming)) model.delete(key);
         else if (kind === 'disconnect')
@@ -159,7 +160,7 @@ test('after any course of messages those are unanswered whose last answer did no
 test('a request is kept as it passed, whatever becomes of it afterwards', () => {
   const tracker = new RpcTracker();
   const passed = message({ payload: { n: 1 } });
-  tracker.update(passed);
+  tracker.sent(passed);
   passed.routes.pop();
   passed.routes.push('elsewhere');
   const [kept] = tracker.takeAll();
@@ -169,7 +170,7 @@ test('a request is kept as it passed, whatever becomes of it afterwards', () => 
 
 test('events and control messages are none of its business', () => {
   const tracker = new RpcTracker();
-  tracker.update(Message.event('a.disconnect', undefined));
-  tracker.update(Message.control(0, 0));
+  tracker.sent(Message.event('a.disconnect', undefined));
+  tracker.sent(Message.control(0, 0));
   assert.equal(tracker.count, 0);
 });
