@@ -1,10 +1,13 @@
-/** What services reach on a real machine: clock, random numbers, processes. */
+/** What services reach on a real machine: clock, random numbers, processes, and what the machine has. */
 
 import { randomUUID } from 'node:crypto';
+import os from 'node:os';
 import type { World } from '../core/broker/module-host.ts';
 import type { Clock, Random, SpawnEvents, Timer } from '../core/broker/service.ts';
-import { rusage, spawnProcess } from '../native/index.ts';
+import { FluxError } from '../core/errno.ts';
+import { hwloc, rusage, spawnProcess, topology } from '../native/index.ts';
 import type { Process, ProcessSpec } from '../native/process.ts';
+import type { Machine } from './resource/machine.ts';
 
 /** What setTimeout can wait for; anything longer would come at once. */
 const TIMEOUT_MAX = 2 ** 31 - 1;
@@ -73,3 +76,22 @@ export function processStopped(pid: number): void {
 }
 
 export const realWorld: World = { clock, random, rusage, spawn };
+
+/** This machine, once somebody has asked: to look takes a while. */
+let machine: Machine | undefined;
+
+export function readMachine(xml?: string): Machine {
+  if (xml !== undefined) return describedMachine(xml);
+  if (!machine) {
+    const { cores, gpus, xml, notice } = topology();
+    machine = { hostname: os.hostname(), cores, gpus, xml, notice };
+  }
+  return machine;
+}
+
+function describedMachine(xml: string): Machine {
+  const described = hwloc({ xml, bound: false });
+  if (!described) throw new FluxError('ENOSYS', 'there is no hwloc to read its description of a machine');
+  const hostname = /<info name="HostName" value="([^"]*)"/.exec(xml)?.[1] ?? '';
+  return { hostname, cores: described.cores, gpus: described.gpus, xml };
+}

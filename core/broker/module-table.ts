@@ -63,10 +63,18 @@ export const bundledEntries: readonly ModuleEntry[] = [
   entry('content-sqlite', { ranks: '0', after: ['content'], provides: ['content-backing'] }),
   entry('kvs', { requires: ['content', 'heartbeat'], after: ['content-backing', 'content'] }),
   entry('kvs-watch', { requires: ['kvs'], after: ['kvs'] }),
+  entry('resource', { requires: ['kvs-watch'], after: ['kvs-watch'] }),
 ];
 
 /** What an instance loads when it starts, with all that it requires. */
-export const initialModules: readonly string[] = ['content', 'heartbeat', 'content-backing', 'kvs', 'kvs-watch'];
+export const initialModules: readonly string[] = [
+  'content',
+  'heartbeat',
+  'content-backing',
+  'kvs',
+  'kvs-watch',
+  'resource',
+];
 
 /** Modules that are part of every broker: loaded before all others, and removed with the broker. */
 export const builtinModules: readonly string[] = ['config', 'connector-local', 'groups', 'rexec', 'overlay'];

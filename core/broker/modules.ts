@@ -16,7 +16,7 @@ import type { ModuleDefinition } from './service.ts';
 export interface BuiltinModule {
   /** Absent when it runs on another thread. */
   readonly definition?: ModuleDefinition;
-  /** It is at work on another rank, nearer to the root. */
+  /** It is at work on another rank, nearer to the root; `definition`, if any, answers here (`relay.ts`). */
   readonly isRelay?: boolean;
   /** Sees each message to the module first; what it returns true for does not reach the module's methods. */
   readonly intercept?: (module: Module) => (message: Message) => boolean;
@@ -125,7 +125,7 @@ export class Modules {
     const builtin = this.#source.builtin(target);
     const bundled = this.#source.bundled(target);
     if (builtin?.isRelay) {
-      this.#loadRelay(this.#create(request.name ?? target, target, args, false));
+      this.#loadRelay(this.#create(request.name ?? target, target, args, false), builtin.definition);
       return;
     }
     const here = builtin?.definition ?? (exec ? undefined : bundled);
@@ -165,9 +165,10 @@ export class Modules {
     module.status = ModuleStatus.running;
   }
 
-  #loadRelay(module: Module): void {
+  #loadRelay(module: Module, follower: ModuleDefinition | undefined): void {
     const relay = new Relay(
       () => this.#makeHost(module),
+      follower,
       (request) => this.#broker.passOn(request),
     );
     this.#attachHere(module, relay, (message) => relay.receive(message));

@@ -125,6 +125,7 @@ function integerIn(value: unknown): number {
 }
 
 function numberIn(value: unknown): number {
+  if (value instanceof Real) return value.value;
   if (typeof value !== 'number') throw expected('real or integer', value);
   return value;
 }

@@ -20,10 +20,10 @@ import {
 } from '../formats/treeobj.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../json.ts';
 import { USERID_UNKNOWN } from '../message/credentials.ts';
-import { Flag } from '../message/message.ts';
+import { Flag, type Payload } from '../message/message.ts';
 import type { Handle } from './handle.ts';
 import type { KvsTransaction } from './kvs-transaction.ts';
-import { Stream } from './rpc.ts';
+import { type Responses, type RpcOptions, Stream } from './rpc.ts';
 
 /** The namespace that every instance has. */
 export const PRIMARY_NAMESPACE = 'primary';
@@ -69,14 +69,21 @@ export interface KvsEntry {
   readonly value: Treeobj;
 }
 
-/** A namespace of the KVS as one handle sees it. */
+/** Who calls: a handle, or a service's context. */
+export interface KvsCaller {
+  rpc(topic: string, payload?: Payload, options?: RpcOptions): Promise<unknown>;
+  request(topic: string, payload?: Payload, options?: RpcOptions): Responses;
+  notify(topic: string, payload?: Payload, options?: RpcOptions): void;
+}
+
+/** A namespace of the KVS as one caller sees it. */
 export class Kvs {
   readonly namespace: string;
-  readonly #handle: Handle;
+  readonly #caller: KvsCaller;
 
   /** @param namespace FLUX_KVS_NAMESPACE of the environment, else `primary`, when absent */
-  constructor(handle: Handle, namespace = process.env.FLUX_KVS_NAMESPACE ?? PRIMARY_NAMESPACE) {
-    this.#handle = handle;
+  constructor(caller: KvsCaller, namespace = process.env.FLUX_KVS_NAMESPACE ?? PRIMARY_NAMESPACE) {
+    this.#caller = caller;
     this.namespace = namespace;
   }
 
@@ -210,8 +217,8 @@ export class Kvs {
 
   #stream<T>(key: string, flags: number, convert: (answer: { readonly val: Treeobj } | undefined) => T): Stream<T> {
     const payload = { namespace: this.namespace, key, flags };
-    const responses = this.#handle.request('kvs-watch.lookup', payload, { flags: Flag.streaming });
-    const cancel = () => this.#handle.notify('kvs-watch.cancel', { matchtag: responses.matchtag });
+    const responses = this.#caller.request('kvs-watch.lookup', payload, { flags: Flag.streaming });
+    const cancel = () => this.#caller.notify('kvs-watch.cancel', { matchtag: responses.matchtag });
     return new Stream(responses, (message) => convert(message.json as { val: Treeobj } | undefined), cancel);
   }
 
@@ -221,7 +228,7 @@ export class Kvs {
   }
 
   #rpc<T>(topic: string, payload: JsonObject): Promise<T> {
-    return this.#handle.rpc<T>(topic, payload);
+    return this.#caller.rpc(topic, payload) as Promise<T>;
   }
 }
 

@@ -38,6 +38,7 @@ const loaded: [string, string?][] = [
   ['content-sqlite', 'content-backing'],
   ['kvs'],
   ['kvs-watch'],
+  ['resource'],
 ];
 
 test('modules are loaded, listed, reloaded and removed', () =>
@@ -50,7 +51,7 @@ test('modules are loaded, listed, reloaded and removed', () =>
     },
     {
       args: ['module', 'list', '-l'],
-      stdout: new RegExp(`^Module.*Service  Path\n(.*\n)*${line('kvs-watch')} +kvs-watch\n$`),
+      stdout: new RegExp(`^Module.*Service  Path\n(.*\n)*${line('resource')} +resource\n$`),
     },
     { args: ['module', 'list', '--json'], stdout: /^\[\{"name":"config",.*\}\]\n$/ },
     { args: ['module', 'load', 'heartbeat'], stderr: /heartbeat: .*loaded already/, exit: 1 },
@@ -157,18 +158,18 @@ test('modprobe loads what a module requires, and removes what nobody needs', asy
       { args: ['modprobe'], stderr: /^Usage: flux modprobe COMMAND/, exit: 2 },
       {
         args: ['modprobe', 'rc3', '--dry-run'],
-        stdout: /^remove kvs-watch\n(.*\n)*remove kvs\nremove content-sqlite\nremove content\n$/,
+        stdout: /^(.*\n)*remove resource\n(.*\n)*remove kvs-watch\n(.*\n)*remove kvs\nremove content-sqlite\nremove content\n$/,
       },
       {
         args: ['modprobe', 'rc3', '-v'],
-        stderr: /^removed kvs-watch\n(.*\n)*removed kvs\nremoved content-sqlite\nremoved content\n$/,
+        stderr: /^(.*\n)*removed resource\n(.*\n)*removed kvs-watch\n(.*\n)*removed kvs\nremoved content-sqlite\nremoved content\n$/,
       },
       { args: ['modprobe', 'rc1', '--show-deps'], stdout: /"heartbeat":\[\],.*"kvs":\["content","content-sqlite"\]/ },
       {
         args: ['modprobe', 'rc1', '--dry-run'],
-        stdout: /^load content\nload heartbeat period=4s\nload content-sqlite\nload kvs\nload kvs-watch\n$/,
+        stdout: /^load content\nload heartbeat period=4s\nload content-sqlite\nload kvs\nload kvs-watch\nload resource\n$/,
       },
-      { args: ['modprobe', 'rc1', '-v'], stderr: /^(loaded .*\n)*loaded kvs\nloaded kvs-watch\n$/ },
+      { args: ['modprobe', 'rc1', '-v'], stderr: /^(loaded .*\n)*loaded kvs\nloaded kvs-watch\nloaded resource\n$/ },
       { args: ['modprobe', 'list-dependencies', '-S', 'x', 'echo'], stderr: /'x' is not SERVICE=MODULE/, exit: 1 },
       { args: ['modprobe', 'show', '-D', 'nosuch', 'echo'], stderr: /there is no module nosuch/, exit: 1 },
     ].map((row) => ({ ...row, options })),

@@ -122,6 +122,7 @@ export class SimulatedNode {
         this.listening.add(rank);
       },
       readConfig: () => this.#options.readConfig?.(),
+      readMachine: () => ({ hostname: 'sim', cores: 4, gpus: 0 }),
       engineInfo: async () => ({}),
       severed: () => {
         this.#sim.ranks[rank]!.broker.isOnline = false;

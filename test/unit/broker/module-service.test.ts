@@ -70,6 +70,7 @@ test('the modules of a broker are listed, with what they answer for', async () =
     'kvs',
     'kvs-watch',
     'overlay',
+    'resource',
     'rexec',
   ]);
   for (const { name, path, status, services, sendqueue, recvqueue } of mods)
@@ -214,7 +215,7 @@ for (const where of ['modules', 'remoteModules'] as const) {
     assert.equal((await list(client)).find(({ name }) => name === 'it')!.status, 1);
     assert.equal(sim.node.subscriptionCount(0), subscriptions);
     assert.equal(sim.stateOf(0), 'run');
-    for (const name of ['it', 'kvs-watch', 'kvs', 'content', 'heartbeat']) await client.rpc('module.remove', { name });
+    for (const name of ['it', 'resource', 'kvs-watch', 'kvs', 'content', 'heartbeat']) await client.rpc('module.remove', { name });
     await sim.settle();
     assert.deepEqual(sim.agenda.timerOwners(), []);
   });
