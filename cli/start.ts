@@ -37,6 +37,7 @@ interface Options extends BrokerOptions {
   brokerOpts: string[];
   size?: number;
   testSize?: number;
+  partition?: boolean;
   testHosts?: string;
   rundir?: string;
   testRundir?: string;
@@ -74,6 +75,7 @@ export async function run(args: readonly string[]): Promise<number> {
       .argument('[command...]', 'the initial program; a shell when there is none')
       .option('-s, --size <N>', 'Ranks of the instance, all in this process.', count)
       .option('--test-size <N>', 'The same.', count)
+      .option('--partition', 'Give each rank a share of the cores, instead of all of them.')
       .option('--rundir <DIR>', 'Make or use this folder for the sockets.')
       .option('-r, --recovery [TARGET]', 'Start rank 0 alone on the state of an instance that ended, to mend it.')
       .option('--sysconfig', `Read the configuration of the system's instance.`)
@@ -133,10 +135,12 @@ function startSettings(words: readonly string[], options: Options): StartOptions
   const recovery = options.recovery === undefined ? [] : recoverySettings(options.recovery);
   const isSystem = options.recovery === true || options.sysconfig;
   const broker = withBrokerOpts(options);
+  const partition = options.partition ? ['resource.partition=true'] : [];
   const settings = brokerSettings(words, {
     ...broker,
     ...(isSystem && broker.configPath === undefined && { configPath: SYSTEM_CONFIG }),
     setattr: [...broker.setattr, ...recovery, ...rundir],
+    conf: [...broker.conf, ...partition],
   });
   return {
     ...settings,

@@ -158,16 +158,19 @@ test('modprobe loads what a module requires, and removes what nobody needs', asy
       { args: ['modprobe'], stderr: /^Usage: flux modprobe COMMAND/, exit: 2 },
       {
         args: ['modprobe', 'rc3', '--dry-run'],
-        stdout: /^(.*\n)*remove resource\n(.*\n)*remove kvs-watch\n(.*\n)*remove kvs\nremove content-sqlite\nremove content\n$/,
+        stdout:
+          /^(.*\n)*remove resource\n(.*\n)*remove kvs-watch\n(.*\n)*remove kvs\nremove content-sqlite\nremove content\n$/,
       },
       {
         args: ['modprobe', 'rc3', '-v'],
-        stderr: /^(.*\n)*removed resource\n(.*\n)*removed kvs-watch\n(.*\n)*removed kvs\nremoved content-sqlite\nremoved content\n$/,
+        stderr:
+          /^(.*\n)*removed resource\n(.*\n)*removed kvs-watch\n(.*\n)*removed kvs\nremoved content-sqlite\nremoved content\n$/,
       },
       { args: ['modprobe', 'rc1', '--show-deps'], stdout: /"heartbeat":\[\],.*"kvs":\["content","content-sqlite"\]/ },
       {
         args: ['modprobe', 'rc1', '--dry-run'],
-        stdout: /^load content\nload heartbeat period=4s\nload content-sqlite\nload kvs\nload kvs-watch\nload resource\n$/,
+        stdout:
+          /^load content\nload heartbeat period=4s\nload content-sqlite\nload kvs\nload kvs-watch\nload resource\n$/,
       },
       { args: ['modprobe', 'rc1', '-v'], stderr: /^(loaded .*\n)*loaded kvs\nloaded kvs-watch\nloaded resource\n$/ },
       { args: ['modprobe', 'list-dependencies', '-S', 'x', 'echo'], stderr: /'x' is not SERVICE=MODULE/, exit: 1 },

@@ -9,7 +9,7 @@ import { asFluxError, FluxError } from '../../core/errno.ts';
 import { Hostlist } from '../../core/formats/hostlist.ts';
 import { IdSet } from '../../core/formats/idset.ts';
 import { resourceSetFromJson, resourceSetToJson } from '../../core/formats/resource-json.ts';
-import { resourcesOf } from '../../core/formats/resource-node.ts';
+import { noProperties, resourcesOf } from '../../core/formats/resource-node.ts';
 import { ResourceSet } from '../../core/formats/resource-set.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
@@ -86,10 +86,17 @@ export class Inventory {
     }
   }
 
-  /** Takes what the ranks have, unless it is known already: those of this process have the same machine. */
-  discover(): void {
+  /**
+   * Takes what the ranks have, unless it is known already: those of this process have the same machine.
+   *
+   * @param partitions whether each has a share of it
+   * @throws FluxError EINVAL: there are more ranks than cores to share
+   */
+  discover(partitions: boolean): void {
     if (this.#R) return;
-    const set = machineSet(IdSet.range(0, this.#context.size - 1), this.#readMachine());
+    const { size } = this.#context;
+    const machine = this.#readMachine();
+    const set = partitions ? sharedSet(size, machine) : machineSet(IdSet.range(0, size - 1), machine);
     this.#define(resourceSetToJson(set), 'dynamic-discovery', set);
   }
 
@@ -177,6 +184,21 @@ export function machineSet(ranks: IdSet, { cores, gpus, hostname }: Machine): Re
   if (gpus) ids.push(['gpu', IdSet.range(0, gpus - 1)]);
   const hosts = Hostlist.from(new Array<string>(ranks.count).fill(hostname));
   return ResourceSet.uniform(ranks, hosts, resourcesOf(ids));
+}
+
+/** What each of some ranks has when they share a machine: cores and GPUs that follow each other. */
+function sharedSet(size: number, { cores, gpus, hostname }: Machine): ResourceSet {
+  if (size > cores) throw new FluxError('EINVAL', `${size} ranks cannot share ${cores} cores (resource.partition)`);
+  const share = (count: number, rank: number) => {
+    const [first, end] = [rank, rank + 1].map((each) => Math.floor((each * count) / size)) as [number, number];
+    return end > first ? IdSet.range(first, end - 1) : IdSet.empty;
+  };
+  const nodes = Array.from({ length: size }, (_, rank) => {
+    const ids = [['core', share(cores, rank)] as const, ['gpu', share(gpus, rank)] as const];
+    const resources = resourcesOf(ids.filter(([, set]) => set.count));
+    return { rank, hostname, resources, properties: noProperties };
+  });
+  return new ResourceSet(nodes);
 }
 
 function readR(path: string): JsonObject {

@@ -63,7 +63,7 @@ class Resource implements Service {
     const oldest = Math.min(checkpoint, this.#context.clock.now() - settings.history);
     if (truncates && past.length && settings.history !== Infinity) await this.#journal.forget(oldest);
     if (verifies) await this.#verify(settings, drain);
-    this.#inventory.discover();
+    this.#inventory.discover(settings.partitions);
     const monitor = new Monitor(this.#context, this.#journal, this.#inventory.size);
     this.#resources = new Availability(this.#inventory, monitor, drain, exclude);
     this.#acquire = new Acquire(this.#resources);
@@ -118,10 +118,12 @@ class Resource implements Service {
     const { drain, monitor } = this.#resources;
     const acquire = this.#acquire;
     const { readers } = this.#journal;
-    const later = (action: (request: Request) => void) => (request: Request): Reply => {
-      action(request);
-      return LATER;
-    };
+    const later =
+      (action: (request: Request) => void) =>
+      (request: Request): Reply => {
+        action(request);
+        return LATER;
+      };
     return {
       status: { allow: Role.user, handler: () => this.#status.status() },
       'sched-status': { allow: Role.user, handler: () => this.#status.schedStatus() },

@@ -13,6 +13,8 @@ import { isObject, unpackTable } from '../../core/message/unpack.ts';
 export interface ResourceSettings {
   /** What is configured; undefined when the ranks' hardware is what there is. */
   readonly resources: ResourceSet | undefined;
+  /** Whether each rank gets a share of the machine that they are on, instead of all of it. */
+  readonly partitions: boolean;
   /** Ranks or hosts that are not to be used: an idset or a hostlist. */
   readonly exclude: string | undefined;
   /** How ranks are compared with what is configured; undefined: not at all. */
@@ -46,6 +48,7 @@ export function resourceSettings(config: JsonObject): ResourceSettings {
     noverify: 'b?',
     'no-update-watch': 'b?',
     rediscover: 'b?',
+    partition: 'b?',
     'journal-max': 'i?',
     history: 's?',
   });
@@ -53,6 +56,7 @@ export function resourceSettings(config: JsonObject): ResourceSettings {
   const verify = table.verify === undefined ? usualVerify : inTable('verify', () => parseVerifyModes(table.verify));
   return {
     resources: withScheduling(resources, table.scheduling),
+    partitions: table.partition ?? false,
     exclude: table.exclude,
     verify: table.noverify ? undefined : verify,
     journalMax: table['journal-max'] ?? JOURNAL_MAX,

@@ -215,7 +215,8 @@ for (const where of ['modules', 'remoteModules'] as const) {
     assert.equal((await list(client)).find(({ name }) => name === 'it')!.status, 1);
     assert.equal(sim.node.subscriptionCount(0), subscriptions);
     assert.equal(sim.stateOf(0), 'run');
-    for (const name of ['it', 'resource', 'kvs-watch', 'kvs', 'content', 'heartbeat']) await client.rpc('module.remove', { name });
+    for (const name of ['it', 'resource', 'kvs-watch', 'kvs', 'content', 'heartbeat'])
+      await client.rpc('module.remove', { name });
     await sim.settle();
     assert.deepEqual(sim.agenda.timerOwners(), []);
   });

@@ -41,6 +41,14 @@ test('without a configuration the ranks have what the machine has', async () => 
   assert.equal(module.commits.length, 2);
 });
 
+test('ranks share the machine when they are to', async () => {
+  const config = { resource: { partition: true } };
+  const module = await Fixture.start({ config, size: 3, machine: { hostname: 'big', cores: 8, gpus: 2 } });
+  const { R } = await module.call('get');
+  assert.equal(described(R), 'rank0/core[0-1] rank1/core[2-4],gpu0 rank2/core[5-7],gpu1');
+  await refused(Fixture.start({ config, size: 5 }), 'EINVAL', /5 ranks cannot share 4 cores/);
+});
+
 test('R of an earlier life is used again, unless something is configured', async () => {
   const kvs = new Map([['resource.R', encodeResourceSet(parseResourceSet(R4))]]);
   const module = await Fixture.start({ kvs });
