@@ -234,6 +234,10 @@ export class ModuleHost implements ServiceContext {
     await this.rpc('event.publish', request, { nodeid: 0 });
   }
 
+  sendEvent(topic: string, payload?: Payload, options: { readonly private?: boolean } = {}): void {
+    this.#send(Message.event(topic, payload, options.private ? Flag.private : 0, this.#credentials));
+  }
+
   subscribe(prefix: string, callback: (event: Message) => void): void {
     this.#subscriptions ??= new Subscriptions();
     this.#subscriptions.add(prefix, callback);

@@ -21,7 +21,7 @@ export interface CacheLimits {
   readonly age: number;
 }
 
-const defaultLimits: CacheLimits = { bytes: 64 * 1024 * 1024, age: 60 };
+const defaultLimits: CacheLimits = { bytes: 256 * 1024 * 1024, age: 60 };
 /** Bytes that an entry takes beside its blob. */
 const ENTRY_BYTES = 256;
 

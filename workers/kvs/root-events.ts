@@ -33,10 +33,7 @@ export class RootEvents {
   }
 
   #publish(namespace: string, what: string, payload: JsonObject): void {
-    const topic = `kvs.namespace-${namespace}-${what}`;
-    this.#context
-      .publish(topic, payload, { private: true })
-      .catch((error: Error) => this.#context.log('err', `error publishing ${topic}: ${error.message}`));
+    this.#context.sendEvent(`kvs.namespace-${namespace}-${what}`, payload, { private: true });
   }
 }
 

@@ -344,6 +344,23 @@ test('an event is published with its payload in base64, and privately when that 
   await refused(published, 'EPERM');
 });
 
+test('an event is sent as a message, and privately when that is wanted', async () => {
+  let context!: ServiceContext;
+  const bench = await Bench.start((own) => {
+    context = own;
+    return {};
+  });
+  context.sendEvent('a', { x: 1 }, { private: true });
+  context.sendEvent('b');
+  const [first, second] = bench.sent;
+  assert.deepEqual(
+    [first!.type, first!.topic, first!.json, first!.userid],
+    [MessageType.event, 'a', { x: 1 }, owner.userid],
+  );
+  assert.ok(first!.flags & Flag.private);
+  assert.deepEqual([second!.topic, second!.hasPayload, second!.flags & Flag.private], ['b', false, 0]);
+});
+
 test('log lines name the module and its rank, and are cut off where they get too long', async () => {
   const bench = await Bench.start((context) => {
     context.log('warning', 'x'.repeat(3000));

@@ -88,19 +88,14 @@ export class Fixture {
       assert.ok(answer, `a second answer to request ${message.matchtag}`);
       this.#answers.delete(message.matchtag);
       answer(message);
-    } else if (message.topic === 'event.publish') this.#publish(message);
+    } else if (message.type === MessageType.event) this.#publish(message);
     else if (message.service === 'content') void this.#serveContent(message);
     else if (message.topic === 'log.append') this.logs.push(parseEntry(Buffer.from(message.bytes!).toString())!.text);
   }
 
-  #publish(request: Message): void {
-    const { topic, flags, payload } = request.unpack({ topic: 's', flags: 'i', payload: 's' });
-    assert.equal(flags, Flag.private);
-    const text = Buffer.from(payload, 'base64').toString();
-    assert.equal(text.at(-1), '\0');
-    this.events.push({ topic, payload: JSON.parse(text.slice(0, -1)) });
-    const answer = request.respond({ seq: this.events.length }, owner);
-    queueMicrotask(() => this.host.receive(answer));
+  #publish(event: Message): void {
+    assert.ok(event.flags & Flag.private);
+    this.events.push({ topic: event.topic!, payload: JSON.parse(asText(event)) });
   }
 
   /** The content service as it answers requests. */
