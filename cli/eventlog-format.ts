@@ -72,7 +72,9 @@ export function offsetFormat(paint: Painter): TimeFormat {
 export function elapsedFormat(paint: Painter): TimeFormat {
   let start = -Infinity;
   return (seconds) => {
-    const microseconds = Math.round(seconds * 1e6);
+    // Apart from the seconds, whose digits would leave none for a fraction to be rounded by.
+    const whole = Math.trunc(seconds);
+    const microseconds = whole * 1e6 + Math.round((seconds - whole) * 1e6);
     const passed = (microseconds - start) / 1e6;
     if (passed < 60) return paint('green', `[${`${passed < 0 ? '' : '+'}${formatFixed(passed, 6)}`.padStart(11)}]`);
     start = microseconds;

@@ -4,6 +4,7 @@ import { FluxError } from '../core/errno.ts';
 import { Hostlist } from '../core/formats/hostlist.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { parseResourceSet } from '../core/formats/resource-json.ts';
+import type { ResourceNode } from '../core/formats/resource-node.ts';
 import { propertiesOf } from '../core/formats/resource-properties.ts';
 import { ResourceSet } from '../core/formats/resource-set.ts';
 import type { Handle } from '../core/handle/handle.ts';
@@ -13,38 +14,49 @@ import { isObject } from '../core/message/unpack.ts';
 export const schedStates = ['up', 'down', 'allocated', 'free', 'all'] as const;
 export type SchedState = (typeof schedStates)[number];
 
-/** A resource set, its nodes by rank, each with a host's name; `null` and nothing are the empty set. */
+/** Reads a resource set; `null` and nothing are the empty one. */
 export function readResourceSet(R: JsonValue | undefined): ResourceSet {
-  if (R === undefined || R === null) return ResourceSet.empty;
-  const set = parseResourceSet(stringifyJson(R));
-  return set.withNodes(
-    set.byRank().map(({ hostname, ...node }) => ({ ...node, hostname: hostname ?? `rank${node.rank}` })),
-  );
+  return R === undefined || R === null ? ResourceSet.empty : parseResourceSet(stringifyJson(R));
 }
+
+/** What a node is called that R may give no host. */
+export function hostOf({ hostname, rank }: ResourceNode): string {
+  return hostname ?? `rank${rank}`;
+}
+
+/** The hosts of a set, by rank. */
+export function hostsByRank(set: ResourceSet): Hostlist {
+  return Hostlist.from(set.byRank().map(hostOf));
+}
+
+/** The names of properties as each set that was told of has them. */
+type PropertyOrder = Readonly<Record<'all' | 'down' | 'allocated', readonly string[]>>;
 
 /** What the scheduler has: everything, what is down, and what is allocated to jobs. */
 export class SchedResources {
   readonly all: ResourceSet;
   readonly down: ResourceSet;
   readonly allocated: ResourceSet;
-  /** The names of all properties, in the order that they were told of. */
-  readonly properties: readonly string[];
+  readonly #properties: PropertyOrder;
 
-  constructor(all: ResourceSet, down: ResourceSet, allocated: ResourceSet, properties: readonly string[]) {
+  private constructor(all: ResourceSet, down: ResourceSet, allocated: ResourceSet, properties: PropertyOrder) {
     this.all = all;
     this.down = down;
     this.allocated = allocated;
-    this.properties = properties;
+    this.#properties = properties;
   }
 
   /** Reads an answer of `resource.sched-status`; throws FluxError EINVAL for what is no resource set. */
   static read(answer: JsonValue): SchedResources {
     if (!isObject(answer)) throw new FluxError('EINVAL', 'the resources are not a JSON object');
     const { all, down, allocated } = answer;
-    const properties = [all, down, allocated].flatMap(propertyNames);
-    return new SchedResources(readResourceSet(all), readResourceSet(down), readResourceSet(allocated), [
-      ...new Set(properties),
-    ]);
+    const [known, ...own] = [all, down, allocated].map(propertyNames);
+    const [ofDown, ofAllocated] = own.map((names) => [...new Set([...names, ...known!])]);
+    return new SchedResources(readResourceSet(all), readResourceSet(down), readResourceSet(allocated), {
+      all: known!,
+      down: ofDown!,
+      allocated: ofAllocated!,
+    });
   }
 
   get up(): ResourceSet {
@@ -58,13 +70,14 @@ export class SchedResources {
   /** Only these ranks. */
   select(ranks: IdSet): SchedResources {
     const [all, down, allocated] = [this.all, this.down, this.allocated].map((set) => keepTimes(set, ranks));
-    return new SchedResources(all!, down!, allocated!, this.properties);
+    return new SchedResources(all!, down!, allocated!, this.#properties);
   }
 
-  /** The names of a set's properties, in the order that they were told of. */
-  propertiesOf(set: ResourceSet): string[] {
+  /** The names of the properties of resources in a state, in the order that these were told of. */
+  propertiesOf(state: SchedState, set: ResourceSet): string[] {
     const present = propertiesOf(set);
-    return this.properties.filter((name) => present.has(name));
+    const order = state === 'down' || state === 'allocated' ? this.#properties[state] : this.#properties.all;
+    return order.filter((name) => present.has(name));
   }
 }
 
@@ -99,7 +112,7 @@ export function includedRanks(targets: string, set: ResourceSet): IdSet {
   const ranks = parseTargets(targets, '--include');
   if (ranks instanceof IdSet) return ranks;
   const nodes = set.byRank();
-  const hosts = Hostlist.from(nodes.map(({ hostname }) => hostname ?? ''));
+  const hosts = hostsByRank(set);
   return IdSet.from(ranks.expand().flatMap((host) => nodes[hosts.find(host) ?? -1]?.rank ?? []));
 }
 

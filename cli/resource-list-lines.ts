@@ -3,7 +3,7 @@
 import type { ResourceNode } from '../core/formats/resource-node.ts';
 import { ResourceSet } from '../core/formats/resource-set.ts';
 import type { Fields } from './output-format.ts';
-import { describeByRank, type SchedResources, type SchedState } from './resource-inventory.ts';
+import { describeByRank, hostsByRank, type SchedResources, type SchedState } from './resource-inventory.ts';
 import type { Queue } from './resource-queues.ts';
 
 export interface ResourceLine {
@@ -24,7 +24,7 @@ export const listFields: Fields<ResourceLine> = {
   ncores: { heading: 'NCORES', value: ({ set }) => set.count('core') },
   ngpus: { heading: 'NGPUS', value: ({ set }) => set.count('gpu') },
   ranks: { heading: 'RANKS', value: ({ set }) => set.ranks.encode() },
-  nodelist: { heading: 'NODELIST', value: ({ set }) => set.nodelist?.encode() ?? '' },
+  nodelist: { heading: 'NODELIST', value: ({ set }) => hostsByRank(set).encode() },
   rlist: { heading: 'LIST', value: ({ set }) => describeByRank(set) },
 };
 
@@ -48,7 +48,7 @@ export function resourceLines(resources: SchedResources, options: LineOptions): 
   const shown = shownQueues(options);
   const keys = fieldNames.length > 1 || fieldNames.includes('state') ? distinctFields : [];
   const describe = (state: SchedState, set: ResourceSet, queue?: string): ResourceLine => {
-    const properties = resources.propertiesOf(set);
+    const properties = resources.propertiesOf(state, set);
     return {
       state,
       set,

@@ -9,17 +9,10 @@ import type { NestedCommand } from './nested.ts';
 import { OutputFormat } from './output-format.ts';
 import { print } from './print.ts';
 import { resourceConfig } from './resource-formats.ts';
-import {
-  encodeSpaced,
-  fetchSchedResources,
-  includedRanks,
-  SchedResources,
-  type SchedState,
-  schedStates,
-} from './resource-inventory.ts';
+import { encodeSpaced, fetchSchedResources, includedRanks, SchedResources, schedStates } from './resource-inventory.ts';
 import { listFields, resourceLines } from './resource-list-lines.ts';
 import {
-  invalidState,
+  parseStates,
   readConfigFile,
   readStdin,
   type SelectOptions,
@@ -75,7 +68,7 @@ export const listCommands: Readonly<Record<string, NestedCommand>> = {
 };
 
 async function list(options: ListOptions): Promise<void> {
-  const states = readStates(options, DEFAULT_STATES);
+  const states = parseStates(options.state ?? options.states ?? DEFAULT_STATES, schedStates);
   const config = resourceConfig('list');
   const format = new OutputFormat(config.choose(options.format), listFields);
   const { resources, queues } = await select(options);
@@ -88,19 +81,11 @@ async function list(options: ListOptions): Promise<void> {
 }
 
 async function printR(options: SelectOptions): Promise<void> {
-  const states = readStates(options, 'all');
+  const states = parseStates(options.state ?? options.states ?? 'all', schedStates);
   const { resources } = await select(options);
   const { starttime, expiration } = resources.all;
   const none = new ResourceSet([], { starttime, expiration });
   print(encodeSpaced(states.reduce((set, state) => set.add(resources[state]), none)));
-}
-
-function readStates({ states, state }: SelectOptions, otherwise: string): SchedState[] {
-  return (state ?? states ?? otherwise).split(',').map((name) => {
-    const known = schedStates.find((each) => each === name);
-    if (!known) throw invalidState(name, schedStates);
-    return known;
-  });
 }
 
 interface Selection {

@@ -6,7 +6,7 @@ import { type Command, Option } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
-import { about, Exit } from './command.ts';
+import { about } from './command.ts';
 
 /** Which resources a command shows, and where it knows them from. */
 export interface SelectOptions {
@@ -49,10 +49,17 @@ export function tableOptions(command: Command): Command {
     .option('-n, --no-header', 'Leave the headings out.');
 }
 
-/** Ends a command that was given a state that there is not. */
-export function invalidState(state: string, states: readonly string[]): Exit {
-  console.error(`flux-resource: '${state}' is not a state of resources; states are ${states.join(', ')}`);
-  return new Exit(1);
+/**
+ * The states that a list names.
+ *
+ * @throws FluxError EINVAL: there is no such state
+ */
+export function parseStates<S extends string>(text: string, states: readonly S[]): S[] {
+  return text.split(',').map((name) => {
+    const known = states.find((each) => each === name);
+    if (known !== undefined) return known;
+    throw new FluxError('EINVAL', `'${name}' is not a state of resources; states are ${states.join(', ')}`);
+  });
 }
 
 /** The JSON of standard input; undefined when that is empty. */

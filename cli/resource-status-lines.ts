@@ -6,7 +6,7 @@ import type { ResourceSet } from '../core/formats/resource-set.ts';
 import type { JsonObject, JsonValue, Real } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import type { Fields } from './output-format.ts';
-import { readResourceSet } from './resource-inventory.ts';
+import { hostOf, readResourceSet } from './resource-inventory.ts';
 
 /** States of ranks; a rank may be in several. */
 export const rankStates = ['avail', 'exclude', 'allocated', 'torpid', 'housekeeping', 'draining', 'drained'] as const;
@@ -86,7 +86,8 @@ export class ResourceStatus {
   }
 
   hosts(ranks: IdSet): Hostlist {
-    return Hostlist.from(Array.from(ranks).flatMap((rank) => this.set.node(rank)?.hostname ?? []));
+    const nodes = Array.from(ranks).flatMap((rank) => this.set.node(rank) ?? []);
+    return Hostlist.from(nodes.map(hostOf));
   }
 }
 

@@ -12,7 +12,7 @@ import { print } from './print.ts';
 import { resourceConfig } from './resource-formats.ts';
 import { fetchSchedResources, includedRanks } from './resource-inventory.ts';
 import {
-  invalidState,
+  parseStates,
   readConfigFile,
   readStdin,
   type SelectOptions,
@@ -74,12 +74,7 @@ function readStates({ states, state }: SelectOptions): StatusState[] | undefined
     console.error(`flux-resource: states are ${statusStates.join(', ')}`);
     throw new Exit(0);
   }
-  if (!text) return undefined;
-  return text.split(',').map((name) => {
-    const known = statusStates.find((each) => each === name);
-    if (!known) throw invalidState(name, statusStates);
-    return known;
-  });
+  return text ? parseStates(text, statusStates) : undefined;
 }
 
 async function showLines(text: string, filter: StatusFilter, options: StatusOptions): Promise<void> {
