@@ -27,7 +27,6 @@ const INFO_FORMAT = '{nnodes} Nodes, {ncores} Cores, {ngpus} GPUs';
 
 interface ListOptions extends SelectOptions, TableOptions {
   skipEmpty?: boolean;
-  keepEmpty?: boolean;
 }
 
 const stateNames = `States are ${schedStates.join(', ')}.`;
