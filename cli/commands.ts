@@ -23,6 +23,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   lsattr: { group: 'instance', summary: 'List broker attributes', load: () => import('./lsattr.ts') },
   exec: { group: 'programs', summary: 'Run a program on many ranks at once', load: () => import('./exec.ts') },
   uptime: { group: 'instance', summary: 'Tell how long the instance has been up', load: () => import('./uptime.ts') },
+  resource: { group: 'instance', summary: 'List resources, and drain them', load: () => import('./resource.ts') },
   overlay: { group: 'instance', summary: 'Show the tree of ranks, and how it is', load: () => import('./overlay.ts') },
   config: { group: 'instance', summary: 'Show and change the configuration', load: () => import('./config.ts') },
   startlog: {

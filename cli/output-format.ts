@@ -2,7 +2,7 @@
  * Tables whose columns the user chooses with a format string: `--format='sort:-pid {pid:>9} ?:{label} +:{cmd}'`.
  *
  * A field may be preceded by `?:`, which leaves the column out when all of it is empty, by `+:`, which makes the column as
- * wide as its widest value, or by `?+:` for both.
+ * wide as its widest value, or by `?+:` for both. What is written `?:` elsewhere goes, too, where a field has such a mark.
  */
 
 import { FluxError } from '../core/errno.ts';
@@ -36,6 +36,7 @@ interface SortKey {
 interface Column<T> {
   /** What stands before it. */
   readonly text: string;
+  readonly name: string | undefined;
   readonly field: Field<T> | undefined;
   readonly conversion: string;
   /** How a time is written, in front of `::` in the specification of a `!d`. */
@@ -51,6 +52,9 @@ export interface TableOptions {
   readonly width?: number | undefined;
 }
 
+/** The marks in front of a field, the longest first. */
+const MARKS = ['?+:', '?:', '+:'];
+
 export class OutputFormat<T> {
   readonly #fields: Fields<T>;
   readonly #columns: readonly Column<T>[];
@@ -61,7 +65,15 @@ export class OutputFormat<T> {
     this.#fields = fields;
     const [prefix = '', keys] = /^sort:([^{\s]+) ?/.exec(format) ?? [];
     if (keys !== undefined) this.sortBy(keys);
-    this.#columns = parseFormat(format.slice(prefix.length)).map((piece) => this.#column(piece));
+    const columns = parseFormat(format.slice(prefix.length)).map((piece) => this.#column(piece));
+    const isMarked = columns.some(({ omitEmpty, expand }) => omitEmpty || expand);
+    this.#columns = isMarked ? columns.map((column) => ({ ...column, text: withoutMarks(column.text) })) : columns;
+  }
+
+  /** The names of the fields that it shows or sorts by. */
+  get fieldNames(): readonly string[] {
+    const names = this.#columns.flatMap(({ name }) => name ?? []);
+    return [...new Set([...names, ...this.#sortKeys.map(({ name }) => name)])];
   }
 
   /** Sorts by these keys, separated by commas, instead of those of the format; `-` before one turns its order round. */
@@ -80,6 +92,7 @@ export class OutputFormat<T> {
     const [timeFormat, timeSpec = ''] = conversion === 'd' ? spec.split('::') : ['', spec];
     return {
       text: text.slice(0, text.length - sentinel.length),
+      name: name?.replace(/^0\./, ''),
       field,
       conversion,
       timeFormat: timeFormat ?? '',
@@ -98,6 +111,11 @@ export class OutputFormat<T> {
     );
   }
 
+  /** One item by itself: no column is left out or widened. */
+  row(item: T): string {
+    return this.#columns.map((column) => column.text + cell(column, item)).join('');
+  }
+
   /** The lines of a table of these items, its header first. */
   lines(items: readonly T[], { header = true, width }: TableOptions = {}): string[] {
     const columns = this.#columns.flatMap((column) => adjust(column, items, header));
@@ -114,6 +132,39 @@ export class OutputFormat<T> {
       return list.toSorted((a, b) => direction * compare(value(a), value(b)));
     }, items);
   }
+}
+
+function withoutMarks(text: string): string {
+  return MARKS.reduce((rest, mark) => rest.replaceAll(mark, ''), text);
+}
+
+/** A format without some of its fields; blanks and marks before one go with it. */
+export function withoutFields(format: string, names: readonly string[]): string {
+  const [sort = ''] = /^sort:[^{\s]+ ?/.exec(format) ?? [];
+  const isDropped = ({ field }: FormatPiece) => field !== undefined && names.includes(field.replace(/^0\./, ''));
+  const isKept = ({ text }: FormatPiece) => text.trim() !== '' && !MARKS.includes(text.trim());
+  return (
+    sort +
+    parseFormat(format.slice(sort.length))
+      .map((piece) => (isDropped(piece) ? (isKept(piece) ? escapeBraces(piece.text) : '') : formatOf(piece)))
+      .join('')
+  );
+}
+
+/** A format of what tells rows apart: without some fields, and nothing cut off where a column may widen. */
+export function distinctFormat(format: string, names: readonly string[]): string {
+  return parseFormat(withoutFields(format, names).replace(/^sort:[^{\s]+ ?/, ''))
+    .map((piece) => formatOf(piece.text.endsWith('+:') ? { ...piece, text: '', spec: '' } : piece))
+    .join('');
+}
+
+function formatOf({ text, field, conversion, spec }: FormatPiece): string {
+  const inner = `${field}${conversion && `!${conversion}`}${spec && `:${spec}`}`;
+  return escapeBraces(text) + (field === undefined ? '' : `{${inner}}`);
+}
+
+function escapeBraces(text: string): string {
+  return text.replace(/[{}]/g, '$&$&');
 }
 
 /** The column as wide as it asks to be; none when it is left out. */
