@@ -3,7 +3,7 @@
 import { FluxError } from '../core/errno.ts';
 import { Hostlist } from '../core/formats/hostlist.ts';
 import { IdSet } from '../core/formats/idset.ts';
-import { parseResourceSet } from '../core/formats/resource-json.ts';
+import { resourceSetFromJson } from '../core/formats/resource-json.ts';
 import type { ResourceNode } from '../core/formats/resource-node.ts';
 import { propertiesOf } from '../core/formats/resource-properties.ts';
 import { ResourceSet } from '../core/formats/resource-set.ts';
@@ -16,7 +16,7 @@ export type SchedState = (typeof schedStates)[number];
 
 /** Reads a resource set; `null` and nothing are the empty one. */
 export function readResourceSet(R: JsonValue | undefined): ResourceSet {
-  return R === undefined || R === null ? ResourceSet.empty : parseResourceSet(stringifyJson(R));
+  return R === undefined || R === null ? ResourceSet.empty : resourceSetFromJson(R);
 }
 
 /** What a node is called that R may give no host. */

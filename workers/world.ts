@@ -1,11 +1,10 @@
 /** What services reach on a real machine: clock, random numbers, processes, and what the machine has. */
 
 import { randomUUID } from 'node:crypto';
-import os from 'node:os';
 import type { World } from '../core/broker/module-host.ts';
 import type { Clock, Random, SpawnEvents, Timer } from '../core/broker/service.ts';
 import { FluxError } from '../core/errno.ts';
-import { hwloc, rusage, spawnProcess, topology } from '../native/index.ts';
+import { hwloc, rusage, spawnProcess, type Topology, topology } from '../native/index.ts';
 import type { Process, ProcessSpec } from '../native/process.ts';
 import type { Machine } from './resource/machine.ts';
 
@@ -78,15 +77,13 @@ export function processStopped(pid: number): void {
 export const realWorld: World = { clock, random, rusage, spawn };
 
 /** This machine, once somebody has asked: to look takes a while. */
-let machine: Machine | undefined;
+let machine: Topology | undefined;
 
-export function readMachine(xml?: string): Machine {
+/** What this machine has, which is called `hostname`, or the one that hwloc described in XML (`ReadMachine`). */
+export function readMachine(hostname: string, xml?: string): Machine {
   if (xml !== undefined) return describedMachine(xml);
-  if (!machine) {
-    const { cores, gpus, xml, notice } = topology();
-    machine = { hostname: os.hostname(), cores, gpus, xml, notice };
-  }
-  return machine;
+  machine ??= topology();
+  return { hostname, ...machine };
 }
 
 function describedMachine(xml: string): Machine {

@@ -19,7 +19,10 @@ export interface Instance {
   readonly customHosts: readonly CustomHost[];
   /** Userid of the instance owner. */
   readonly owner: number;
+  /** By rank: some may only play that host. */
   readonly hostnames: readonly string[];
+  /** The host that they are on. */
+  readonly hostname: string;
   /** Attributes that are the same on every rank. */
   readonly attributes: readonly (readonly [string, string | null])[];
   /** Attributes of rank 0 only. */

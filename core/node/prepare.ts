@@ -80,7 +80,8 @@ export function prepare(options: StartOptions): Prepared {
   const hosts = topo === 'custom' ? customHosts(config) : [];
   const topology = Topology.create(topo, size, hosts);
   const plan = makePlan(os.availableParallelism(), topology, config);
-  const hostnames = hostnamesOf(options.hosts, set.get('hostname'), size);
+  const hostname = set.get('hostname') ?? os.hostname();
+  const hostnames = hostnamesOf(options.hosts, hostname, size);
   const program = programOf(options.command, set, environment);
 
   const folders: InstanceFolder[] = [];
@@ -117,6 +118,7 @@ export function prepare(options: StartOptions): Prepared {
       customHosts: hosts,
       owner,
       hostnames,
+      hostname,
       attributes,
       leaderAttributes: [
         ['statedir', statedir.path],
@@ -162,8 +164,8 @@ function cleanEnvironment(environment: Readonly<Record<string, string | undefine
   return clean;
 }
 
-function hostnamesOf(hosts: string | undefined, hostname: string | undefined, size: number): string[] {
-  if (hosts === undefined) return new Array<string>(size).fill(hostname ?? os.hostname());
+function hostnamesOf(hosts: string | undefined, hostname: string, size: number): string[] {
+  if (hosts === undefined) return new Array<string>(size).fill(hostname);
   const names = Hostlist.parse(hosts).expand();
   if (names.length !== size) throw new FluxError('EINVAL', `${hosts} names ${names.length} hosts for ${size} ranks`);
   return names;

@@ -26,9 +26,16 @@ const waitingByService: Readonly<Record<Mode, Readonly<Record<string, readonly s
       'raw-guest-broker-services',
       'raw-guest-jobs',
       'raw-to-upstream',
+      'resource-drain-list',
+      'resource-exclude-config',
+      'resource-rpc-status',
+      'resource-status',
+      'resource-status-drained',
+      'resource-status-format',
       'rusage-of-modules',
       'shutdown-job-not-an-instance',
     ],
+    sched: ['resource-acquire', 'resource-acquire-busy', 'resource-reload', 'resource-reload-bad-ranks'],
     'all modules of flux-core': ['module-list'],
   },
   cli: {
@@ -38,9 +45,11 @@ const waitingByService: Readonly<Record<Mode, Readonly<Record<string, readonly s
       'misc-parent-in-job',
       'misc-post-job-event',
       'misc-uptime-queue-stopped',
+      'resource-status-drained',
       'shutdown-job-background',
       'shutdown-job-not-an-instance',
     ],
+    sched: ['resource-reload', 'resource-reload-bad-ranks'],
   },
 };
 

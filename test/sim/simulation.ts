@@ -178,6 +178,7 @@ function describeInstance(options: SimulationOptions): Instance {
     customHosts,
     owner: owner.userid,
     hostnames,
+    hostname: 'sim',
     attributes: sharedAttributes(
       {
         size,

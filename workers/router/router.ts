@@ -120,7 +120,7 @@ export class Router {
         await this.#control.rpc(MAIN, 'listen', { rank });
       },
       readConfig: () => (instance.configPath === undefined ? undefined : readConfigPath(instance.configPath)),
-      readMachine,
+      readMachine: (xml) => readMachine(this.#instance.hostname, xml),
       engineInfo: () => this.#control.rpc(MAIN, 'engine.info'),
       severed: (rank) => {
         for (const below of this.#topology.subtree(rank)) {
