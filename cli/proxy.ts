@@ -55,7 +55,7 @@ function write(fd: number, text: string): void {
 
 async function proxy(target: string, words: readonly string[], options: Options): Promise<number> {
   const uri = await resolveUri(target).catch((error: unknown) => {
-    throw about(`unable to resolve ${target} to a URI`, error);
+    throw about(`Unable to resolve ${target} to a URI`, error);
   });
   if (uri.startsWith('ssh:')) throw new FluxError('ENOSYS', sshText(uri));
   let isLost = false;

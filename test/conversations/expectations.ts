@@ -45,6 +45,7 @@ const waitingByService: Readonly<Record<Mode, Readonly<Record<string, readonly s
       'misc-uptime-drained',
       'misc-uptime-queue-stopped',
       'misc-uptime-rank-one',
+      'proxy-kvs',
       'raw-guest-broker-services',
       'raw-streaming-flag-extra',
       'raw-to-rank-1',
