@@ -69,10 +69,11 @@ async function proxy(target: string, words: readonly string[], options: Options)
     lost: () => lost(),
     warn,
   });
-  await server.connect(uri);
-  await checkVersion(server, options.force === true);
-  const folder = makeFolder();
+  let folder: string | undefined;
   try {
+    await server.connect(uri);
+    await checkVersion(server, options.force === true);
+    folder = makeFolder();
     const socket = path.join(folder, 'local');
     await server.listen(socket);
     if (isLost) throw new FluxError('ECONNRESET', 'lost the connection to Flux');
@@ -83,7 +84,7 @@ async function proxy(target: string, words: readonly string[], options: Options)
   } finally {
     await server.settle();
     await server.close();
-    fs.rmSync(folder, { recursive: true, force: true });
+    if (folder !== undefined) fs.rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import net from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import { peerCredentials } from '../../native/index.ts';
-import { errno } from '../errno.ts';
+import { errno, FluxError } from '../errno.ts';
 import { connect } from '../handle/connect.ts';
 import { Router, type RouterClient, type RouterOptions } from '../handle/router.ts';
 import { SocketTransport } from '../handle/socket-transport.ts';
@@ -49,6 +49,7 @@ export class ProxyServer {
   /** The clients wait for the broker to read, or for a connection. */
   #isCongested = false;
   #isOffline = false;
+  #isClosed = false;
   /** Messages that clients have sent. */
   #received = 0;
 
@@ -87,6 +88,10 @@ export class ProxyServer {
         if (this.#upstream === upstream) this.#lost();
       },
     });
+    if (this.#isClosed) {
+      upstream.destroy();
+      throw new FluxError('ECONNABORTED', 'the proxy has ended');
+    }
     this.#upstream = upstream;
     if (this.#isHeld) upstream.pause(true);
   }
@@ -208,6 +213,7 @@ export class ProxyServer {
 
   /** Ends everything, once the services that clients had asked are told. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.closeClients();
     const upstream = this.#upstream;
     this.#upstream = undefined;
