@@ -68,6 +68,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./env.ts'),
   },
   shutdown: { group: 'instance', summary: 'End a Flux instance in order', load: () => import('./shutdown.ts') },
+  proxy: {
+    group: 'instance',
+    summary: 'Run a program whose Flux commands go to another instance',
+    load: () => import('./proxy.ts'),
+  },
   uri: { group: 'instance', summary: 'Show the URI of a Flux instance', load: () => import('./uri.ts') },
   module: {
     group: 'instance',

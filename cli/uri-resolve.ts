@@ -5,9 +5,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { FluxError } from '../core/errno.ts';
 import { parseFluid } from '../core/formats/fluid.ts';
-import type { Handle } from '../core/handle/handle.ts';
+import { Handle } from '../core/handle/handle.ts';
 import { isObject } from '../core/message/unpack.ts';
-import { withHandle } from './command.ts';
 import { watchEventlog } from './eventlog.ts';
 import { fetchRunningJob } from './jobs.ts';
 
@@ -96,6 +95,16 @@ async function resolveJobPath(where: string, { wait, forceLocal }: JobPathOption
     else if (step === '..' && host) uri = remoteUri(uri, host);
   }
   return uri ?? withHandle((handle) => handle.attribute('local-uri'));
+}
+
+/** Asks a broker on the way. The connection ends here: who resolves a URI may live on for long. */
+async function withHandle<T>(work: (handle: Handle) => Promise<T>, uri?: string): Promise<T> {
+  const handle = await Handle.open(uri);
+  try {
+    return await work(handle);
+  } finally {
+    await handle.close();
+  }
 }
 
 function takeStep(handle: Handle, step: string, wait: boolean): Promise<string> {

@@ -8,18 +8,13 @@
 
 import { asFluxError, FluxError } from '../errno.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
-import { type Credentials, Role, UNKNOWN_CREDENTIALS, USERID_UNKNOWN } from '../message/credentials.ts';
+import { type Credentials, UNKNOWN_CREDENTIALS } from '../message/credentials.ts';
 import { Flag, Message, MessageType, NODEID_UPSTREAM, type Payload } from '../message/message.ts';
+import { connect, credentialsFrom, DEFAULT_URI } from './connect.ts';
 import { type BugReporter, callMethod, type Methods, Request } from './methods.ts';
 import { type Responses, RpcClient, type RpcOptions, resultOf, Stream } from './rpc.ts';
-import { connectDescriptor, connectLocal } from './socket-transport.ts';
 import { Subscriptions } from './subscriptions.ts';
-import { type Connector, parseUri, type Transport } from './transport.ts';
-
-/** Where a broker listens when nothing else is said. */
-export const DEFAULT_URI = 'local:///run/flux/local';
-
-const connectors: Readonly<Record<string, Connector>> = { local: connectLocal, fd: connectDescriptor };
+import type { Transport } from './transport.ts';
 
 export interface HandleOptions {
   /** The environment that FLUX_URI, FLUX_HANDLE_USERID and FLUX_HANDLE_ROLEMASK are taken from. */
@@ -71,19 +66,11 @@ export class Handle {
   static async open(uri?: string, options: HandleOptions = {}): Promise<Handle> {
     const env = options.env ?? process.env;
     const where = uri ?? env.FLUX_URI ?? DEFAULT_URI;
-    const { scheme, address } = parseUri(where);
-    const connect = connectors[scheme];
-    if (!connect) throw new FluxError('ENOENT', `no connector for '${scheme}://'`);
     const handle = new Handle(where, credentialsFrom(env), options.onBug ?? bugToStderr);
-    try {
-      handle.#transport = await connect(address, {
-        onMessage: (message) => handle.#receive(message),
-        onClose: (error) => handle.#end(error),
-      });
-    } catch (error) {
-      const { errno, message } = asFluxError(error);
-      throw new FluxError(errno, `cannot connect to ${where}: ${message}`, { cause: error });
-    }
+    handle.#transport = await connect(where, {
+      onMessage: (message) => handle.#receive(message),
+      onClose: (error) => handle.#end(error),
+    });
     return handle;
   }
 
@@ -292,25 +279,6 @@ export class EventQueue implements AsyncIterable<Message> {
       this.unsubscribe();
     }
   }
-}
-
-/** The owner's way of playing a guest (RFC 12). */
-function credentialsFrom(env: Readonly<Record<string, string | undefined>>): Credentials {
-  const userid = env.FLUX_HANDLE_USERID;
-  const rolemask = env.FLUX_HANDLE_ROLEMASK;
-  if (userid === undefined && rolemask === undefined) return UNKNOWN_CREDENTIALS;
-  return {
-    userid: parseNumber('FLUX_HANDLE_USERID', userid, USERID_UNKNOWN),
-    rolemask: parseNumber('FLUX_HANDLE_ROLEMASK', rolemask, Role.none),
-  };
-}
-
-function parseNumber(name: string, text: string | undefined, otherwise: number): number {
-  if (text === undefined) return otherwise;
-  const number = Number(text);
-  if (text === '' || !Number.isInteger(number) || number < 0 || number > 0xffffffff)
-    throw new FluxError('EINVAL', `${name} is no 32-bit number: '${text}'`);
-  return number;
 }
 
 function bugToStderr(topic: string, error: unknown): void {

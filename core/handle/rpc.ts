@@ -15,8 +15,15 @@ export interface RpcOptions {
   readonly credentials?: Credentials;
 }
 
+/** Who takes the responses to one request, in the turn in which they come. */
+export interface ResponseSink {
+  put(response: Message): void;
+  /** No more responses will come. */
+  fail(error: FluxError): void;
+}
+
 /** The responses to one request, as they come. */
-export class Responses {
+export class Responses implements ResponseSink {
   readonly matchtag: number;
   readonly #forget: () => void;
   // Messages nobody has asked for yet, from #first on.
@@ -140,7 +147,7 @@ export function resultOf(message: Message): JsonValue | undefined {
 export class RpcClient {
   readonly #send: (request: Message) => void;
   // Made when first needed: there is a client in every module of every rank, and most never ask.
-  #pending: Map<number, Responses> | undefined;
+  #pending: Map<number, ResponseSink> | undefined;
   #lastMatchtag = 0;
   #failure: FluxError | undefined;
 
@@ -157,14 +164,23 @@ export class RpcClient {
   request(topic: string, payload?: Payload, options: RpcOptions = {}): Responses {
     const matchtag = this.#newMatchtag();
     const responses = new Responses(matchtag, () => this.#pending?.delete(matchtag));
+    this.#ask(responses, topic, payload, matchtag, options);
+    return responses;
+  }
+
+  /** As `request`, for somebody who must have seen a response before the message behind it is handled. */
+  requestFor(sink: ResponseSink, topic: string, payload?: Payload, options: RpcOptions = {}): void {
+    this.#ask(sink, topic, payload, this.#newMatchtag(), options);
+  }
+
+  #ask(sink: ResponseSink, topic: string, payload: Payload | undefined, matchtag: number, options: RpcOptions): void {
     if (this.#failure) {
-      responses.fail(this.#failure);
-      return responses;
+      sink.fail(this.#failure);
+      return;
     }
     this.#pending ??= new Map();
-    this.#pending.set(matchtag, responses);
+    this.#pending.set(matchtag, sink);
     this.#send(makeRequest(topic, payload, matchtag, options));
-    return responses;
   }
 
   /** Sends a request that gets no response. */

@@ -9,11 +9,13 @@ import { encodeFrame, FrameReader } from '../message/framing.ts';
 import type { Message } from '../message/message.ts';
 import type { Transport, TransportEvents } from './transport.ts';
 
-class SocketTransport implements Transport {
+/** One end of a connection whose messages are framed on a stream. */
+export class SocketTransport implements Transport {
   readonly #socket: net.Socket;
   readonly #reader = new FrameReader();
   readonly #events: TransportEvents;
   #outgoing: Buffer[] = [];
+  #outgoingBytes = 0;
   #closed = false;
 
   constructor(socket: net.Socket, events: TransportEvents) {
@@ -22,6 +24,7 @@ class SocketTransport implements Transport {
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('error', (error) => this.#end(asFluxError(error)));
     socket.on('close', () => this.#end(new FluxError('ECONNRESET', 'the broker closed the connection')));
+    socket.on('drain', () => events.onDrain?.());
   }
 
   #receive(chunk: Buffer): void {
@@ -41,14 +44,40 @@ class SocketTransport implements Transport {
 
   send(message: Message): void {
     if (this.#closed) return;
-    if (this.#outgoing.push(encodeFrame(message)) === 1) queueMicrotask(() => this.#flush());
+    const frame = encodeFrame(message);
+    this.#outgoingBytes += frame.length;
+    if (this.#outgoing.push(frame) === 1) queueMicrotask(() => this.#flush());
   }
 
   #flush(): void {
     const frames = this.#outgoing;
     if (frames.length === 0 || this.#closed) return;
     this.#outgoing = [];
+    this.#outgoingBytes = 0;
     this.#socket.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
+  }
+
+  /** Bytes that were sent and that have not left this process. */
+  get backlog(): number {
+    return this.#outgoingBytes + this.#socket.writableLength;
+  }
+
+  /** A figure that is another one as soon as the other end has read something. */
+  get progress(): number {
+    // What libuv is writing leaves Node's count only when all of it is written.
+    const handle = (this.#socket as unknown as { _handle: { writeQueueSize: number } | null })._handle;
+    return this.#socket.bytesWritten - this.#socket.writableLength - (handle?.writeQueueSize ?? 0);
+  }
+
+  /** Reads no more from the other end, or goes on. */
+  pause(isPaused: boolean): void {
+    if (isPaused) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  /** Ends the connection with what was not yet sent. */
+  destroy(): void {
+    this.#socket.destroy();
   }
 
   close(): Promise<void> {
@@ -68,7 +97,7 @@ class SocketTransport implements Transport {
 }
 
 /** Connects to a broker's local socket; it answers with one byte: 0, or an errno (RFC 3, Message Framing and Security). */
-export function connectLocal(path: string, events: TransportEvents): Promise<Transport> {
+export function connectLocal(path: string, events: TransportEvents): Promise<SocketTransport> {
   return new Promise((resolve, reject) => {
     const socket = net.connect(path);
     const refuse = (error: FluxError) => {
@@ -93,7 +122,7 @@ export function connectLocal(path: string, events: TransportEvents): Promise<Tra
 }
 
 /** Goes on with the socket that is open as file descriptor `number`; both sides trust each other, so no byte is awaited. */
-export async function connectDescriptor(number: string, events: TransportEvents): Promise<Transport> {
+export async function connectDescriptor(number: string, events: TransportEvents): Promise<SocketTransport> {
   if (!/^\d+$/.test(number)) throw new FluxError('EINVAL', `'fd://${number}' names no file descriptor`);
   return new SocketTransport(new net.Socket({ fd: Number(number), readable: true, writable: true }), events);
 }

@@ -15,6 +15,17 @@ export class Subscriptions<S> {
     return this.#byPrefix.size === 0;
   }
 
+  /** Whether somebody subscribed to just this prefix, or whether this one did. */
+  has(prefix: string, subscriber?: S): boolean {
+    const subscribers = this.#byPrefix.get(prefix);
+    return subscribers !== undefined && (subscriber === undefined || subscribers.has(subscriber));
+  }
+
+  /** All prefixes, each once. */
+  prefixes(): string[] {
+    return [...this.#byPrefix.keys()];
+  }
+
   /** Adds one subscription; the same one twice needs removing twice. */
   add(prefix: string, subscriber: S): void {
     let subscribers = this.#byPrefix.get(prefix);

@@ -9,6 +9,8 @@ export interface TransportEvents {
   readonly onMessage: (message: Message) => void;
   /** The connection is over; `error` says why when it was not closed on purpose. */
   readonly onClose: (error: FluxError | undefined) => void;
+  /** What was sent has left, after there was more than could leave at once. */
+  readonly onDrain?: () => void;
 }
 
 export interface Transport {
@@ -19,8 +21,6 @@ export interface Transport {
   /** Whether an open connection keeps the process alive. */
   ref(alive: boolean): void;
 }
-
-export type Connector = (address: string, events: TransportEvents) => Promise<Transport>;
 
 /** Splits `scheme://address`. */
 export function parseUri(uri: string): { readonly scheme: string; readonly address: string } {

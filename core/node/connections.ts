@@ -11,10 +11,11 @@ import { asFluxError, errno } from '../errno.ts';
 import { Role } from '../message/credentials.ts';
 import { endpoint, INDEX_MAX } from '../ring/endpoint.ts';
 import type { Mailbox } from '../ring/mailbox.ts';
-import { Connection, readBeforeDestroy } from './connection.ts';
+import { Connection } from './connection.ts';
 import { socketPath } from './instance.ts';
 import { listenOn } from './listen.ts';
 import { MAIN } from './plan.ts';
+import { readBeforeDestroy } from './read-before-destroy.ts';
 
 export interface ConnectionsOptions {
   readonly mailbox: Mailbox;

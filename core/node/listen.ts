@@ -4,15 +4,33 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { asFluxError, FluxError } from '../errno.ts';
 
+/** Bytes of a socket's path, without its NUL. */
+const SOCKET_PATH_MAX = 107;
 /** Connections that wait to be accepted. */
 const BACKLOG = 4096;
 
 /**
+ * Looks whether a path can be one of a socket; a longer one would be cut off silently, and name another file.
+ *
+ * @param what stands before the path in the error
+ * @throws FluxError ENAMETOOLONG
+ */
+export function checkSocketPath(path: string, what = ''): void {
+  const bytes = Buffer.byteLength(path);
+  if (bytes > SOCKET_PATH_MAX)
+    throw new FluxError(
+      'ENAMETOOLONG',
+      `${what}${path} is ${bytes} bytes long, and a socket's path has at most ${SOCKET_PATH_MAX}`,
+    );
+}
+
+/**
  * Listens on a path; a socket that nobody answers on any more is replaced.
  *
- * @throws FluxError EADDRINUSE: another instance answers there; what listening failed with
+ * @throws FluxError EADDRINUSE: another instance answers there; ENAMETOOLONG; what listening failed with
  */
 export async function listenOn(server: net.Server, path: string): Promise<void> {
+  checkSocketPath(path);
   try {
     await tryListen(server, path);
   } catch (error) {

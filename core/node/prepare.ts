@@ -12,8 +12,9 @@ import { Topology } from '../overlay/topology.ts';
 import { initialProgram, leadsProcessGroup } from './initial-program.ts';
 import { type Instance, socketPath } from './instance.ts';
 import { checkSetAttributes, customHosts, sharedAttributes, topologyUri } from './instance-attributes.ts';
+import { checkSocketPath } from './listen.ts';
 import { makePlan, type Plan } from './plan.ts';
-import { checkSocketPath, type InstanceFolder, openFolder, removeFolder } from './run-directory.ts';
+import { type InstanceFolder, openFolder, removeFolder } from './run-directory.ts';
 
 export interface StartOptions {
   /** Ranks, all in this process. */
@@ -92,7 +93,7 @@ export function prepare(options: StartOptions): Prepared {
   };
   try {
     const rundir = open('rundir', '/tmp');
-    checkSocketPath(socketPath(rundir.path, size - 1));
+    checkSocketPath(socketPath(rundir.path, size - 1), 'rundir: ');
     const statedir = open('statedir', '/var/tmp');
     const owner = os.userInfo().uid;
     const attributes = sharedAttributes(

@@ -10,8 +10,6 @@ import { asFluxError, FluxError } from '../errno.ts';
 
 const STICKY = 0o1000;
 const OWNER_ONLY = 0o700;
-/** Bytes of a socket's path, without its NUL; `/local-` and a rank go behind the folder. */
-const SOCKET_PATH_MAX = 107;
 
 export interface InstanceFolder {
   readonly path: string;
@@ -57,20 +55,6 @@ export function openFolder(
 
 function makeUnique(parent: string): string {
   return fs.mkdtempSync(path.join(path.resolve(parent), 'flux-'));
-}
-
-/**
- * Whether sockets of these ranks can have their names in a folder.
- *
- * @throws FluxError ENAMETOOLONG
- */
-export function checkSocketPath(longest: string): void {
-  const bytes = Buffer.byteLength(longest);
-  if (bytes > SOCKET_PATH_MAX)
-    throw new FluxError(
-      'ENAMETOOLONG',
-      `rundir: ${longest} is ${bytes} bytes long, and a socket's path has at most ${SOCKET_PATH_MAX}`,
-    );
 }
 
 /**

@@ -10,6 +10,7 @@ import type { Module } from '../../core/broker/module.ts';
 import type { ModuleDefinition } from '../../core/broker/service.ts';
 import { checkServiceName } from '../../core/broker/services/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
+import { AskedServices } from '../../core/handle/asked-services.ts';
 import { Request } from '../../core/handle/methods.ts';
 import { RpcTracker } from '../../core/handle/tracker.ts';
 import type { JsonObject } from '../../core/json.ts';
@@ -41,8 +42,8 @@ class Client implements Subscriber {
   readonly services = new Set<string>();
   /** Requests for its services that it has not answered. */
   readonly serving = new RpcTracker();
-  // Services that must be told when it goes, as the requests were addressed; undefined: upstream of this rank.
-  readonly #asked = new Map<string, { readonly service: string; readonly nodeid: number; readonly flags: number }>();
+  /** Services to tell when it goes. */
+  readonly asked = new AskedServices();
   received = 0;
   sent = 0;
 
@@ -67,26 +68,6 @@ class Client implements Subscriber {
   deliver(event: Message): void {
     this.sent++;
     this.#host.sendEvent(this.endpoint, event);
-  }
-
-  /** Remembers a service that it sends a request to. */
-  noteAsked(message: Message): void {
-    const { service, nodeid } = message;
-    const flags = message.flags & Flag.upstream;
-    const key = `${service}:${nodeid}:${flags}`;
-    if (!this.#asked.has(key)) this.#asked.set(key, { service, nodeid, flags });
-  }
-
-  /** RFC 6, Disconnection: what its services are told when it goes. */
-  disconnectRequests(): Message[] {
-    return [...this.#asked.values()].map(({ service, nodeid, flags }) =>
-      Message.request({
-        topic: `${service}.disconnect`,
-        nodeid,
-        flags: flags | Flag.noresponse,
-        credentials: this.credentials,
-      }),
-    );
   }
 
   describe(): JsonObject {
@@ -209,7 +190,7 @@ export class Connector {
         new FluxError('ENOSYS', `the client that answered for ${request.service} is gone`),
       );
     }
-    for (const request of client.disconnectRequests()) {
+    for (const request of client.asked.disconnectRequests(client.credentials)) {
       request.routes.push(client.uuid);
       this.#module?.receive(request);
     }
@@ -262,7 +243,7 @@ export class Connector {
       }
       return;
     }
-    client.noteAsked(message);
+    client.asked.note(message);
     message.routes.push(client.uuid);
     this.#module!.receive(message);
   }

@@ -91,6 +91,12 @@ export class Server {
     this.send(request.respondError(errnum, text, owner));
   }
 
+  /** Reads no more, or goes on. */
+  pause(isPaused: boolean): void {
+    if (isPaused) this.#socket!.pause();
+    else this.#socket!.resume();
+  }
+
   /** Ends the connection from the broker's side. */
   hangUp(): void {
     this.#socket?.end();

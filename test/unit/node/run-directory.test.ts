@@ -5,7 +5,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { checkSocketPath, openFolder, removeFolder } from '../../../core/node/run-directory.ts';
+import { checkSocketPath } from '../../../core/node/listen.ts';
+import { openFolder, removeFolder } from '../../../core/node/run-directory.ts';
 import { throwsCode } from '../../errors.ts';
 
 const parent = fs.mkdtempSync(path.join(os.tmpdir(), 'flux-run-directory-'));
