@@ -23,7 +23,6 @@ const waitingByService: Readonly<Record<Mode, Readonly<Record<string, readonly s
       'misc-uptime-drained',
       'misc-uptime-queue-stopped',
       'misc-uptime-rank-one',
-      'proxy-kvs',
       'raw-guest-broker-services',
       'raw-guest-jobs',
       'raw-to-upstream',

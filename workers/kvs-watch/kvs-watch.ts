@@ -46,7 +46,7 @@ class KvsWatch implements Service {
 
   stop(): void {
     this.#source.close();
-    for (const client of this.#clients.values()) this.#slowReaders?.remove(client.id, client);
+    for (const client of this.#clients.values()) this.#slowReaders?.remove(client);
   }
 
   #watch(request: Request, name: string, key: string, flags: number): void {
@@ -57,7 +57,7 @@ class KvsWatch implements Service {
       throw new FluxError('EINVAL', `the matchtag ${message.matchtag} is that of another watch`);
     if (client.watchers.size === 0) {
       this.#clients.set(sender, client);
-      this.#slowReaders?.add(sender, client);
+      this.#slowReaders?.add(request, client);
     }
     const namespace = this.#namespace(name);
     const watcher = new Watcher(request, normalizeKey(key), flags, client, namespace);
@@ -81,7 +81,7 @@ class KvsWatch implements Service {
     client.watchers.delete(request.message.matchtag);
     if (client.watchers.size === 0) {
       this.#clients.delete(client.id);
-      this.#slowReaders?.remove(client.id, client);
+      this.#slowReaders?.remove(client);
     }
     if (namespace.count === 0) this.#namespaces.delete(namespace.name);
   }

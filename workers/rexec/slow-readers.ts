@@ -2,8 +2,12 @@
  * Clients that do not keep up with what they are sent. The programs whose output goes to them are not read until they do:
  * a program that writes more than its reader reads waits, as it would on a pipe, and nobody stores what it has written.
  *
+ * A client may be a proxy with clients of its own: all on the way of an answer have to keep up.
+ *
  * Main sees a client's socket fill up and drain, and its router tells every thread that runs programs; see `client.slow`.
  */
+
+import type { Request } from '../../core/handle/methods.ts';
 
 export interface Pausable {
   pause(): void;
@@ -11,8 +15,9 @@ export interface Pausable {
 }
 
 export class SlowReaders {
-  // Those whose output goes to a client, by the client's id.
+  // Those whose output goes a way, and the ids on the way of each.
   readonly #writers = new Map<string, Set<Pausable>>();
+  readonly #ways = new Map<Pausable, readonly string[]>();
   readonly #slow = new Set<string>();
   #isHeld = false;
 
@@ -20,33 +25,46 @@ export class SlowReaders {
   set(client: string, isSlow: boolean): void {
     if (isSlow) this.#slow.add(client);
     else this.#slow.delete(client);
-    for (const writer of this.#writers.get(client) ?? []) this.#apply(writer, client);
+    for (const writer of this.#writers.get(client) ?? []) this.#apply(writer);
   }
 
   /** What this thread sends is not taken fast enough, whoever it is for; or it is again. */
   hold(isHeld: boolean): void {
     this.#isHeld = isHeld;
-    for (const [client, writers] of this.#writers) for (const writer of writers) this.#apply(writer, client);
+    for (const writer of this.#ways.keys()) this.#apply(writer);
   }
 
-  #apply(writer: Pausable, client: string): void {
-    if (this.#isHeld || this.#slow.has(client)) writer.pause();
+  #apply(writer: Pausable): void {
+    if (this.#isPaused(writer)) writer.pause();
     else writer.resume();
   }
 
-  /** From now on a writer's output goes to a client. */
-  add(client: string, writer: Pausable): void {
-    const writers = this.#writers.get(client);
-    if (writers) writers.add(writer);
-    else this.#writers.set(client, new Set([writer]));
-    if (this.#isHeld || this.#slow.has(client)) writer.pause();
+  #isPaused(writer: Pausable): boolean {
+    return this.#isHeld || (this.#slow.size > 0 && this.#ways.get(writer)!.some((id) => this.#slow.has(id)));
+  }
+
+  /** From now on a writer's output goes to who sent a request, by the ids of its route. */
+  add(request: Request, writer: Pausable): void {
+    const way = request.message.routes.ids();
+    this.#ways.set(writer, way);
+    for (const id of way) {
+      const writers = this.#writers.get(id);
+      if (writers) writers.add(writer);
+      else this.#writers.set(id, new Set([writer]));
+    }
+    if (this.#isPaused(writer)) writer.pause();
   }
 
   /** Its output goes there no more. */
-  remove(client: string, writer: Pausable): void {
-    const writers = this.#writers.get(client);
-    if (!writers?.delete(writer)) return;
-    if (writers.size === 0) this.#writers.delete(client);
+  remove(writer: Pausable): void {
+    const way = this.#ways.get(writer);
+    if (!way) return;
+    this.#ways.delete(writer);
+    for (const id of way) {
+      const writers = this.#writers.get(id);
+      writers?.delete(writer);
+      if (writers?.size === 0) this.#writers.delete(id);
+    }
     writer.resume();
   }
 }

@@ -142,14 +142,13 @@ export class Subprocess {
 
   #listen(request: Request): void {
     this.#listener = request;
-    this.#slowReaders.add(request.sender, this);
+    this.#slowReaders.add(request, this);
   }
 
   /** Nobody gets its output any more; it is still read, so that the program can end. */
   #forgetListener(): void {
-    const listener = this.#listener;
     this.#listener = undefined;
-    if (listener) this.#slowReaders.remove(listener.sender, this);
+    this.#slowReaders.remove(this);
   }
 
   /** What each of the program's descriptors is; notes those that lead here. */
