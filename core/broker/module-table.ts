@@ -58,6 +58,7 @@ function entry(name: string, more: Partial<ModuleEntry> = {}): ModuleEntry {
 export const bundledEntries: readonly ModuleEntry[] = [
   entry('heartbeat'),
   entry('barrier'),
+  entry('cron', { ranks: '0', requires: ['heartbeat'], args: ['sync=heartbeat.pulse'] }),
   entry('content', { requires: ['heartbeat', 'content-backing'] }),
   entry('content-files', { ranks: '0', after: ['content'], provides: ['content-backing'] }),
   entry('content-sqlite', { ranks: '0', after: ['content'], provides: ['content-backing'] }),
@@ -66,7 +67,14 @@ export const bundledEntries: readonly ModuleEntry[] = [
 ];
 
 /** What an instance loads when it starts, with all that it requires. */
-export const initialModules: readonly string[] = ['content', 'heartbeat', 'content-backing', 'kvs', 'kvs-watch'];
+export const initialModules: readonly string[] = [
+  'content',
+  'heartbeat',
+  'content-backing',
+  'kvs',
+  'kvs-watch',
+  'cron',
+];
 
 /** Modules that are part of every broker: loaded before all others, and removed with the broker. */
 export const builtinModules: readonly string[] = ['config', 'connector-local', 'groups', 'rexec', 'overlay'];

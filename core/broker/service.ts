@@ -62,6 +62,8 @@ export interface ServiceContext {
   publish(topic: string, payload?: Payload, options?: { readonly private?: boolean }): Promise<void>;
   /** Calls back for each event whose topic begins with `prefix`. */
   subscribe(prefix: string, callback: (event: Message) => void): void;
+  /** Takes back one `subscribe` with these arguments. */
+  unsubscribe(prefix: string, callback: (event: Message) => void): void;
   log(severity: Severity, text: string): void;
 }
 

@@ -91,8 +91,11 @@ export class DefaultRc {
 
   async #load(names: readonly string[], backingArgs: readonly string[]): Promise<void> {
     const { modules } = this.#host;
-    for (const path of names)
-      if (!modules.get(path)) await modules.load({ path, args: path.startsWith('content-') ? backingArgs : [] });
+    for (const path of names) {
+      if (modules.get(path)) continue;
+      const usual = bundledEntries.find(({ name }) => name === path)?.args ?? [];
+      await modules.load({ path, args: path.startsWith('content-') ? [...usual, ...backingArgs] : usual });
+    }
   }
 
   // ---- rc3
