@@ -6,6 +6,7 @@
  */
 
 import { FluxError } from '../errno.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 import { IdSet } from './idset.ts';
 
 /** The fields with the numbers that each may hold, both ends included; a second 60 is a leap second. */
@@ -99,10 +100,37 @@ function everyOf(first: number, last: number, stride: number): (readonly [number
 }
 
 /** @throws FluxError EINVAL: a number that the field never has */
-export function checkTimeField(field: TimeField, set: IdSet): void {
+function checkTimeField(field: TimeField, set: IdSet): void {
+  const outside = set.difference(whole(field)).first;
+  if (outside !== undefined) throw notOne(field, outside);
+}
+
+/**
+ * The pattern whose fields are given as texts or single numbers; those that are not given match any.
+ *
+ * @throws FluxError EINVAL: what is wrong in them
+ */
+export function readTimePattern(fields: JsonObject): TimePattern {
+  const pattern: Record<TimeField, IdSet> = { ...everySecond };
+  for (const field of timeFieldNames) {
+    const value = fields[field];
+    if (typeof value === 'string') pattern[field] = parseTimeField(field, value);
+    else if (value !== undefined) pattern[field] = oneNumber(field, value);
+  }
+  return pattern;
+}
+
+function oneNumber(field: TimeField, value: JsonValue): IdSet {
+  if (typeof value !== 'number' || !Number.isInteger(value))
+    throw new FluxError('EINVAL', `${field} is neither a text nor an integer`);
   const { min, max } = timeFields[field];
-  const [outside] = set.difference(whole(field));
-  if (outside !== undefined) throw new FluxError('EINVAL', `${outside} is not a ${field}: ${min} to ${max} are`);
+  if (value < min || value > max) throw notOne(field, value);
+  return IdSet.from([value]);
+}
+
+function notOne(field: TimeField, number: number): FluxError {
+  const { min, max } = timeFields[field];
+  return new FluxError('EINVAL', `${number} is not a ${field}: ${min} to ${max} are`);
 }
 
 /** The fields of a crontab line, in their order; a line has no second, which is 0, and no year. */

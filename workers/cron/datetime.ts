@@ -1,18 +1,8 @@
 /** The trigger `datetime`: all times of a pattern, as a line of a crontab gives one. */
 
 import type { ServiceContext, Timer } from '../../core/broker/service.ts';
-import { FluxError } from '../../core/errno.ts';
-import {
-  checkTimeField,
-  everySecond,
-  nextMatch,
-  parseTimeField,
-  type TimeField,
-  type TimePattern,
-  timeFieldNames,
-} from '../../core/formats/crontab.ts';
-import { IdSet } from '../../core/formats/idset.ts';
-import { type JsonObject, type JsonValue, real } from '../../core/json.ts';
+import { nextMatch, readTimePattern, type TimePattern, timeFieldNames } from '../../core/formats/crontab.ts';
+import { type JsonObject, real } from '../../core/json.ts';
 import type { MakeTrigger, Trigger, Triggered } from './trigger.ts';
 
 /** Seconds after which it looks at the clock again, which somebody may have set. */
@@ -21,23 +11,7 @@ const PAUSE_MIN = 0.001;
 /** What Flux adds to the time for `next_wakeup` where there is none. */
 const NEVER = 1e19;
 
-export const makeDatetime: MakeTrigger = (context, args, entry) => {
-  const pattern: Record<TimeField, IdSet> = { ...everySecond };
-  for (const field of timeFieldNames) {
-    const value = args[field];
-    if (value !== undefined) pattern[field] = readField(field, value);
-  }
-  return new Datetime(context, entry, pattern);
-};
-
-function readField(field: TimeField, value: JsonValue): IdSet {
-  if (typeof value === 'string') return parseTimeField(field, value);
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0)
-    throw new FluxError('EINVAL', `${field} is neither a text nor a number that counts`);
-  const set = IdSet.from([value]);
-  checkTimeField(field, set);
-  return set;
-}
+export const makeDatetime: MakeTrigger = (context, args, entry) => new Datetime(context, entry, readTimePattern(args));
 
 class Datetime implements Trigger {
   readonly #context: ServiceContext;

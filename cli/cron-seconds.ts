@@ -1,0 +1,12 @@
+/** Times as options of `flux cron` take them. */
+
+import { FluxError } from '../core/errno.ts';
+import { parseDuration } from '../core/formats/duration.ts';
+import { reader } from './command.ts';
+
+/** Seconds, or a number with `s`, `m`, `h` or `d` behind it, small or capital. */
+export const seconds = reader((text) => {
+  const number = /^\d*\.?\d+[a-z]*$|^\d+\.[a-z]*$/i.test(text) ? parseDuration(text.toLowerCase()) : Infinity;
+  if (number === Infinity) throw new FluxError('EINVAL', `'${text}' is not a time: a number with s, m, h or d.`);
+  return number;
+});
