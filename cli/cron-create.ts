@@ -10,8 +10,8 @@ import { strftime } from '../core/formats/strftime.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
 import { about, integer, reader, withHandle } from './command.ts';
+import { seconds } from './cron-arguments.ts';
 import type { CronEntry } from './cron-entry.ts';
-import { seconds } from './cron-seconds.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
 

@@ -4,7 +4,8 @@ import { FluxError } from '../core/errno.ts';
 import { formatGeneral } from '../core/formats/printf.ts';
 import { type JsonObject, type JsonValue, Real } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
-import { integer, withHandle } from './command.ts';
+import { withHandle } from './command.ts';
+import { collectIds } from './cron-arguments.ts';
 import { type CronEntry, formatAge } from './cron-entry.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
@@ -18,15 +19,14 @@ export const dumpCommand: NestedCommand = {
   summary: 'Show all that is known of entries',
   define: (command) =>
     command
-      .argument('<id...>', 'numbers of entries')
+      .argument('<id...>', 'numbers of entries', collectIds)
       .option('-k, --key <KEY>', 'Print the value of this key only.')
-      .action((ids: string[], { key }: { key?: string }) => {
-        const numbers = ids.map(integer);
-        return withHandle(async (handle) => {
+      .action((ids: number[], { key }: { key?: string }) =>
+        withHandle(async (handle) => {
           const { entries } = await handle.rpc<{ entries: JsonObject[] }>('cron.list', {});
-          for (const id of numbers) dump(entries, id, key);
-        });
-      }),
+          for (const id of ids) dump(entries, id, key);
+        }),
+      ),
 };
 
 // ---- list

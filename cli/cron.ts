@@ -1,9 +1,9 @@
 /** `flux cron`: commands that run after a time, at events and at dates. */
 
-import { integer, withHandle } from './command.ts';
+import { withHandle } from './command.ts';
+import { collectIds, seconds } from './cron-arguments.ts';
 import { atCommand, eventCommand, intervalCommand, tabCommand } from './cron-create.ts';
 import { type CronEntry, formatAge, formatRuntime } from './cron-entry.ts';
-import { seconds } from './cron-seconds.ts';
 import { dumpCommand, listCommand } from './cron-show.ts';
 import { runNested } from './nested.ts';
 import { print } from './print.ts';
@@ -24,9 +24,9 @@ const commands = {
     summary: 'Delete entries',
     define: (command) =>
       command
-        .argument('<id...>', 'numbers of entries')
+        .argument('<id...>', 'numbers of entries', collectIds)
         .option('-k, --kill', 'End the tasks of theirs that run, too.')
-        .action((ids: string[], { kill = false }: { kill?: boolean }) =>
+        .action((ids: number[], { kill = false }: { kill?: boolean }) =>
           forEach(ids, 'cron.delete', { kill }, (id, entry) => `Removed cron-${id}: ${entry.name}${fate(entry)}`),
         ),
   },
@@ -34,15 +34,15 @@ const commands = {
     summary: 'Stop entries; they are kept',
     define: (command) =>
       command
-        .argument('<id...>', 'numbers of entries')
-        .action((ids: string[]) => forEach(ids, 'cron.stop', {}, (id) => `Stopped cron-${id}`)),
+        .argument('<id...>', 'numbers of entries', collectIds)
+        .action((ids: number[]) => forEach(ids, 'cron.stop', {}, (id) => `Stopped cron-${id}`)),
   },
   start: {
     summary: 'Start entries that are stopped',
     define: (command) =>
       command
-        .argument('<id...>', 'numbers of entries')
-        .action((ids: string[]) => forEach(ids, 'cron.start', {}, (id) => `Started cron-${id}`)),
+        .argument('<id...>', 'numbers of entries', collectIds)
+        .action((ids: number[]) => forEach(ids, 'cron.start', {}, (id) => `Started cron-${id}`)),
   },
   sync: {
     summary: 'Show or change the event at which tasks run',
@@ -57,14 +57,13 @@ const commands = {
 
 /** Does the same to each entry, one after another, and says so. */
 function forEach(
-  ids: readonly string[],
+  ids: readonly number[],
   topic: string,
   more: { readonly kill?: boolean },
   line: (id: number, entry: CronEntry) => string,
 ): Promise<void> {
-  const numbers = ids.map(integer);
   return withHandle(async (handle) => {
-    for (const id of numbers) print(line(id, await handle.rpc<CronEntry>(topic, { id, ...more })));
+    for (const id of ids) print(line(id, await handle.rpc<CronEntry>(topic, { id, ...more })));
   });
 }
 

@@ -68,7 +68,7 @@ export function parseTimeField(field: TimeField, text: string): IdSet {
   const bad = (why: string) => new FluxError('EINVAL', `${field} '${text}': ${why}`);
   const read = (word: string): number => {
     const number = /^\d+$/.test(word) ? Number(word) : indexOfName(field, word);
-    if (number === undefined) throw bad(word === '' ? 'a number is missing' : `'${word}' is not a ${field}`);
+    if (number === undefined) throw bad(word === '' ? 'a number is missing' : `'${word}' is no ${field}`);
     if (number > NUMBER_MAX) throw bad(`${word} is too large`);
     return number;
   };
@@ -130,7 +130,7 @@ function oneNumber(field: TimeField, value: JsonValue): IdSet {
 
 function notOne(field: TimeField, number: number): FluxError {
   const { min, max } = timeFields[field];
-  return new FluxError('EINVAL', `${number} is not a ${field}: ${min} to ${max} are`);
+  return new FluxError('EINVAL', `${number} is no ${field}: ${min} to ${max} are`);
 }
 
 /** The fields of a crontab line, in their order; a line has no second, which is 0, and no year. */

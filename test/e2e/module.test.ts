@@ -38,6 +38,7 @@ const loaded: [string, string?][] = [
   ['content-sqlite', 'content-backing'],
   ['kvs'],
   ['kvs-watch'],
+  ['cron'],
 ];
 
 test('modules are loaded, listed, reloaded and removed', () =>
@@ -50,7 +51,7 @@ test('modules are loaded, listed, reloaded and removed', () =>
     },
     {
       args: ['module', 'list', '-l'],
-      stdout: new RegExp(`^Module.*Service  Path\n(.*\n)*${line('kvs-watch')} +kvs-watch\n$`),
+      stdout: new RegExp(`^Module.*Service  Path\n(.*\n)*${line('cron')} +cron\n$`),
     },
     { args: ['module', 'list', '--json'], stdout: /^\[\{"name":"config",.*\}\]\n$/ },
     { args: ['module', 'load', 'heartbeat'], stderr: /heartbeat: .*loaded already/, exit: 1 },
@@ -157,7 +158,7 @@ test('modprobe loads what a module requires, and removes what nobody needs', asy
       { args: ['modprobe'], stderr: /^Usage: flux modprobe COMMAND/, exit: 2 },
       {
         args: ['modprobe', 'rc3', '--dry-run'],
-        stdout: /^remove kvs-watch\n(.*\n)*remove kvs\nremove content-sqlite\nremove content\n$/,
+        stdout: /^remove kvs-watch\nremove cron\n(.*\n)*remove kvs\nremove content-sqlite\nremove content\n$/,
       },
       {
         args: ['modprobe', 'rc3', '-v'],
@@ -166,7 +167,8 @@ test('modprobe loads what a module requires, and removes what nobody needs', asy
       { args: ['modprobe', 'rc1', '--show-deps'], stdout: /"heartbeat":\[\],.*"kvs":\["content","content-sqlite"\]/ },
       {
         args: ['modprobe', 'rc1', '--dry-run'],
-        stdout: /^load content\nload heartbeat period=4s\nload content-sqlite\nload kvs\nload kvs-watch\n$/,
+        stdout:
+          /^load content\nload heartbeat period=4s\nload cron sync=heartbeat.pulse\nload content-sqlite\nload kvs\nload kvs-watch\n$/,
       },
       { args: ['modprobe', 'rc1', '-v'], stderr: /^(loaded .*\n)*loaded kvs\nloaded kvs-watch\n$/ },
       { args: ['modprobe', 'list-dependencies', '-S', 'x', 'echo'], stderr: /'x' is not SERVICE=MODULE/, exit: 1 },

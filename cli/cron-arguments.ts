@@ -1,8 +1,8 @@
-/** Times as options of `flux cron` take them. */
+/** Times and numbers of entries as `flux cron` takes them. */
 
 import { FluxError } from '../core/errno.ts';
 import { parseDuration } from '../core/formats/duration.ts';
-import { reader } from './command.ts';
+import { integer, reader } from './command.ts';
 
 /** Seconds, or a number with `s`, `m`, `h` or `d` behind it, small or capital. */
 export const seconds = reader((text) => {
@@ -10,3 +10,8 @@ export const seconds = reader((text) => {
   if (number === Infinity) throw new FluxError('EINVAL', `'${text}' is not a time: a number with s, m, h or d.`);
   return number;
 });
+
+/** Collects the numbers of entries, one behind the other. */
+export function collectIds(text: string, previous: readonly number[] = []): number[] {
+  return [...previous, integer(text)];
+}
