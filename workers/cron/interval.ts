@@ -11,7 +11,9 @@ const PAUSE_MIN = 0.001;
 
 export const makeInterval: MakeTrigger = (context, args, entry) => {
   const { interval, after = -1 } = unpack(args, { interval: 'n', after: 'n?' });
-  if (!(interval >= 0)) throw new FluxError('EINVAL', `an interval of ${interval} seconds is none`);
+  // JSON's 1e999 is no time either.
+  if (!(interval >= 0 && Math.max(interval, after) < Infinity))
+    throw new FluxError('EINVAL', `an interval of ${interval} seconds, after ${after}, is none`);
   return new Interval(context, entry, interval, after < 0 ? interval : after);
 };
 

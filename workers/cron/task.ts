@@ -43,6 +43,8 @@ export class Task {
   /** As wait(2) tells it. */
   #status: number | undefined;
   #timedOut = false;
+  /** It is to end as soon as it runs. */
+  #isUnwanted = false;
   /** Why it could not be run. */
   #error: FluxError | undefined;
 
@@ -86,6 +88,7 @@ export class Task {
   #runs(pid: number): void {
     this.#pid = pid;
     this.#running = this.#context.clock.now();
+    if (this.#isUnwanted) this.kill();
     const { timeout } = this.#spec;
     if (timeout > 0)
       this.#timer = this.#context.clock.after(timeout, () => {
@@ -108,8 +111,9 @@ export class Task {
     this.#events.finished();
   }
 
-  /** Asks it to end, if it runs. */
+  /** Asks it to end, if it has not ended. */
   kill(): void {
+    this.#isUnwanted = true;
     if (this.#running === undefined || this.#status !== undefined) return;
     const request = { pid: this.#pid, signum: constants.signals.SIGTERM };
     this.#context.notify('rexec.kill', request, { nodeid: this.#spec.rank });

@@ -172,6 +172,15 @@ describe('deletion', () => {
     assert.equal(await bench.entry(1), undefined);
   });
 
+  test('a task that has not begun to run is ended when it does', async () => {
+    const bench = await withEntry();
+    await bench.event('t');
+    await bench.call('delete', { id: 1, kill: true });
+    assert.equal(bench.told.filter(({ topic }) => topic === 'rexec.kill').length, 0);
+    await bench.programs[0]!.started(4711);
+    assert.deepEqual(bench.told.at(-1)!.json, { pid: 4711, signum: 15 });
+  });
+
   test('one whose task waits is gone at once', async () => {
     const bench = await CronBench.start('sync=s');
     await bench.create('event', { topic: 't' });
