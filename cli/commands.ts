@@ -67,6 +67,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'Print the environment that programs get, or run one in it',
     load: () => import('./env.ts'),
   },
+  cron: {
+    group: 'programs',
+    summary: 'Run commands after a time, at events and at dates',
+    load: () => import('./cron.ts'),
+  },
   shutdown: { group: 'instance', summary: 'End a Flux instance in order', load: () => import('./shutdown.ts') },
   proxy: {
     group: 'instance',

@@ -5,7 +5,7 @@ import { builtinModules, initialModules, type ModuleEntry } from '../core/broker
 import { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { collect, Exit, PYTHON_USAGE_ERROR, refuseOption, withHandle } from './command.ts';
-import { noteLife, runStoreScript, storeScripts } from './modprobe-store.ts';
+import { noteLife, readScripts, runShell } from './modprobe-scripts.ts';
 import { fetchLoaded, openTable, type TableChanges } from './modprobe-table.ts';
 import { type RunOptions, runLoad, runRemove, runScripts } from './modprobe-tasks.ts';
 import { runNested } from './nested.ts';
@@ -151,12 +151,13 @@ async function rc1(handle: Handle, options: RunOptions & { showDeps?: boolean })
   }
   const loaded = await fetchLoaded(handle);
   const missing = order.sequence(wanted).filter((name) => !loaded.includes(name));
-  const { restore } = await storeScripts(handle);
+  const { restore, crontabs } = await readScripts(handle);
   const first = restore === undefined ? [] : missing.slice(0, missing.indexOf('kvs'));
   await runLoad(handle, order, first, options, ['truncate']);
-  runStoreScript(restore, options);
+  runShell(restore, options);
   await runLoad(handle, order, missing.slice(first.length), options);
   await noteLife(handle, 'start', wanted, options);
+  if (wanted.includes('cron')) runShell(crontabs, options);
   await runScripts('rc1', options);
 }
 
@@ -164,13 +165,13 @@ async function rc3(handle: Handle, options: RunOptions): Promise<void> {
   await runScripts('rc3', options);
   const { order } = await openTable(handle);
   const loaded = await fetchLoaded(handle);
-  const { dump } = await storeScripts(handle);
+  const { dump } = await readScripts(handle);
   await noteLife(handle, 'finish', loaded, options);
   if (dump !== undefined) {
     const isStore = (name: string) => name.startsWith('content') || name === 'heartbeat';
     const names = loaded.filter((name) => order.entry(name) && !isStore(name));
     await runRemove(handle, order, [], names, options);
-    runStoreScript(dump, options);
+    runShell(dump, options);
   }
   await remove(handle, ['all'], options);
 }

@@ -4,10 +4,12 @@ import type { ModuleDefinition } from '../core/broker/service.ts';
 import { kvsShard } from '../core/node/plan.ts';
 import { barrier } from './barrier/barrier.ts';
 import type { StoreThread } from './content/access.ts';
+import { cron } from './cron/cron.ts';
 import { heartbeat } from './heartbeat/heartbeat.ts';
 
 const modules = new Map<string, ModuleDefinition>([
   ['barrier', barrier],
+  ['cron', cron],
   ['heartbeat', heartbeat],
 ]);
 

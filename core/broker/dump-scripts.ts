@@ -12,8 +12,8 @@ export function restoreScript(attribute: Attribute): string | undefined {
   const file = attribute('content.restore');
   if (file === undefined) return undefined;
   const restore = 'flux restore --sd-notify --quiet --checkpoint --size-limit=100M';
-  if (file !== 'auto') return `${restore} ${quote(file)}`;
-  const link = quote(`${dumpFolder(attribute)}/RESTORE`);
+  if (file !== 'auto') return `${restore} ${quoteWord(file)}`;
+  const link = quoteWord(`${dumpFolder(attribute)}/RESTORE`);
   return `if test -h ${link}; then ${restore} "$(readlink -f ${link})" && rm ${link}; fi`;
 }
 
@@ -22,8 +22,8 @@ export function dumpScript(attribute: Attribute): string | undefined {
   const file = attribute('content.dump');
   if (file === undefined) return undefined;
   const dump = 'flux dump --sd-notify --quiet --ignore-failed-read --no-cache --checkpoint';
-  if (file !== 'auto') return `${dump} ${quote(file)}`;
-  const folder = quote(dumpFolder(attribute));
+  if (file !== 'auto') return `${dump} ${quoteWord(file)}`;
+  const folder = quoteWord(dumpFolder(attribute));
   return `mkdir -p ${folder} && cd ${folder} && f=$(date +%Y%m%d_%H%M%S).tgz && ${dump} "$f" && ln -sf "$f" RESTORE`;
 }
 
@@ -31,6 +31,7 @@ function dumpFolder(attribute: Attribute): string {
   return `${attribute('statedir-cleanup') === '0' ? attribute('statedir') : '.'}/dump`;
 }
 
-function quote(text: string): string {
+/** A word as the shell takes it back. */
+export function quoteWord(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

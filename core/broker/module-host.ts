@@ -244,6 +244,10 @@ export class ModuleHost implements ServiceContext {
     this.#subscribe(prefix);
   }
 
+  unsubscribe(prefix: string, callback: (event: Message) => void): void {
+    if (this.#subscriptions?.remove(prefix, callback)) this.notify('event.unsubscribe', { topic: prefix });
+  }
+
   #subscribe(prefix: string): void {
     this.notify('event.subscribe', { topic: prefix });
   }

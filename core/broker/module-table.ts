@@ -58,6 +58,7 @@ function entry(name: string, more: Partial<ModuleEntry> = {}): ModuleEntry {
 export const bundledEntries: readonly ModuleEntry[] = [
   entry('heartbeat'),
   entry('barrier'),
+  entry('cron', { ranks: '0', requires: ['heartbeat'], args: ['sync=heartbeat.pulse'] }),
   entry('content', { requires: ['heartbeat', 'content-backing'] }),
   entry('content-files', { ranks: '0', after: ['content'], provides: ['content-backing'] }),
   entry('content-sqlite', { ranks: '0', after: ['content'], provides: ['content-backing'] }),
@@ -74,6 +75,7 @@ export const initialModules: readonly string[] = [
   'kvs',
   'kvs-watch',
   'resource',
+  'cron',
 ];
 
 /** Modules that are part of every broker: loaded before all others, and removed with the broker. */

@@ -64,6 +64,8 @@ export interface ServiceContext {
   sendEvent(topic: string, payload?: Payload, options?: { readonly private?: boolean }): void;
   /** Calls back for each event whose topic begins with `prefix`. */
   subscribe(prefix: string, callback: (event: Message) => void): void;
+  /** Takes back one `subscribe` with these arguments. */
+  unsubscribe(prefix: string, callback: (event: Message) => void): void;
   log(severity: Severity, text: string): void;
 }
 

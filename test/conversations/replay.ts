@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Handle } from '../../core/handle/handle.ts';
 import { flux, type Instance, startInstance } from '../e2e/instance.ts';
 import { type Difference, Substitution, textDifferences } from './compare.ts';
+import { isUnordered } from './expectations.ts';
 import { type Head, type Recording, readRecording } from './recording.ts';
 import { playDialogue } from './wire.ts';
 
@@ -134,7 +135,8 @@ function stdoutDifferences(head: Head, stdout: Buffer, substitution: Substitutio
   const recorded = head.stdout ?? '';
   // A help text is each program's own.
   if (/^usage:/im.test(recorded)) return saysSomething('stdout', recorded, stdout.toString());
-  return textDifferences('stdout', substitution.text(recorded), stdout.toString());
+  const inOrder = (text: string): string => (isUnordered(head.name) ? text.split('\n').sort().join('\n') : text);
+  return textDifferences('stdout', inOrder(substitution.text(recorded)), inOrder(stdout.toString()));
 }
 
 function saysSomething(name: string, recorded: string, actual: string): Difference[] {

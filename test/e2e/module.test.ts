@@ -39,6 +39,7 @@ const loaded: [string, string?][] = [
   ['kvs'],
   ['kvs-watch'],
   ['resource'],
+  ['cron'],
 ];
 
 test('modules are loaded, listed, reloaded and removed', () =>
@@ -51,7 +52,7 @@ test('modules are loaded, listed, reloaded and removed', () =>
     },
     {
       args: ['module', 'list', '-l'],
-      stdout: new RegExp(`^Module.*Service  Path\n(.*\n)*${line('resource')} +resource\n$`),
+      stdout: new RegExp(`^Module.*Service  Path\n(.*\n)*${line('cron')} +cron\n$`),
     },
     { args: ['module', 'list', '--json'], stdout: /^\[\{"name":"config",.*\}\]\n$/ },
     { args: ['module', 'load', 'heartbeat'], stderr: /heartbeat: .*loaded already/, exit: 1 },
@@ -170,7 +171,7 @@ test('modprobe loads what a module requires, and removes what nobody needs', asy
       {
         args: ['modprobe', 'rc1', '--dry-run'],
         stdout:
-          /^load content\nload heartbeat period=4s\nload content-sqlite\nload kvs\nload kvs-watch\nload resource\n$/,
+          /^load content\nload heartbeat period=4s\nload cron sync=heartbeat.pulse\nload content-sqlite\nload kvs\nload kvs-watch\nload resource\n$/,
       },
       { args: ['modprobe', 'rc1', '-v'], stderr: /^(loaded .*\n)*loaded kvs\nloaded kvs-watch\nloaded resource\n$/ },
       { args: ['modprobe', 'list-dependencies', '-S', 'x', 'echo'], stderr: /'x' is not SERVICE=MODULE/, exit: 1 },

@@ -146,7 +146,8 @@ test('signals are passed on, and the exit code tells of them', async () => {
     assert.equal(await proxy.exited, code, signal);
     assert.equal(proxy.stderr(), '');
   }
-  const trapping = await startProxy('trap "echo caught; exit 5" TERM; while :; do sleep 0.01; done');
+  const trapping = await startProxy('trap "echo caught; exit 5" TERM; echo ready; while :; do sleep 0.01; done');
+  await until(() => trapping.stdout().includes('ready'), 'the program traps the signal');
   trapping.child.kill('SIGTERM');
   assert.equal(await trapping.exited, 5);
   assert.match(trapping.stdout(), /caught/);
@@ -239,12 +240,13 @@ test('more output than fits anywhere comes whole through a slow reader', async (
 for (const [what, options, script, exit] of [
   ['SIGHUP ends the program', [], 'exec sleep 60', 129],
   ['a program that was stopped goes on, and ends', [], 'kill -STOP $$; exec sleep 60', 129],
-  ['a program may take its time', [], 'trap "echo bye; exit 6" HUP; while :; do sleep 0.01; done', 6],
+  ['a program may take its time', [], 'trap "echo bye; exit 6" HUP; echo ready; while :; do sleep 0.01; done', 6],
   ['--nohup lets it go on', ['--nohup'], 'while flux getattr size; do sleep 0.01; done; exit 8', 8],
 ] as const)
   test(`when the instance ends, ${what}`, async () => {
     const other = await startInstance(1);
     const proxy = await startProxy(`${script} 2>/dev/null`, options, other.uri);
+    if (script.includes('ready')) await until(() => proxy.stdout().includes('ready'), 'the program traps the signal');
     if (script.includes('STOP'))
       await until(() => /^\d+ \(\w+\) T/m.test(childStats(proxy.child.pid!)), 'the program is stopped');
     assert.equal((await other.stop()).exit, 0);

@@ -4,6 +4,7 @@
  */
 
 import type { Broker } from '../../core/broker/broker.ts';
+import { crontabScript } from '../../core/broker/crontab-script.ts';
 import { dumpScript, restoreScript } from '../../core/broker/dump-scripts.ts';
 import { lifeEventCommit } from '../../core/broker/life-event.ts';
 import { ModuleOrder } from '../../core/broker/module-order.ts';
@@ -60,9 +61,10 @@ export class DefaultRc {
 
   #attribute = (name: string): string | undefined => this.#host.broker.attributes.get(name);
 
-  #pushScript(level: 'rc1' | 'rc3', script: string | undefined): void {
-    const { programs, shell } = this.#host;
-    if (script !== undefined && this.#hasBacking())
+  /** Runs a shell command where a service is. */
+  #pushScript(level: 'rc1' | 'rc3', service: string, script: string | undefined): void {
+    const { broker, programs, shell } = this.#host;
+    if (script !== undefined && broker.hasService(service))
       programs.push(level, { argv: [shell(), '-c', script], passThrough: false, text: script });
   }
 
@@ -81,18 +83,22 @@ export class DefaultRc {
     const names = this.#order();
     const restore = restoreScript(this.#attribute);
     await this.#load(names.slice(0, names.indexOf('kvs')), restore === undefined ? [] : ['truncate']);
-    this.#pushScript('rc1', restore);
+    this.#pushScript('rc1', 'content-backing', restore);
   }
 
   async #finishLoading(): Promise<void> {
     await this.#load(this.#order(), []);
     await this.#noteLife('start');
+    if (this.#host.broker.rank === 0) this.#pushScript('rc1', 'cron', crontabScript(this.#attribute));
   }
 
   async #load(names: readonly string[], backingArgs: readonly string[]): Promise<void> {
     const { modules } = this.#host;
-    for (const path of names)
-      if (!modules.get(path)) await modules.load({ path, args: path.startsWith('content-') ? backingArgs : [] });
+    for (const path of names) {
+      if (modules.get(path)) continue;
+      const usual = bundledEntries.find(({ name }) => name === path)?.args ?? [];
+      await modules.load({ path, args: path.startsWith('content-') ? [...usual, ...backingArgs] : usual });
+    }
   }
 
   // ---- rc3
@@ -102,7 +108,7 @@ export class DefaultRc {
     await this.#noteLife('finish');
     await this.#remove((name) => name.startsWith('content') || name === 'heartbeat');
     if (this.#hasBacking()) await broker.rpc('content.flush');
-    this.#pushScript('rc3', dumpScript(this.#attribute));
+    this.#pushScript('rc3', 'content-backing', dumpScript(this.#attribute));
   }
 
   #removeAll(): Promise<void> {

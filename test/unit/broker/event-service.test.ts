@@ -100,6 +100,7 @@ test('private events reach the owner and the guest who published', async () => {
 test('subscribing twice wants unsubscribing twice, and unsubscribing without it is refused', async () => {
   const sim = await new Simulation().start();
   const client = sim.connect();
+  const before = sim.node.subscriptionCount(0);
   const unsubscribe = (topic: string) => client.rpc('event.unsubscribe', { topic });
   await refused(unsubscribe('a'), 'ENOENT');
   await client.subscribe('a');
@@ -111,7 +112,7 @@ test('subscribing twice wants unsubscribing twice, and unsubscribing without it 
   await unsubscribe('a');
   await refused(unsubscribe('a'), 'ENOENT');
   await refused(client.rpc('event.subscribe', {}), 'EPROTO');
-  assert.equal(sim.node.subscriptionCount(0), sim.ranks[0]!.modules.names().length);
+  assert.equal(sim.node.subscriptionCount(0), before);
 });
 
 test('a guest subscribes through his connection', async () => {
@@ -139,4 +140,28 @@ test('a module gets events by its subscriptions, and none once it is removed', a
   await client.rpc('event.publish', { topic: 'a', flags: 0 });
   await sim.settle();
   assert.equal(got.length, 3);
+});
+
+test('a module takes a subscription back, and keeps the others', async () => {
+  const got: string[] = [];
+  let context!: ServiceContext;
+  const [first, second] = ['first', 'second'].map((name) => () => got.push(name));
+  const listener = {
+    start(own: ServiceContext) {
+      context = own;
+      own.subscribe('a', first!);
+      own.subscribe('a', second!);
+      return {};
+    },
+  };
+  const sim = await new Simulation({ modules: { listener } }).start();
+  await sim.connect().rpc('module.load', { path: 'listener', args: [] });
+  const before = sim.node.subscriptionCount(0);
+  for (const topic of ['b', 'a']) context.unsubscribe(topic, first!);
+  await sim.until(context.publish('a'), 'an event');
+  assert.deepEqual(got, ['second']);
+  for (let i = 0; i < 2; i++) context.unsubscribe('a', second!);
+  await sim.until(context.publish('a'), 'an event');
+  assert.deepEqual(got, ['second']);
+  assert.ok(sim.node.subscriptionCount(0) < before);
 });

@@ -65,6 +65,7 @@ test('the modules of a broker are listed, with what they answer for', async () =
     'config',
     'connector-local',
     'content',
+    'cron',
     'groups',
     'heartbeat',
     'kvs',

@@ -1,6 +1,7 @@
-/** What rc1 and rc3 do with the store beside loading and removing modules, as the broker does it by itself. */
+/** What rc1 and rc3 do beside loading and removing modules, as the broker does it by itself. */
 
 import { spawnSync } from 'node:child_process';
+import { crontabScript } from '../core/broker/crontab-script.ts';
 import { dumpScript, restoreScript } from '../core/broker/dump-scripts.ts';
 import { lifeEventCommit } from '../core/broker/life-event.ts';
 import type { Handle } from '../core/handle/handle.ts';
@@ -9,20 +10,27 @@ import type { RunOptions } from './modprobe-tasks.ts';
 import { optionalAttribute } from './optional-attribute.ts';
 import { print } from './print.ts';
 
-const attributeNames = ['content.dump', 'content.restore', 'statedir', 'statedir-cleanup'];
+const attributeNames = ['cron.directory', 'content.dump', 'content.restore', 'statedir', 'statedir-cleanup'];
 
-/** The shell command that restores content before the KVS is loaded, and the one that dumps it once that is removed. */
-export async function storeScripts(
-  handle: Handle,
-): Promise<{ restore?: string | undefined; dump?: string | undefined }> {
+interface Scripts {
+  /** Restores content before the KVS is loaded. */
+  readonly restore?: string | undefined;
+  /** Dumps content once the KVS is removed. */
+  readonly dump?: string | undefined;
+  /** Takes in crontabs once cron is loaded. */
+  readonly crontabs?: string | undefined;
+}
+
+/** The shell commands of rank 0. */
+export async function readScripts(handle: Handle): Promise<Scripts> {
   if ((await handle.attribute('rank')) !== '0') return {};
   const values = await Promise.all(attributeNames.map((name) => optionalAttribute(handle, name)));
   const attribute = (name: string) => values[attributeNames.indexOf(name)];
-  return { restore: restoreScript(attribute), dump: dumpScript(attribute) };
+  return { restore: restoreScript(attribute), dump: dumpScript(attribute), crontabs: crontabScript(attribute) };
 }
 
 /** Runs a shell command, if there is one to run. */
-export function runStoreScript(script: string | undefined, { dryRun, verbose }: RunOptions): void {
+export function runShell(script: string | undefined, { dryRun, verbose }: RunOptions): void {
   if (script === undefined) return;
   if (dryRun || verbose) print(`run ${script}`);
   if (dryRun) return;
