@@ -16,6 +16,7 @@ export { type Rusage, type RusageSubject, rusage } from './rusage.ts';
 export { writeSyslog } from './syslog.ts';
 export {
   type CpuTopology,
+  countCoresAndGpus,
   countGpus,
   cpuTopology,
   type HwlocOptions,

@@ -88,6 +88,16 @@ export function countGpus(xml: string): number {
   return gpus;
 }
 
+/** Whether a driver of compute GPUs is loaded. */
+function mayHaveGpus(): boolean {
+  return ['/dev/nvidiactl', '/dev/kfd', '/dev/dxg'].some((device) => fs.existsSync(device));
+}
+
+/** The cores that this process may run on, and the GPUs. To ask hwloc takes 20 ms, so it is asked where there may be GPUs. */
+export function countCoresAndGpus(): { readonly cores: number; readonly gpus: number } {
+  return { cores: cpuTopology().cores, gpus: mayHaveGpus() ? topology().gpus : 0 };
+}
+
 interface XmlObject {
   readonly type: string;
   /** Position in the text, which tells PCI devices apart. */

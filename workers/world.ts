@@ -4,9 +4,9 @@ import { randomUUID } from 'node:crypto';
 import type { World } from '../core/broker/module-host.ts';
 import type { Clock, Random, SpawnEvents, Timer } from '../core/broker/service.ts';
 import { FluxError } from '../core/errno.ts';
-import { hwloc, rusage, spawnProcess, type Topology, topology } from '../native/index.ts';
+import { countCoresAndGpus, hwloc, rusage, spawnProcess, topology } from '../native/index.ts';
 import type { Process, ProcessSpec } from '../native/process.ts';
-import type { Machine } from './resource/machine.ts';
+import type { Machines } from './resource/machine.ts';
 
 /** What setTimeout can wait for; anything longer would come at once. */
 const TIMEOUT_MAX = 2 ** 31 - 1;
@@ -76,19 +76,20 @@ export function processStopped(pid: number): void {
 
 export const realWorld: World = { clock, random, rusage, spawn };
 
-/** This machine, once somebody has asked: to look takes a while. */
-let machine: Topology | undefined;
-
-/** What this machine has, which is called `hostname`, or the one that hwloc described in XML (`ReadMachine`). */
-export function readMachine(hostname: string, xml?: string): Machine {
-  if (xml !== undefined) return describedMachine(xml);
-  machine ??= topology();
-  return { hostname, ...machine };
-}
-
-function describedMachine(xml: string): Machine {
-  const described = hwloc({ xml, bound: false });
-  if (!described) throw new FluxError('ENOSYS', 'there is no hwloc to read its description of a machine');
-  const hostname = /<info name="HostName" value="([^"]*)"/.exec(xml)?.[1] ?? '';
-  return { hostname, cores: described.cores, gpus: described.gpus, xml };
+/** What the machines have that ranks are on, this one being called `hostname`. */
+export function machinesOf(hostname: string): Machines {
+  return {
+    look: () => ({ hostname, ...countCoresAndGpus() }),
+    describe() {
+      const { xml, notice } = topology();
+      if (xml === undefined) throw new FluxError('ENOSYS', notice);
+      return xml;
+    },
+    read(xml) {
+      const described = hwloc({ xml, bound: false });
+      if (!described) throw new FluxError('ENOSYS', 'there is no hwloc to read its description of a machine');
+      const name = /<info name="HostName" value="([^"]*)"/.exec(xml)?.[1] ?? '';
+      return { hostname: name, cores: described.cores, gpus: described.gpus };
+    },
+  };
 }

@@ -17,6 +17,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { type Message, MessageType } from '../../core/message/message.ts';
 import { bundledModule } from '../../workers/bundled.ts';
 import type { ConnectorHost } from '../../workers/connector-local/connector.ts';
+import type { Machines } from '../../workers/resource/machine.ts';
 import { SlowReaders } from '../../workers/rexec/slow-readers.ts';
 import { Rank, type RankHost } from '../../workers/router/rank.ts';
 import type { Line } from './network.ts';
@@ -58,6 +59,12 @@ export interface LogLine {
   readonly rank: number;
   readonly text: string;
 }
+
+const simMachines: Machines = {
+  look: () => ({ hostname: 'sim', cores: 4, gpus: 0 }),
+  describe: () => '<topology/>',
+  read: () => ({ hostname: 'sim', cores: 4, gpus: 0 }),
+};
 
 export class SimulatedNode {
   readonly #sim: Simulation;
@@ -122,7 +129,7 @@ export class SimulatedNode {
         this.listening.add(rank);
       },
       readConfig: () => this.#options.readConfig?.(),
-      readMachine: () => ({ hostname: 'sim', cores: 4, gpus: 0 }),
+      machines: simMachines,
       engineInfo: async () => ({}),
       severed: () => {
         this.#sim.ranks[rank]!.broker.isOnline = false;

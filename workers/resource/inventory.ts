@@ -16,7 +16,7 @@ import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
 import { type JsonObject, parseJson } from '../../core/json.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import type { Journal } from './journal.ts';
-import type { Machine, ReadMachine } from './machine.ts';
+import type { Machine, Machines } from './machine.ts';
 
 const KEY = 'resource.R';
 
@@ -25,15 +25,15 @@ export type Method = 'configuration' | 'kvs' | 'dynamic-discovery' | 'reload';
 export class Inventory {
   readonly #context: ServiceContext;
   readonly #kvs: Kvs;
-  readonly #readMachine: ReadMachine;
+  readonly #machines: Machines;
   #R: JsonObject | undefined;
   #set: ResourceSet | undefined;
   #method: Method | undefined;
 
-  constructor(context: ServiceContext, readMachine: ReadMachine) {
+  constructor(context: ServiceContext, machines: Machines) {
     this.#context = context;
     this.#kvs = new Kvs(context, PRIMARY_NAMESPACE);
-    this.#readMachine = readMachine;
+    this.#machines = machines;
   }
 
   /** As JSON; undefined until it is known. */
@@ -95,7 +95,7 @@ export class Inventory {
   discover(partitions: boolean): void {
     if (this.#R) return;
     const { size } = this.#context;
-    const machine = this.#readMachine();
+    const machine = this.#machines.look();
     const set = partitions ? sharedSet(size, machine) : machineSet(IdSet.range(0, size - 1), machine);
     this.#define(resourceSetToJson(set), 'dynamic-discovery', set);
   }
@@ -146,7 +146,7 @@ export class Inventory {
     if (!names.length) throw new FluxError('EINVAL', `${path}: no file RANK.xml is in this folder`);
     const sets = names.map((name) => {
       const rank = Number.parseInt(name, 10);
-      return machineSet(IdSet.from([rank]), this.#readMachine(fs.readFileSync(`${path}/${name}`, 'utf8')));
+      return machineSet(IdSet.from([rank]), this.#machines.read(fs.readFileSync(`${path}/${name}`, 'utf8')));
     });
     return resourceSetToJson(ResourceSet.empty.append(...sets));
   }

@@ -1,18 +1,16 @@
-/** A machine as the module `resource` sees it: what ranks on it have. */
+/** Machines as the module `resource` sees them: what ranks on them have. */
 
 export interface Machine {
   readonly hostname: string;
   readonly cores: number;
   readonly gpus: number;
-  /** hwloc's description of it; undefined without hwloc. */
-  readonly xml?: string | undefined;
-  /** A sentence for the log when something keeps it from being seen whole. */
-  readonly notice?: string | undefined;
 }
 
-/**
- * Looks at this machine, or reads hwloc's description of another one.
- *
- * @throws FluxError EINVAL: that is none; ENOSYS: there is no hwloc to read it
- */
-export type ReadMachine = (xml?: string) => Machine;
+export interface Machines {
+  /** Looks at the machine that the ranks are on. */
+  look(): Machine;
+  /** hwloc's description of it, XML; throws FluxError ENOSYS without hwloc. */
+  describe(): string;
+  /** Reads hwloc's description of a machine; throws FluxError EINVAL: it is none; ENOSYS: there is no hwloc. */
+  read(xml: string): Machine;
+}

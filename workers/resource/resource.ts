@@ -17,17 +17,17 @@ import { Availability } from './availability.ts';
 import { Drain } from './drain.ts';
 import { Inventory, machineSet } from './inventory.ts';
 import { Journal } from './journal.ts';
-import type { ReadMachine } from './machine.ts';
+import type { Machines } from './machine.ts';
 import { Monitor } from './monitor.ts';
 import { type ResourceArguments, type ResourceSettings, resourceArguments, resourceSettings } from './settings.ts';
 import { Status } from './status.ts';
 
 /** The module of rank 0. */
-export function resourceModule(readMachine: ReadMachine): ModuleDefinition {
+export function resourceModule(machines: Machines): ModuleDefinition {
   return {
     async start(context, args) {
       const settings = resourceSettings(context.config);
-      const resource = new Resource(context, settings, readMachine);
+      const resource = new Resource(context, settings, machines);
       await resource.open(settings, resourceArguments(args));
       return resource;
     },
@@ -36,7 +36,7 @@ export function resourceModule(readMachine: ReadMachine): ModuleDefinition {
 
 class Resource implements Service {
   readonly #context: ServiceContext;
-  readonly #readMachine: ReadMachine;
+  readonly #machines: Machines;
   readonly #inventory: Inventory;
   readonly #journal: Journal;
   /** Made when all is there that they need. */
@@ -45,10 +45,10 @@ class Resource implements Service {
   #acquire!: Acquire;
   #status!: Status;
 
-  constructor(context: ServiceContext, settings: ResourceSettings, readMachine: ReadMachine) {
+  constructor(context: ServiceContext, settings: ResourceSettings, machines: Machines) {
     this.#context = context;
-    this.#readMachine = readMachine;
-    this.#inventory = new Inventory(context, readMachine);
+    this.#machines = machines;
+    this.#inventory = new Inventory(context, machines);
     this.#journal = new Journal(context, settings.journalMax, () => this.#inventory.R);
   }
 
@@ -95,7 +95,7 @@ class Resource implements Service {
   /** Ranks that lack what is configured are drained. Those of this process are all on one machine. */
   async #verify({ verify, resources }: ResourceSettings, drain: Drain): Promise<void> {
     if (!verify || !resources) return;
-    const machine = this.#readMachine();
+    const machine = this.#machines.look();
     for (let rank = 0; rank < this.#context.size; rank++) {
       const { verdict, text } = verifyResources(this.#inventory.set, machineSet(IdSet.from([rank]), machine), verify);
       if (verdict !== 'match') await drain.drainUnfit(rank, text);
@@ -155,7 +155,7 @@ class Resource implements Service {
       },
       journal: { streaming: true, handler: later((request) => this.#journal.read(request)) },
       'journal-cancel': endingMethods(Role.none, readers).cancel,
-      'topo-get': topologyMethod(this.#readMachine),
+      'topo-get': topologyMethod(this.#machines),
       disconnect: endingMethods(Role.user, acquire.requests, readers, monitor.waits).disconnect,
     };
   }
@@ -174,19 +174,12 @@ class Resource implements Service {
   }
 }
 
-function topologyMethod(readMachine: ReadMachine): Methods[string] {
-  return {
-    allow: Role.user,
-    handler: () => {
-      const { xml, notice } = readMachine();
-      if (xml === undefined) throw new FluxError('ENOSYS', notice ?? 'the machine has no description in XML');
-      return Buffer.from(`${xml}\0`);
-    },
-  };
+function topologyMethod(machines: Machines): Methods[string] {
+  return { allow: Role.user, handler: () => Buffer.from(`${machines.describe()}\0`) };
 }
 
 /** The module of the other ranks, which answers what can be asked of any rank. */
-export function resourceFollower(readMachine: ReadMachine): ModuleDefinition {
+export function resourceFollower(machines: Machines): ModuleDefinition {
   const onlyLeader: Methods[string] = {
     allow: Role.user,
     handler: () => {
@@ -207,7 +200,7 @@ export function resourceFollower(readMachine: ReadMachine): ModuleDefinition {
               return { R: resourceSetToJson(resources), method: 'configuration' };
             },
           },
-          'topo-get': topologyMethod(readMachine),
+          'topo-get': topologyMethod(machines),
         },
       };
     },

@@ -38,7 +38,7 @@ import { kvsModule } from '../kvs/kvs.ts';
 import { dispatcher, shardedKvs } from '../kvs/shards.ts';
 import { kvsWatchModule } from '../kvs-watch/kvs-watch.ts';
 import { overlayModule } from '../overlay/overlay.ts';
-import type { ReadMachine } from '../resource/machine.ts';
+import type { Machines } from '../resource/machine.ts';
 import { resourceFollower, resourceModule } from '../resource/resource.ts';
 import { type RexecThread, rexecModule } from '../rexec/rexec.ts';
 import type { SlowReaders } from '../rexec/slow-readers.ts';
@@ -69,8 +69,8 @@ export interface RankHost {
   /** Opens the socket of a rank's connector, if it is not open. */
   listen(rank: number): Promise<void>;
   readConfig(): JsonObject | undefined;
-  /** What the machine has on which the ranks run. */
-  readonly readMachine: ReadMachine;
+  /** What the machine has that the ranks are on. */
+  readonly machines: Machines;
   /** What the threads of this node do. */
   engineInfo(): Promise<JsonObject>;
   /** The rank and all below it are no part of the instance any more. */
@@ -252,8 +252,8 @@ export class Rank {
         return this.#nodeService(() => kvsWatchModule(host.store, host.slowReaders));
       case 'resource':
         return this.rank === 0
-          ? { definition: resourceModule(host.readMachine) }
-          : { isRelay: true, definition: resourceFollower(host.readMachine) };
+          ? { definition: resourceModule(host.machines) }
+          : { isRelay: true, definition: resourceFollower(host.machines) };
       case 'content-sqlite':
       case 'content-files': {
         const definition = host.backingStore(name);

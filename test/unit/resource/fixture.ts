@@ -9,7 +9,7 @@ import { makeVal, type Treeobj, valBytes } from '../../../core/formats/treeobj.t
 import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '../../../core/json.ts';
 import { type Credentials, Role } from '../../../core/message/credentials.ts';
 import { Flag, Message, MessageType, type Payload } from '../../../core/message/message.ts';
-import type { Machine } from '../../../workers/resource/machine.ts';
+import type { Machine, Machines } from '../../../workers/resource/machine.ts';
 import { resourceModule } from '../../../workers/resource/resource.ts';
 import { Agenda } from '../../sim/agenda.ts';
 import { SeededRandom } from '../../sim/random.ts';
@@ -78,8 +78,12 @@ export class Fixture {
   static async start(options: FixtureOptions = {}): Promise<Fixture> {
     const fixture = new Fixture(options);
     const machine = options.machine ?? { hostname: 'node0', cores: 4, gpus: 0 };
-    const readMachine = (xml?: string) => (xml === undefined ? machine : { ...machine, cores: Number(xml) });
-    await fixture.host.start(resourceModule(readMachine));
+    const machines: Machines = {
+      look: () => machine,
+      describe: () => '<topology/>',
+      read: (xml) => ({ ...machine, cores: Number(xml) }),
+    };
+    await fixture.host.start(resourceModule(machines));
     await settled();
     return fixture;
   }
