@@ -59,6 +59,7 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   'wire:attr-lsattr-values': ['attr.get .value', 'attr.get .value shape'],
   'cli:attr-lsattr-values': ['stdout line 5', 'stdout line 15 shape', 'stdout line 39 shape'],
   // The root holds event logs, with their times.
+  'wire:proxy-kvs': ['kvs.commit .rootref'],
   'wire:raw-streaming-flag-extra': ['kvs.getroot .rootref'],
   'wire:raw-to-rank-1': ['kvs.getroot .rootref'],
   'wire:shutdown-on-rank-1': ['kvs.getroot .rootref'],
