@@ -50,6 +50,7 @@ test('hostlists are put together', () => {
     hosts('-q node', ''),
     hosts('instance', 'h[0-2]\n'),
     hosts('-le', 'h0 h1 h2\n'),
+    hosts('avail', 'h[0-2]\n'),
     hosts('--minus --fallback instance h1', 'h[0,2]\n'),
     hosts('--fallback f1 f2', 'f[1-2]\n'),
   ]);
@@ -70,7 +71,6 @@ test('wrong hostlists end in one sentence', async () => {
     wrong('-n 5 node[1-3]', 1, /nothing at one of the positions 5/),
     wrong('-n zz node', 1, /zz/),
     wrong('-F node9 node[1-3]', 1, /'node9' not found/),
-    wrong('avail', 1, /resource/),
     wrong('-e -c node', 2, /cannot be used with/),
     wrong('-i -m node', 2, /cannot be used with/),
     wrong('-x a[ node', 2, /a\[/),
