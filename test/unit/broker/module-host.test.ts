@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseEntry } from '../../../core/broker/log-format.ts';
-import { ModuleHost, type World } from '../../../core/broker/module-host.ts';
+import { ModuleHost } from '../../../core/broker/module-host.ts';
 import type { ModuleDefinition, Service, ServiceContext } from '../../../core/broker/service.ts';
 import { errnoName, FluxError } from '../../../core/errno.ts';
 import { LATER, type Request } from '../../../core/handle/methods.ts';
@@ -18,21 +18,14 @@ import {
   type Payload,
 } from '../../../core/message/message.ts';
 import { refused } from '../../errors.ts';
+import { moduleWorld } from '../../module-world.ts';
 import { Agenda } from '../../sim/agenda.ts';
-import { SeededRandom } from '../../sim/random.ts';
 
 const owner: Credentials = { userid: 100, rolemask: Role.owner };
 const guest: Credentials = { userid: 200, rolemask: Role.user };
 
 const agenda = new Agenda();
-const world: World = {
-  clock: agenda.clock('module'),
-  random: new SeededRandom(1),
-  rusage: () => ({}) as never,
-  spawn: () => {
-    throw new FluxError('ENOSYS');
-  },
-};
+const world = moduleWorld(agenda, 'module');
 
 /** A module whose broker is the test: `sent` is what it sent, the oldest first. */
 class Bench {

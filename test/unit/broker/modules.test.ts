@@ -14,9 +14,9 @@ import { LATER } from '../../../core/handle/methods.ts';
 import { Message, MessageType } from '../../../core/message/message.ts';
 import { Topology } from '../../../core/overlay/topology.ts';
 import { refused } from '../../errors.ts';
+import { moduleWorld } from '../../module-world.ts';
 import { Agenda } from '../../sim/agenda.ts';
 import { owner } from '../../sim/client.ts';
-import { SeededRandom } from '../../sim/random.ts';
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -78,14 +78,7 @@ class Bench {
   };
 
   constructor(definitions: Readonly<Record<string, BuiltinModule>> = {}, attributes: readonly [string, string][] = []) {
-    const world = {
-      clock: this.agenda.clock('modules'),
-      random: new SeededRandom(1),
-      rusage: () => ({}) as never,
-      spawn: () => {
-        throw new FluxError('ENOSYS');
-      },
-    };
+    const world = moduleWorld(this.agenda, 'modules');
     const append = { raw: true, handler: ({ message }: { message: Message }) => this.#append(message) };
     const methods = { log: { append }, event: { subscribe: { handler: () => undefined } } };
     this.broker = new Broker({

@@ -1,6 +1,6 @@
 /** Blobs, a backing store in memory that fails when it is told to, and a module whose broker is the test. */
 
-import { ModuleHost, type World } from '../../../core/broker/module-host.ts';
+import { ModuleHost } from '../../../core/broker/module-host.ts';
 import type { ModuleDefinition } from '../../../core/broker/service.ts';
 import { errnoName, FluxError } from '../../../core/errno.ts';
 import { makeBlobref } from '../../../core/formats/blobref.ts';
@@ -8,8 +8,8 @@ import type { JsonValue } from '../../../core/json.ts';
 import { type Credentials, Role } from '../../../core/message/credentials.ts';
 import { Flag, Message, MessageType, type Payload } from '../../../core/message/message.ts';
 import type { Backing, LoadedBlob } from '../../../workers/content/backing.ts';
+import { moduleWorld } from '../../module-world.ts';
 import { Agenda } from '../../sim/agenda.ts';
-import { SeededRandom } from '../../sim/random.ts';
 
 export const owner: Credentials = { userid: 100, rolemask: Role.owner };
 export const guest: Credentials = { userid: 200, rolemask: Role.user };
@@ -95,14 +95,7 @@ export class ModuleBench {
   #matchtag = 0;
 
   constructor({ name, rank = 0, args = [], attributes = {}, answer }: BenchOptions) {
-    const world: World = {
-      clock: this.agenda.clock('module'),
-      random: new SeededRandom(1),
-      rusage: () => ({}) as never,
-      spawn: () => {
-        throw new FluxError('ENOSYS');
-      },
-    };
+    const world = moduleWorld(this.agenda, 'module');
     const set = { 'content.hash': 'sha1', ...attributes } as Record<string, string>;
     const welcome = {
       name,

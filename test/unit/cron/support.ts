@@ -9,8 +9,8 @@ import { type Credentials, Role } from '../../../core/message/credentials.ts';
 import { Message, MessageType } from '../../../core/message/message.ts';
 import { isObject } from '../../../core/message/unpack.ts';
 import { cron } from '../../../workers/cron/cron.ts';
+import { moduleWorld } from '../../module-world.ts';
 import { Agenda } from '../../sim/agenda.ts';
-import { SeededRandom } from '../../sim/random.ts';
 
 const owner: Credentials = { userid: 100, rolemask: Role.owner };
 export const guest: Credentials = { userid: 200, rolemask: Role.user };
@@ -79,14 +79,7 @@ export class CronBench {
   #matchtag = 0;
 
   private constructor(args: readonly string[]) {
-    const world = {
-      clock: this.agenda.clock('cron'),
-      random: new SeededRandom(1),
-      rusage: () => ({}) as never,
-      spawn: () => {
-        throw new FluxError('ENOSYS');
-      },
-    };
+    const world = moduleWorld(this.agenda, 'cron');
     const welcome = {
       name: 'cron',
       uuid: '11111111-2222-4333-8444-555555555555',

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { parseEntry } from '../../../core/broker/log-format.ts';
-import { ModuleHost, type World } from '../../../core/broker/module-host.ts';
-import { errnoName, FluxError } from '../../../core/errno.ts';
+import { ModuleHost } from '../../../core/broker/module-host.ts';
+import { errnoName, type FluxError } from '../../../core/errno.ts';
 import { blobrefToDigest, digestToBlobref, makeBlobref } from '../../../core/formats/blobref.ts';
 import { encodeTreeobj, makeVal, type Treeobj } from '../../../core/formats/treeobj.ts';
 import type { JsonObject, JsonValue } from '../../../core/json.ts';
@@ -11,8 +11,8 @@ import { type Credentials, Role } from '../../../core/message/credentials.ts';
 import { Flag, Message, MessageType, type Payload } from '../../../core/message/message.ts';
 import type { Checkpoint, StoreThread } from '../../../workers/content/access.ts';
 import { kvsModule } from '../../../workers/kvs/kvs.ts';
+import { moduleWorld } from '../../module-world.ts';
 import { Agenda } from '../../sim/agenda.ts';
-import { SeededRandom } from '../../sim/random.ts';
 import { MemoryContent } from './memory-content.ts';
 
 export const OWNER = 100;
@@ -55,14 +55,7 @@ export class Fixture {
   private constructor(options: FixtureOptions) {
     this.content = options.content ?? new MemoryContent();
     this.shared = options.isRemote ? {} : { content: this.content };
-    const world: World = {
-      clock: this.agenda.clock('kvs'),
-      random: new SeededRandom(1),
-      rusage: () => ({}) as never,
-      spawn: () => {
-        throw new FluxError('ENOSYS');
-      },
-    };
+    const world = moduleWorld(this.agenda, 'kvs');
     const welcome = {
       name: 'kvs',
       uuid: '11111111-2222-4333-8444-555555555555',

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { parseEntry } from '../../../core/broker/log-format.ts';
-import { ModuleHost, type World } from '../../../core/broker/module-host.ts';
+import { ModuleHost } from '../../../core/broker/module-host.ts';
 import { errnoName, FluxError } from '../../../core/errno.ts';
 import { OperationFlag } from '../../../core/formats/kvs-flags.ts';
 import { makeVal, type Treeobj, valBytes } from '../../../core/formats/treeobj.ts';
@@ -11,8 +11,8 @@ import { type Credentials, Role } from '../../../core/message/credentials.ts';
 import { Flag, Message, MessageType, type Payload } from '../../../core/message/message.ts';
 import type { Machine, Machines } from '../../../workers/resource/machine.ts';
 import { resourceModule } from '../../../workers/resource/resource.ts';
+import { moduleWorld } from '../../module-world.ts';
 import { Agenda } from '../../sim/agenda.ts';
-import { SeededRandom } from '../../sim/random.ts';
 
 export const owner: Credentials = { userid: 100, rolemask: Role.owner };
 export const guest: Credentials = { userid: 200, rolemask: Role.user };
@@ -54,14 +54,7 @@ export class Fixture {
     this.kvs = kvs ?? new Map();
     this.#groups.set('broker.online', { members: online, requests: [] });
     this.#groups.set('broker.torpid', { members: '', requests: [] });
-    const world: World = {
-      clock: this.agenda.clock('resource'),
-      random: new SeededRandom(1),
-      rusage: () => ({}) as never,
-      spawn: () => {
-        throw new FluxError('ENOSYS');
-      },
-    };
+    const world = moduleWorld(this.agenda, 'resource');
     const welcome = {
       name: 'resource',
       uuid: '11111111-2222-4333-8444-555555555555',
