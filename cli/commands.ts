@@ -21,6 +21,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   getattr: { group: 'instance', summary: 'Show a broker attribute', load: () => import('./getattr.ts') },
   setattr: { group: 'instance', summary: 'Set a broker attribute', load: () => import('./setattr.ts') },
   lsattr: { group: 'instance', summary: 'List broker attributes', load: () => import('./lsattr.ts') },
+  pmi: {
+    group: 'programs',
+    summary: 'Try the process management interface of a launcher',
+    load: () => import('./pmi.ts'),
+  },
   exec: { group: 'programs', summary: 'Run a program on many ranks at once', load: () => import('./exec.ts') },
   uptime: { group: 'instance', summary: 'Tell how long the instance has been up', load: () => import('./uptime.ts') },
   resource: { group: 'instance', summary: 'List resources, and drain them', load: () => import('./resource.ts') },

@@ -2,7 +2,7 @@
 
 export { nativeStatus } from './addon.ts';
 export { type PeerCredentials, peerCredentials } from './credentials.ts';
-export { openPmi, PmiClient } from './pmi.ts';
+export { openPmi, PmiClient, pmiFailure } from './pmi.ts';
 export {
   type Process,
   type ProcessEvents,

@@ -26,8 +26,17 @@ const failures = new Map<number, readonly [ErrnoName, string]>([
   [-101, ['EBADF', 'the client was finalized']],
 ]);
 
+function failure(code: number): readonly [ErrnoName, string] {
+  return failures.get(code) ?? ['EIO', `error ${code}`];
+}
+
+/** What a result code of RFC 13 means. */
+export function pmiFailure(code: number): string {
+  return failure(code)[1];
+}
+
 function pmiError(code: number, operation: string): FluxError {
-  const [name, text] = failures.get(code) ?? ['EIO', `error ${code}`];
+  const [name, text] = failure(code);
   return new FluxError(name, `${operation}: ${text}`);
 }
 
