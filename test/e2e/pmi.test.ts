@@ -1,55 +1,11 @@
-/** `flux pmi` as the processes of a program, with a server that each has at its own file descriptor, as launchers do it. */
+/** `flux pmi` as the processes of a program. */
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import type { Duplex } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { PmiServer } from '../../core/pmi/simple-server.ts';
-import { PmiLines } from '../../core/pmi/wire.ts';
 import { flux } from './instance.ts';
+import { launchProgram } from './pmi-program.ts';
 
-interface Ended {
-  readonly exit: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a program of so many processes `flux pmi ARGS…`; an abort kills them. */
-async function launch(size: number, ...args: readonly string[]): Promise<{ ended: Ended[]; aborts: string[] }> {
-  const aborts: string[] = [];
-  const processes = Array.from({ length: size }, (_, rank) =>
-    spawn(flux, ['pmi', ...args], {
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-      env: { PATH: process.env.PATH, PMI_FD: '3', PMI_RANK: String(rank), PMI_SIZE: String(size) },
-    }),
-  );
-  const server = new PmiServer({
-    name: 'program',
-    size,
-    values: { 'flux.taskmap': '[[0,1,1,1]]' },
-    send: (rank, line) => void (processes[rank]!.stdio[3] as Duplex).write(line),
-    abort: (rank, exitCode, message) => {
-      aborts.push(`${rank} ${exitCode} ${message}`);
-      for (const each of processes) each.kill();
-    },
-  });
-  const ended = await Promise.all(
-    processes.map(async (each, rank) => {
-      const lines = new PmiLines();
-      const own = each.stdio[3] as Duplex;
-      own.on('data', (bytes) => {
-        for (const line of lines.take(String(bytes))) server.receive(rank, line);
-      });
-      // One that ends does not read all that it was told.
-      own.on('error', () => {});
-      const [[exit], stdout, stderr] = await Promise.all([once(each, 'exit'), text(each.stdout!), text(each.stderr!)]);
-      return { exit: exit as number | null, stdout, stderr };
-    }),
-  );
-  return { ended, aborts };
-}
+const launch = (size: number, ...args: readonly string[]) => launchProgram(size, flux, ['pmi', ...args]);
 
 test('processes meet at barriers, and rank 0 tells of it', async () => {
   const { ended } = await launch(3, 'barrier', '--test-count=2');
