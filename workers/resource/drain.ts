@@ -8,7 +8,6 @@ import { asFluxError, FluxError } from '../../core/errno.ts';
 import type { EventlogEntry } from '../../core/formats/eventlog.ts';
 import { Hostlist } from '../../core/formats/hostlist.ts';
 import { IdSet } from '../../core/formats/idset.ts';
-import { CommitFlag } from '../../core/formats/kvs-flags.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
 import type { Request } from '../../core/handle/methods.ts';
@@ -136,7 +135,7 @@ export class Drain {
     for (const [idset, entry] of Object.entries(state))
       state[idset] = { ...entry, nodelist: this.#names(IdSet.parse(idset)).nodelist };
     const checkpoint = { timestamp: this.#context.clock.now(), drain_state: state };
-    const flags = CommitFlag.sync;
+    const flags = this.#journal.syncFlags;
     await this.#kvs.commit(new KvsTransaction().putJson(CHECKPOINT, checkpoint), { flags }).catch((error: Error) => {
       this.#context.log('err', `failed to checkpoint drain state: ${error.message}`);
     });
@@ -172,7 +171,7 @@ export class Drain {
     const { idset, nodelist } = names;
     const text = `drain idset=${idset} nodelist=${nodelist} overwrite=${overwrite} reason=${reason ?? ''}`;
     this.#context.log('info', text);
-    return this.#journal.post('drain', context, { timestamp, isKept: true, done });
+    return this.#journal.post('drain', context, { timestamp, isKept: true, isSynced: true, done });
   }
 
   /** `resource.undrain`: answered when it is in the KVS. */
@@ -189,7 +188,7 @@ export class Drain {
     const text = `undrain idset=${idset} nodelist=${nodelist} overwrite=${overwrite} reason=${reason ?? ''}`;
     this.#context.log('info', text);
     const done = (error: FluxError | undefined) => (error ? request.fail(error) : request.respond());
-    void this.#journal.post('undrain', context, { isKept: true, done });
+    void this.#journal.post('undrain', context, { isKept: true, isSynced: true, done });
   }
 
   #targets(text: string): IdSet {

@@ -8,6 +8,7 @@
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, type FluxError } from '../../core/errno.ts';
 import { decodeEventlog, type EventlogEntry, encodeEventlog } from '../../core/formats/eventlog.ts';
+import { CommitFlag } from '../../core/formats/kvs-flags.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
 import type { Request } from '../../core/handle/methods.ts';
@@ -23,6 +24,8 @@ export interface PostOptions {
   readonly timestamp?: number;
   /** Whether it is kept in the KVS. */
   readonly isKept: boolean;
+  /** Whether it must be known after a crash, too. */
+  readonly isSynced?: boolean;
   /** Called when it is committed, or cannot be, before it is told. */
   readonly done?: (error: FluxError | undefined) => void;
 }
@@ -75,11 +78,12 @@ export class Journal {
   }
 
   /** Posts an event; resolves when it is told. */
-  post(name: string, context: JsonObject, { timestamp, isKept, done }: PostOptions): Promise<void> {
+  post(name: string, context: JsonObject, { timestamp, isKept, isSynced, done }: PostOptions): Promise<void> {
     const event: EventlogEntry = { timestamp: timestamp ?? this.#context.clock.now(), name, context };
     this.#events.push(event);
     this.#truncate();
-    const commit = isKept ? this.#kvs.commit(new KvsTransaction().appendEvent(EVENTLOG, event)) : undefined;
+    const flags = isSynced ? this.syncFlags : 0;
+    const commit = isKept ? this.#kvs.commit(new KvsTransaction().appendEvent(EVENTLOG, event), { flags }) : undefined;
     const committed = Promise.resolve(commit).then(
       () => undefined,
       (error: unknown) => asFluxError(error),
@@ -90,6 +94,11 @@ export class Journal {
       else this.#tell(event);
     });
     return this.#told;
+  }
+
+  /** Flags of a commit that is to outlive a crash, where anything does. */
+  get syncFlags(): number {
+    return this.#context.attribute('content.backing-module') === 'none' ? 0 : CommitFlag.sync;
   }
 
   #tell(event: EventlogEntry): void {

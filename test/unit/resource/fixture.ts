@@ -22,6 +22,7 @@ export interface FixtureOptions {
   readonly hostlist?: string;
   readonly config?: JsonObject;
   readonly args?: readonly string[];
+  readonly attributes?: Readonly<Record<string, string>>;
   readonly machine?: Machine;
   /** What the KVS has from an earlier life. */
   readonly kvs?: Map<string, string>;
@@ -50,7 +51,15 @@ export class Fixture {
   #wake: () => void = () => {};
   #matchtag = 0;
 
-  private constructor({ size = 4, hostlist = 'node[0-3]', config = {}, args = [], kvs, online = '' }: FixtureOptions) {
+  private constructor({
+    size = 4,
+    hostlist = 'node[0-3]',
+    config = {},
+    args = [],
+    attributes = {},
+    kvs,
+    online = '',
+  }: FixtureOptions) {
     this.kvs = kvs ?? new Map();
     this.#groups.set('broker.online', { members: online, requests: [] });
     this.#groups.set('broker.torpid', { members: '', requests: [] });
@@ -63,7 +72,7 @@ export class Fixture {
       owner: owner.userid,
       args,
       config,
-      attribute: (name: string) => (name === 'hostlist' ? hostlist : undefined),
+      attribute: (name: string) => ({ hostlist, ...attributes })[name],
     };
     this.host = new ModuleHost(welcome, world, (message) => this.#take(message));
   }

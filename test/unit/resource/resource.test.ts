@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { FluxError } from '../../../core/errno.ts';
+import { CommitFlag } from '../../../core/formats/kvs-flags.ts';
 import { encodeResourceSet, parseResourceSet } from '../../../core/formats/resource-json.ts';
 import { type JsonObject, type JsonValue, stringifyJson } from '../../../core/json.ts';
 import { refused } from '../../errors.ts';
@@ -196,6 +197,19 @@ test('only who drains by force changes since when a rank is drained', async () =
   assert.equal(plain((await since()).timestamp), first);
   await module.call('drain', { targets: '0', reason: 'c', mode: 'force-overwrite' });
   assert.equal(plain((await since()).timestamp), (first as number) + 100);
+});
+
+test('what is drained is known after a crash, where something is kept at all', async () => {
+  for (const [attributes, flags] of [
+    [{}, CommitFlag.sync],
+    [{ 'content.backing-module': 'none' }, 0],
+  ] as const) {
+    const module = await Fixture.start({ attributes });
+    for (const what of ['drain', 'undrain']) {
+      await module.call(what, { targets: '0' });
+      assert.equal(module.commits.at(-1)!.flags, flags);
+    }
+  }
 });
 
 test('a drain that the KVS does not take is told to who asked', async () => {
