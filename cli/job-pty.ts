@@ -1,6 +1,7 @@
 /** The asking side of a job's pseudo terminal: what is typed here goes there, and what is written there is shown here. */
 
 import { isUtf8 } from 'node:buffer';
+import { spawnSync } from 'node:child_process';
 import { asFluxError, type FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { untilEnd } from '../core/handle/rpc.ts';
@@ -67,6 +68,7 @@ export class PtyClient {
   abandon(): void {
     this.#over = true;
     this.#stop();
+    this.#restoreTerminal();
   }
 
   #take(response: Message): void {
@@ -84,7 +86,7 @@ export class PtyClient {
   #start(): void {
     if (this.#over) return;
     this.#attached = true;
-    if (this.#stdin.isTTY) this.#stdin.setRawMode(true);
+    if (this.#stdin.isTTY) enterRawMode(this.#stdin);
     this.#stdin.on('data', this.#typed).resume();
     process.on('SIGWINCH', this.#resize);
     this.#keepalive = setInterval(() => this.#write(Buffer.alloc(0)), KEEPALIVE_MS);
@@ -93,13 +95,14 @@ export class PtyClient {
   #stop(): void {
     clearInterval(this.#keepalive);
     process.off('SIGWINCH', this.#resize);
-    if (!this.#attached) return;
-    this.#stdin.off('data', this.#typed).pause();
-    if (this.#stdin.isTTY) {
-      this.#stdin.setRawMode(false);
-      // A program that was left may have hidden the cursor.
-      process.stdout.write('\x1b[?25h');
-    }
+    if (this.#attached) this.#stdin.off('data', this.#typed).pause();
+  }
+
+  #restoreTerminal(): void {
+    if (!this.#attached || !this.#stdin.isRaw) return;
+    this.#stdin.setRawMode(false);
+    // A program that was left may have hidden the cursor.
+    process.stdout.write('\x1b[?25h');
   }
 
   readonly #typed = (data: Buffer): void => {
@@ -135,8 +138,15 @@ export class PtyClient {
     this.#over = true;
     this.#stop();
     if (this.#attached) process.stdout.write(`\x1b[999H[detached: ${this.#message ?? 'unknown reason'}]\x1b[K\n\r`);
+    this.#restoreTerminal();
     this.#end({ wasAttached: this.#attached, status: this.#status });
   }
+}
+
+/** Node's raw mode leaves it to the terminal to go to the start of a line, which programs on the far side do themselves. */
+function enterRawMode(stdin: NodeJS.ReadStream): void {
+  stdin.setRawMode(true);
+  spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
 }
 
 /** The size of this terminal; the least there is when there is none. */
