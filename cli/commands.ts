@@ -77,6 +77,12 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'Run commands after a time, at events and at dates',
     load: () => import('./cron.ts'),
   },
+  job: {
+    group: 'programs',
+    summary: 'Show, change, follow and signal jobs',
+    load: () => import('./job.ts'),
+  },
+  cancel: { group: 'programs', summary: 'Cancel jobs', load: () => import('./cancel.ts') },
   shutdown: { group: 'instance', summary: 'End a Flux instance in order', load: () => import('./shutdown.ts') },
   proxy: {
     group: 'instance',

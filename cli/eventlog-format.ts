@@ -10,6 +10,8 @@ import { formatLocal, MinuteTimestamps } from './timestamps.ts';
 /** The styles of the values of a context. */
 export interface ValueStyles {
   readonly number: Style;
+  /** That of true and false; that of numbers when absent. */
+  readonly truth?: Style;
   readonly other: Style;
 }
 
@@ -25,9 +27,11 @@ export function entryFormatter(
   };
 }
 
-function formatMember(key: string, value: JsonValue, paint: Painter, { number, other }: ValueStyles): string {
+function formatMember(key: string, value: JsonValue, paint: Painter, styles: ValueStyles): string {
+  const { number, truth = number, other } = styles;
   const isNumber = !Number.isNaN(Number(value)) && typeof value !== 'string';
-  return `${paint('blue', key)}=${paint(isNumber ? number : other, stringifyJson(value))}`;
+  const style = typeof value === 'boolean' ? truth : isNumber ? number : other;
+  return `${paint('blue', key)}=${paint(style, stringifyJson(value))}`;
 }
 
 /** Writes a time, seconds since the epoch. */
@@ -47,21 +51,27 @@ export function humanFormat(paint: Painter): TimeFormat {
   };
 }
 
-/** `2026-11-21T11:31:24.681034+0100`, or with `Z`: local time, and how far that is ahead of UTC. */
-export function isoFormat(paint: Painter): TimeFormat {
+/**
+ * `2026-11-21T11:31:24.681034+0100`, or with `Z`: local time, and how far that is ahead of UTC.
+ *
+ * @param colon what stands between the hours and minutes of the latter
+ */
+export function isoFormat(paint: Painter, colon: '' | ':' = ''): TimeFormat {
   return (seconds) => {
     const microseconds = Math.trunc((seconds - Math.trunc(seconds)) * 1e6);
-    const zone = strftime('%z', new Date(seconds * 1000)).replace('+0000', 'Z');
+    const zone = strftime('%z', new Date(seconds * 1000))
+      .replace('+0000', 'Z')
+      .replace(/\B(?=\d\d$)/, colon);
     return paint('green', `${formatLocal(seconds, 0)}.${String(microseconds).padStart(6, '0')}${zone}`);
   };
 }
 
-/** Seconds since the first time that it is given. */
-export function offsetFormat(paint: Painter): TimeFormat {
+/** Seconds since the first time that it is given, in a column of this width. */
+export function offsetFormat(paint: Painter, width = 15): TimeFormat {
   let first: number | undefined;
   return (seconds) => {
     first ??= seconds;
-    return paint('green', formatFixed(seconds - first, 6).padStart(15));
+    return paint('green', formatFixed(seconds - first, 6).padStart(width));
   };
 }
 

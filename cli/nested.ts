@@ -7,6 +7,8 @@ import { print } from './print.ts';
 export interface NestedCommand {
   /** One line for the list of commands; it begins the help of this one, too. */
   readonly summary: string;
+  /** Left out of the list of commands: for scripts. */
+  readonly hidden?: boolean;
   /** Gives it its arguments, its options and its action. */
   readonly define: (command: Command) => Command;
 }
@@ -40,8 +42,9 @@ export function runNested(
 }
 
 function listCommands(name: string, description: string, commands: Readonly<Record<string, NestedCommand>>): string {
-  const width = Math.max(...Object.keys(commands).map((word) => word.length)) + 2;
-  const lines = Object.entries(commands).map(([word, { summary }]) => `  ${word.padEnd(width)}${summary}`);
+  const shown = Object.entries(commands).filter(([, { hidden }]) => !hidden);
+  const width = Math.max(...shown.map(([word]) => word.length)) + 2;
+  const lines = shown.map(([word, { summary }]) => `  ${word.padEnd(width)}${summary}`);
   return [
     `Usage: flux ${name} COMMAND [OPTIONS] ...`,
     '',

@@ -1,0 +1,64 @@
+/** States of jobs (RFC 21), and the users whose jobs are meant. */
+
+import { FluxError } from '../core/errno.ts';
+import { findUserid } from './users.ts';
+
+/** States, bits of one number, and names for several of them. */
+export const JobState = {
+  new: 1,
+  depend: 2,
+  priority: 4,
+  sched: 8,
+  run: 16,
+  cleanup: 32,
+  inactive: 64,
+  pending: 2 | 4 | 8,
+  running: 16 | 32,
+  active: 2 | 4 | 8 | 16 | 32,
+} as const;
+
+const abbreviations: Readonly<Record<string, keyof typeof JobState>> = {
+  n: 'new',
+  d: 'depend',
+  p: 'priority',
+  s: 'sched',
+  r: 'run',
+  c: 'cleanup',
+  i: 'inactive',
+  pd: 'pending',
+  ru: 'running',
+  a: 'active',
+};
+
+/**
+ * The bits of a state, by name or abbreviation.
+ *
+ * @throws FluxError EINVAL
+ */
+export function parseState(text: string): number {
+  const name = text.toLowerCase();
+  const state = JobState[(abbreviations[name] ?? name) as keyof typeof JobState] as number | undefined;
+  if (state === undefined) throw new FluxError('EINVAL', `'${text}' is not a state of jobs`);
+  return state;
+}
+
+/** The bits of states with commas between them. */
+export function parseStates(text: string): number {
+  return text.split(',').reduce((states, state) => states | parseState(state), 0);
+}
+
+/** Who all users are in requests. */
+export const ANY_USER = -1;
+
+/**
+ * The number of the user whose jobs are meant: by name or number, or all of them; this one when none is named.
+ *
+ * @throws FluxError EINVAL: there is no such user
+ */
+export function parseUser(text: string | undefined): number {
+  if (text === undefined) return process.getuid?.() ?? 0;
+  if (text === 'all') return ANY_USER;
+  const userid = findUserid(text) ?? (/^\d+$/.test(text) ? Number(text) : undefined);
+  if (userid === undefined) throw new FluxError('EINVAL', `there is no user ${text}`);
+  return userid;
+}
