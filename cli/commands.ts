@@ -8,7 +8,7 @@ export interface Subcommand {
 export interface CommandEntry {
   /** One line for `flux help`; those without are not listed there. */
   readonly summary?: string;
-  readonly group: 'instance' | 'messages' | 'programs' | 'tools';
+  readonly group: 'instance' | 'messages' | 'programs' | 'jobs' | 'tools';
   readonly load: () => Promise<Subcommand>;
 }
 
@@ -22,6 +22,8 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   setattr: { group: 'instance', summary: 'Set a broker attribute', load: () => import('./setattr.ts') },
   lsattr: { group: 'instance', summary: 'List broker attributes', load: () => import('./lsattr.ts') },
   exec: { group: 'programs', summary: 'Run a program on many ranks at once', load: () => import('./exec.ts') },
+  submit: { group: 'jobs', summary: 'Submit a job to run later', load: () => import('./submit.ts') },
+  run: { group: 'jobs', summary: 'Run a job and wait for it', load: () => import('./run.ts') },
   uptime: { group: 'instance', summary: 'Tell how long the instance has been up', load: () => import('./uptime.ts') },
   resource: { group: 'instance', summary: 'List resources, and drain them', load: () => import('./resource.ts') },
   overlay: { group: 'instance', summary: 'Show the tree of ranks, and how it is', load: () => import('./overlay.ts') },

@@ -1,0 +1,55 @@
+/** What jobs write (RFC 24), as it is shown. */
+
+import { decodeIo } from '../core/formats/io.ts';
+import type { Handle } from '../core/handle/handle.ts';
+import type { JsonObject } from '../core/json.ts';
+import { watchEventlog } from './eventlog.ts';
+
+/** A piece of output: of the job, or of its shell, which speaks on stderr. */
+export interface OutputPiece {
+  readonly stream: 'stdout' | 'stderr';
+  readonly data: Buffer;
+  /** The tasks that wrote it; nothing for what the shell says. */
+  readonly rank?: string;
+}
+
+const levelNames = ['FATAL', 'FATAL', 'FATAL', 'ERROR', ' WARN', '', 'DEBUG', 'TRACE'];
+
+/** The output of a job whose shells have started, as it comes, until its end. */
+export async function* watchOutput(handle: Handle, id: bigint): AsyncGenerator<OutputPiece, void, undefined> {
+  for await (const { name, context } of watchEventlog(handle, id, 'guest.output')) {
+    if (name === 'data') {
+      const { stream, data } = decodeIo(context);
+      const repeat = Number(context.repeat ?? 1);
+      if (data.length)
+        yield {
+          stream: stream === 'stdout' ? 'stdout' : 'stderr',
+          data: repeat > 1 ? Buffer.concat(Array<Buffer>(repeat).fill(data)) : data,
+          rank: String(context.rank),
+        };
+    } else if (name === 'log') yield fromShell(logLine(context));
+    else if (name === 'redirect') yield fromShell(`${context.rank}: ${context.stream} redirected to ${context.path}`);
+  }
+}
+
+function fromShell(line: string): OutputPiece {
+  return { stream: 'stderr', data: Buffer.from(`${line}\n`) };
+}
+
+function logLine({ rank, level, component, message }: JsonObject): string {
+  const parts = [`flux-shell[${rank}]`, levelNames[Number(level)] || [], component ?? []].flat();
+  return `${parts.join(': ')}: ${String(message).replace(/\n$/, '')}`;
+}
+
+/** Puts something before each line of a piece of output. */
+export function labelLines(data: Buffer, label: string): Buffer {
+  return Buffer.from(
+    data.toString('latin1').replace(/^(?=[\s\S])/gm, () => Buffer.from(label).toString('latin1')),
+    'latin1',
+  );
+}
+
+/** What is said of an exception of a job. */
+export function exceptionText({ type, severity, note }: JsonObject): string {
+  return `job.exception: type=${type} severity=${severity}${note ? ` ${note}` : ''}`;
+}
