@@ -1,6 +1,5 @@
 /** Replaces `{}`, `{0}`, `{seq}`, `{cc}` and their like in the command and the options of a job (Python's str.format). */
 
-import path from 'node:path';
 import { FluxError } from '../core/errno.ts';
 import { type FieldValue, formatValue, parseFormat, parseFormatSpec, textOf } from '../core/formats/python-format.ts';
 import type { BulkOptions } from './bulk-options.ts';
@@ -157,5 +156,8 @@ function attributeOf(input: string, attribute: string, methods: Methods): FieldV
 }
 
 function withoutExtension(file: string): string {
-  return file.slice(0, file.length - path.posix.extname(file).length);
+  const slash = file.lastIndexOf('/');
+  const dot = file.lastIndexOf('.');
+  // Dots that a name begins with begin no extension.
+  return dot > slash && /[^.]/.test(file.slice(slash + 1, dot)) ? file.slice(0, dot) : file;
 }

@@ -24,6 +24,13 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   exec: { group: 'programs', summary: 'Run a program on many ranks at once', load: () => import('./exec.ts') },
   submit: { group: 'jobs', summary: 'Submit a job to run later', load: () => import('./submit.ts') },
   run: { group: 'jobs', summary: 'Run a job and wait for it', load: () => import('./run.ts') },
+  bulksubmit: { group: 'jobs', summary: 'Submit a job for each input', load: () => import('./bulksubmit.ts') },
+  batch: {
+    group: 'jobs',
+    summary: 'Submit a script that gets an instance of its own',
+    load: () => import('./batch.ts'),
+  },
+  alloc: { group: 'jobs', summary: 'Start an instance on resources of its own', load: () => import('./alloc.ts') },
   uptime: { group: 'instance', summary: 'Tell how long the instance has been up', load: () => import('./uptime.ts') },
   resource: { group: 'instance', summary: 'List resources, and drain them', load: () => import('./resource.ts') },
   overlay: { group: 'instance', summary: 'Show the tree of ranks, and how it is', load: () => import('./overlay.ts') },

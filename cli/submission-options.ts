@@ -40,6 +40,7 @@ export interface SubmissionOptions {
 export function submissionOptions(command: Command): Command {
   const env: string[] = [];
   const dependency: string[] = [];
+  const requires: string[] = [];
   const into = (list: string[], convert: (value: string) => string) => (value: string) => {
     list.push(convert(value));
     return list;
@@ -56,7 +57,7 @@ export function submissionOptions(command: Command): Command {
       .option('-S, --setattr <ATTR[=VAL]>', 'Set an attribute; ^ATTR=FILE takes JSON from a file.', collect, [])
       .option('--add-file <[NAME=]PATH>', 'Send a file along, to {{tmpdir}}/NAME.', collect, [])
       .option('--dependency <URI>', 'What the job waits for.', into(dependency, same), dependency)
-      .option('--requires <CONSTRAINT>', 'Which nodes the job may run on.', collect, [])
+      .option('--requires <CONSTRAINT>', 'Which nodes the job may run on.', into(requires, same), requires)
       .option('--begin-time <+FSD|TIME>', 'When the job may start at the earliest.', into(dependency, beginTimeUri))
       .option('--env <RULE>', 'Set, take along or remove variables of the environment.', into(env, same), env)
       .option(
@@ -82,7 +83,7 @@ export function submissionOptions(command: Command): Command {
       .option('--quiet', 'Do not print the job id.')
       .option('--list-plugins', 'List plugins of the command line.')
       // Others of their spellings.
-      .addOption(hidden(command, '--require <CONSTRAINT>').argParser(collect).default([]))
+      .addOption(hidden(command, '--require <CONSTRAINT>').argParser(into(requires, same)))
       .addOption(hidden(command, '--dry'))
       .addOption(hidden(command, '--debug-emulate'))
   );
@@ -93,11 +94,10 @@ export function hidden(command: Command, flags: string): Option {
   return command.createOption(flags).hideHelp();
 }
 
-/** The values of a command's options, those of other spellings in their places. */
+/** The values of a command's options. */
 export function optionsOf<T extends SubmissionOptions>(command: Command): T {
-  const options = command.opts<T & { require?: string[]; dry?: boolean }>();
-  const { require = [], dry, ...rest } = options;
-  return { ...(rest as unknown as T), requires: [...rest.requires, ...require], dryRun: dry ?? rest.dryRun };
+  const options = command.opts<T & { dry?: boolean }>();
+  return { ...options, dryRun: options.dryRun ?? options.dry ?? false };
 }
 
 /** Reads an option's integer, as Python reads one. */
