@@ -41,13 +41,19 @@ function logLine({ rank, level, component, message }: JsonObject): string {
   return `${parts.join(': ')}: ${String(message).replace(/\n$/, '')}`;
 }
 
-/** Puts something before each line of a piece of output. */
+/** Puts a label before each line of a piece of output, and ends the last one. */
 export function labelLines(data: Buffer, label: string): Buffer {
-  return Buffer.from(
-    data.toString('latin1').replace(/^(?=[\s\S])/gm, () => Buffer.from(label).toString('latin1')),
-    'latin1',
-  );
+  const before = Buffer.from(label);
+  const parts: Buffer[] = [];
+  for (let start = 0; start < data.length; ) {
+    const end = data.indexOf(0x0a, start);
+    parts.push(before, data.subarray(start, end < 0 ? data.length : end), newline);
+    start = end < 0 ? data.length : end + 1;
+  }
+  return Buffer.concat(parts);
 }
+
+const newline = Buffer.from('\n');
 
 /** What is said of an exception of a job. */
 export function exceptionText({ type, severity, note }: JsonObject): string {

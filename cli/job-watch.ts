@@ -29,7 +29,8 @@ interface Job {
   readonly waitFor: string | undefined;
   readonly events: Set<string>;
   state: 'pending' | 'running' | 'complete' | 'failed';
-  output: Promise<void>;
+  /** Settles when all of its output has been shown. */
+  output: Promise<unknown>;
 }
 
 export class JobWatcher {
@@ -76,7 +77,7 @@ export class JobWatcher {
     this.#logEvent(job, entry, '');
     if (name === 'alloc') this.#enter(job, 'running');
     else if (name === 'start' && this.#options.showOutput && !job.waitFor?.startsWith('exec.'))
-      job.output = this.#followShells(job).then(() => job.output);
+      job.output = this.#followShells(job);
     else if (name === 'exception' && context.severity === 0) this.#takeException(job, entry);
     else if (name === 'finish') {
       const status = Number(context.status);
@@ -114,8 +115,8 @@ export class JobWatcher {
 
   async #showOutput(job: Job): Promise<void> {
     for await (const { stream, data, rank } of watchOutput(this.#handle, job.id)) {
-      const labelled = rank === undefined ? data : labelLines(data, `${rank}: `);
-      job.sinks[stream](this.#options.labelIo ? labelLines(labelled, `${job.name}: `) : data);
+      const label = rank === undefined ? `${job.name}: ` : `${job.name}: ${rank}: `;
+      job.sinks[stream](this.#options.labelIo ? labelLines(data, label) : data);
     }
   }
 
