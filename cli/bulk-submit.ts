@@ -35,17 +35,24 @@ interface Submission {
  * @returns the exit code: 1 when a job was refused, or that of the jobs that were waited for
  */
 export async function submitAll(lines: readonly JobLine[], common: BulkOptions, total: number): Promise<number> {
-  const first = lines[0] && prepare(lines[0]).next().value;
-  if (common.dryRun && first) {
+  const submissions = prepareAll(lines);
+  const first = submissions.next().value;
+  if (!first) return 0;
+  if (common.dryRun) {
     print(first.jobspec);
     return 0;
   }
-  if (first) submitSettings(first.options);
+  submitSettings(first.options);
   return withHandle(async (handle) => {
     const queue = new SubmissionQueue(handle, common, total);
-    for (const line of lines) for (const submission of prepare(line)) queue.add(submission);
+    queue.add(first);
+    for (const submission of submissions) queue.add(submission);
     return queue.end();
   });
+}
+
+function* prepareAll(lines: readonly JobLine[]): Generator<Submission, undefined, undefined> {
+  for (const line of lines) yield* prepare(line);
 }
 
 /** The jobs that a line stands for. */
