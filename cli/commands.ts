@@ -8,7 +8,7 @@ export interface Subcommand {
 export interface CommandEntry {
   /** One line for `flux help`; those without are not listed there. */
   readonly summary?: string;
-  readonly group: 'instance' | 'messages' | 'programs' | 'tools';
+  readonly group: 'instance' | 'messages' | 'programs' | 'jobs' | 'tools';
   readonly load: () => Promise<Subcommand>;
 }
 
@@ -27,6 +27,15 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./pmi.ts'),
   },
   exec: { group: 'programs', summary: 'Run a program on many ranks at once', load: () => import('./exec.ts') },
+  submit: { group: 'jobs', summary: 'Submit a job to run later', load: () => import('./submit.ts') },
+  run: { group: 'jobs', summary: 'Run a job and wait for it', load: () => import('./run.ts') },
+  bulksubmit: { group: 'jobs', summary: 'Submit a job for each input', load: () => import('./bulksubmit.ts') },
+  batch: {
+    group: 'jobs',
+    summary: 'Submit a script that gets an instance of its own',
+    load: () => import('./batch.ts'),
+  },
+  alloc: { group: 'jobs', summary: 'Start an instance on resources of its own', load: () => import('./alloc.ts') },
   uptime: { group: 'instance', summary: 'Tell how long the instance has been up', load: () => import('./uptime.ts') },
   resource: { group: 'instance', summary: 'List resources, and drain them', load: () => import('./resource.ts') },
   overlay: { group: 'instance', summary: 'Show the tree of ranks, and how it is', load: () => import('./overlay.ts') },

@@ -12,6 +12,7 @@ const groups = {
   instance: 'Instances',
   messages: 'Messages and events',
   programs: 'Programs on ranks',
+  jobs: 'Jobs',
   tools: 'Tools',
 } as const;
 

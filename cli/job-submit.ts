@@ -7,9 +7,10 @@ import { about, collect, integer, refuseOption, withHandle } from './command.ts'
 import { formatJobId } from './job-id.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
+import { submitFlags, wrapUnsigned } from './submission.ts';
 
 /** Bits of `flags` in requests to submit; `signed` is the client's own. */
-const flagBits: Readonly<Record<string, number>> = { debug: 2, waitable: 4, novalidate: 8, signed: 0 };
+const flagBits: Readonly<Record<string, number>> = { ...Object.fromEntries(submitFlags), signed: 0 };
 
 const URGENCY_DEFAULT = 16;
 
@@ -39,7 +40,7 @@ async function submit(file = '-', { urgency, flags }: Options): Promise<void> {
   const bits = names.reduce((all, name) => all | bitOf(name), 0);
   const jobspec = await readJobspec(file);
   if (jobspec === '') throw new FluxError('EINVAL', `${file === '-' ? 'standard input' : file}: the jobspec is empty`);
-  const J = names.includes('signed') ? jobspec.trim() : wrapJobspec(jobspec, process.getuid?.() ?? 0);
+  const J = names.includes('signed') ? jobspec.trim() : wrapUnsigned(jobspec, process.getuid?.() ?? 0);
   const { id } = await withHandle((handle) =>
     handle.rpc<{ id: number | bigint }>('job-ingest.submit', { J, urgency, flags: bits }),
   );
@@ -59,11 +60,4 @@ async function readJobspec(file: string): Promise<string> {
   } catch (error) {
     throw about(file, error);
   }
-}
-
-/** A jobspec "signed" by the mechanism none, which the owner of an instance may use (flux-security, RFC 15). */
-export function wrapJobspec(jobspec: string, userid: number): string {
-  const header = ['version', 'i1', 'userid', `i${userid}`, 'mechanism', 'snone', ''].join('\0');
-  const base64 = (part: string) => Buffer.from(part).toString('base64');
-  return `${base64(header)}.${base64(jobspec)}.none`;
 }

@@ -15,8 +15,8 @@ import { decodePtyData, encodePtyData } from '../../../cli/job-pty.ts';
 import { JobResult, jobExit } from '../../../cli/job-result.ts';
 import { JobState, parseStates } from '../../../cli/job-states.ts';
 import { JobPhase, statusLine } from '../../../cli/job-status-line.ts';
-import { wrapJobspec } from '../../../cli/job-submit.ts';
 import { formatSeconds, timeLeft } from '../../../cli/job-timeleft.ts';
+import { wrapUnsigned } from '../../../cli/submission.ts';
 import { type JsonObject, stringifyJson } from '../../../core/json.ts';
 
 test('output of tasks', () => {
@@ -225,7 +225,7 @@ test('urgencies and memos', async () => {
 });
 
 test('signed jobspecs', () => {
-  const signed = wrapJobspec('{"a":"ü"}', 5588);
+  const signed = wrapUnsigned('{"a":"ü"}', 5588);
   assert.equal(
     Buffer.from(signed.split('.')[0]!, 'base64').toString(),
     'version\0i1\0userid\0i5588\0mechanism\0snone\0',

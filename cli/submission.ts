@@ -1,0 +1,60 @@
+/** Hands jobspecs to an instance. */
+
+import os from 'node:os';
+import { FluxError } from '../core/errno.ts';
+import { parsePythonInt } from '../core/formats/python-number.ts';
+import type { Handle } from '../core/handle/handle.ts';
+import type { JsonValue } from '../core/json.ts';
+import type { SubmissionOptions } from './submission-options.ts';
+
+/** Flags of job-ingest.submit. */
+export const submitFlags: ReadonlyMap<string, number> = new Map([
+  ['debug', 2],
+  ['waitable', 4],
+  ['novalidate', 8],
+]);
+
+const urgencyNames: ReadonlyMap<string, number> = new Map([
+  ['hold', 0],
+  ['default', 16],
+  ['expedite', 31],
+]);
+
+export interface SubmitSettings {
+  readonly urgency: number;
+  readonly flags: number;
+}
+
+/**
+ * What `--flags` and `--urgency` say.
+ *
+ * @throws FluxError EINVAL: an unknown flag, an urgency that is no number
+ */
+export function submitSettings({ flags, urgency }: Pick<SubmissionOptions, 'flags' | 'urgency'>): SubmitSettings {
+  let bits = 0;
+  for (const name of flags.flatMap((text) => text.split(','))) {
+    const bit = submitFlags.get(name);
+    if (bit === undefined) throw new FluxError('EINVAL', `--flags: unknown flag '${name}'`);
+    bits |= bit;
+  }
+  const number = urgencyNames.get(urgency) ?? parsePythonInt(urgency);
+  if (number === undefined) throw new FluxError('EINVAL', `--urgency: '${urgency}' is not an urgency`);
+  return { urgency: number, flags: bits };
+}
+
+/** A jobspec in an envelope (RFC 15) that is not signed: header, payload and mechanism, with dots between. */
+export function wrapUnsigned(jobspec: string, userid: number): string {
+  const header = `version\0i1\0userid\0i${userid}\0mechanism\0snone\0`;
+  return `${Buffer.from(header).toString('base64')}.${Buffer.from(jobspec).toString('base64')}.none`;
+}
+
+/**
+ * Submits a jobspec and resolves to the job's id.
+ *
+ * @throws FluxError why the instance refuses it
+ */
+export async function submitJob(handle: Handle, jobspec: string, settings: SubmitSettings): Promise<bigint> {
+  const J = wrapUnsigned(jobspec, os.userInfo().uid);
+  const { id } = await handle.rpc<{ id: JsonValue }>('job-ingest.submit', { J, ...settings });
+  return BigInt(String(id));
+}
