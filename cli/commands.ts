@@ -62,6 +62,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'List, signal and wait for programs on ranks',
     load: () => import('./sproc.ts'),
   },
+  jobs: { group: 'programs', summary: 'List jobs', load: () => import('./jobs.ts') },
   env: {
     group: 'programs',
     summary: 'Print the environment that programs get, or run one in it',
