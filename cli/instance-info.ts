@@ -1,23 +1,24 @@
 /** What an instance tells of itself that is a job of another one. */
 
+import os from 'node:os';
 import type { ResourceSet } from '../core/formats/resource-set.ts';
 import { Handle } from '../core/handle/handle.ts';
 import type { JobInfo } from './job-info.ts';
 import { fetchJobStats, type JobStats } from './job-stats.ts';
 import { fetchSchedResources, type SchedResources } from './resource-inventory.ts';
+import { localUri } from './uri-resolve.ts';
 
 export interface InstanceInfo {
   readonly stats: JobStats;
   readonly resources: SchedResources;
 }
 
-/** Asks an instance; undefined when it cannot be reached, or does not tell. */
-async function fetchInstance(uri: string): Promise<InstanceInfo | undefined> {
+/** Does something with the instance that a job is; undefined when it cannot be reached, or does not answer. */
+export async function askInstance<T>(uri: string, work: (handle: Handle) => Promise<T>): Promise<T | undefined> {
   try {
-    const handle = await Handle.open(uri);
+    const handle = await Handle.open(nearUri(uri));
     try {
-      const [stats, resources] = await Promise.all([fetchJobStats(handle), fetchSchedResources(handle)]);
-      return { stats, resources };
+      return await work(handle);
     } finally {
       await handle.close();
     }
@@ -26,11 +27,19 @@ async function fetchInstance(uri: string): Promise<InstanceInfo | undefined> {
   }
 }
 
+/** On the same machine there is a shorter way than ssh. */
+function nearUri(uri: string): string {
+  return uri.startsWith(`ssh://${os.hostname()}/`) ? localUri(uri) : uri;
+}
+
 /** Asks the instances that jobs are, `limit` at a time. */
 export async function fetchInstances(jobs: readonly JobInfo[], limit: number): Promise<void> {
   const instances = jobs.filter((job) => job.uri !== undefined && job.isRunning);
   await eachOf(instances, limit, async (job) => {
-    job.instance = await fetchInstance(job.uri!);
+    job.instance = await askInstance(job.uri!, async (handle) => {
+      const [stats, resources] = await Promise.all([fetchJobStats(handle), fetchSchedResources(handle)]);
+      return { stats, resources };
+    });
   });
 }
 

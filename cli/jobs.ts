@@ -3,11 +3,11 @@
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { FluxError } from '../core/errno.ts';
-import { Handle } from '../core/handle/handle.ts';
+import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { Exit, integer, PYTHON_USAGE_ERROR, runCommand, subcommand, withHandle } from './command.ts';
-import { eachOf, fetchInstances } from './instance-info.ts';
+import { askInstance, eachOf, fetchInstances } from './instance-info.ts';
 import { attributesOf, jobFormat, needInstances } from './job-fields.ts';
 import { JobInfo } from './job-info.ts';
 import { jobToJson } from './job-json.ts';
@@ -174,17 +174,11 @@ class Lister {
 
   /** The jobs of an instance; none when it cannot be reached, or has no job services yet. */
   async #descend(job: JobInfo): Promise<Inside> {
-    try {
-      const handle = await Handle.open(job.uri);
-      try {
-        const list = await this.fetch(handle);
-        return { list, stats: this.#options.stats ? await fetchJobStats(handle) : undefined };
-      } finally {
-        await handle.close();
-      }
-    } catch {
-      return nothing;
-    }
+    const inside = await askInstance(job.uri!, async (handle) => {
+      const list = await this.fetch(handle);
+      return { list, stats: this.#options.stats ? await fetchJobStats(handle) : undefined };
+    });
+    return inside ?? nothing;
   }
 
   /** The jobs of the instances among jobs that the user wants to look into, in the order of the list. */

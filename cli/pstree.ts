@@ -3,10 +3,10 @@
 import { type Command, Option } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import type { FluidForm } from '../core/formats/fluid.ts';
-import { Handle } from '../core/handle/handle.ts';
+import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
 import { integer, PYTHON_USAGE_ERROR, runCommand, subcommand, withHandle } from './command.ts';
-import { eachOf, fetchInstances } from './instance-info.ts';
+import { askInstance, eachOf, fetchInstances } from './instance-info.ts';
 import { attributesOf, jobFormat, needInstances } from './job-fields.ts';
 import { JobInfo } from './job-info.ts';
 import { DEFAULT_COUNT, listJobs, lookUpJobs, parseUser, type WrittenId } from './job-list-request.ts';
@@ -15,7 +15,6 @@ import { drawTree, makeTree, type Tree } from './job-tree.ts';
 import { addId } from './jobs-options.ts';
 import type { OutputFormat } from './output-format.ts';
 import { print } from './print.ts';
-import { isLocalForced, localUri } from './uri-resolve.ts';
 
 /** How many instances are asked at a time, of each one's jobs. */
 const INSTANCES_AT_A_TIME = 32;
@@ -183,18 +182,8 @@ class TreeGrower {
 
   /** The jobs of an instance; none when it cannot be reached, or has no job services yet. */
   async #inside(uri: string, level: number): Promise<Tree[]> {
-    let jobs: readonly JobInfo[];
-    try {
-      const handle = await Handle.open(uri);
-      try {
-        jobs = await this.#list(handle, this.#filter);
-      } finally {
-        await handle.close();
-      }
-    } catch {
-      return [];
-    }
-    return this.#branches(jobs, level);
+    const jobs = await askInstance(uri, (handle) => this.#list(handle, this.#filter));
+    return this.#branches(jobs ?? [], level);
   }
 }
 
@@ -208,7 +197,7 @@ class RootInfo extends JobInfo {
 /** The enclosing instance: as its parent knows it, or else as it knows itself. */
 async function fetchRoot(handle: Handle): Promise<JobInfo> {
   const size = Number(await handle.attribute('size'));
-  const known = await fetchFromParent(handle).catch(() => undefined);
+  const known = await fetchFromParent(handle);
   // Ranks of the parent would be confusing.
   const ranks = `0-${size - 1}`;
   if (known) return new JobInfo({ ...known.raw, ranks }, known.now);
@@ -224,12 +213,9 @@ async function fetchRoot(handle: Handle): Promise<JobInfo> {
 }
 
 async function fetchFromParent(handle: Handle): Promise<JobInfo | undefined> {
-  const [text, parentUri] = await Promise.all([handle.attribute('jobid'), handle.attribute('parent-uri')]);
-  const ids = addId(text);
-  const parent = await Handle.open(isLocalForced() ? localUri(parentUri) : parentUri);
-  try {
-    return (await lookUpJobs(parent, ids, ['all']))[0];
-  } finally {
-    await parent.close();
-  }
+  const attributes = [handle.attribute('jobid'), handle.attribute('parent-uri')];
+  const [text, uri] = await Promise.all(attributes).catch(() => []);
+  if (text === undefined || uri === undefined) return undefined;
+  const jobs = await askInstance(uri, (parent) => lookUpJobs(parent, addId(text), ['all']));
+  return jobs?.[0];
 }
