@@ -29,9 +29,11 @@ function required(heading: string, name: string): JobField {
   return field(heading, name, (job) => presentable(job.required(name)));
 }
 
+const ZERO = real(0);
+
 /** A time or a duration, 0.0 where there is none. */
 function timed(heading: string, name: string, attrs = name): JobField {
-  return field(heading, attrs, (job) => real(job.number(name)));
+  return field(heading, attrs, (job) => presentable(job.raw[name] ?? ZERO));
 }
 
 /** A value as a format takes it; what is no text and no number is shown as JSON, lists as Python has them. */
