@@ -76,6 +76,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'List, signal and wait for programs on ranks',
     load: () => import('./sproc.ts'),
   },
+  jobs: { group: 'programs', summary: 'List jobs', load: () => import('./jobs.ts') },
+  pgrep: { group: 'programs', summary: 'Look for jobs by their names', load: () => import('./pgrep.ts') },
+  pkill: { group: 'programs', summary: 'Cancel jobs by their names', load: () => import('./pkill.ts') },
+  pstree: { group: 'programs', summary: 'Show jobs as a tree', load: () => import('./pstree.ts') },
   env: {
     group: 'programs',
     summary: 'Print the environment that programs get, or run one in it',

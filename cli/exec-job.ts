@@ -6,7 +6,7 @@ import { IdSet } from '../core/formats/idset.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { WAITCREATE, watchEventlog } from './eventlog.ts';
 import type { Targets } from './exec-targets.ts';
-import { fetchRunningJob } from './jobs.ts';
+import { fetchRunningJob } from './job-fetch.ts';
 
 /**
  * The ranks of a job that runs, and the service of its shells.

@@ -9,7 +9,7 @@ import { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, stringifyJson } from '../core/json.ts';
 import { Exit, PYTHON_USAGE_ERROR, reader, runCommand, subcommand } from './command.ts';
 import { fetchHosts } from './hosts.ts';
-import { fetchJob } from './jobs.ts';
+import { fetchJob } from './job-fetch.ts';
 import { type ListOptions, listOptions, positionsOf, printResult, readLines } from './list-tool.ts';
 import { print } from './print.ts';
 

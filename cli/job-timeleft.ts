@@ -6,8 +6,8 @@ import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, type JsonValue, Real } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { withHandle } from './command.ts';
+import { fetchJob } from './job-fetch.ts';
 import { JobState } from './job-states.ts';
-import { fetchJob } from './jobs.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
 

@@ -35,12 +35,24 @@ export class ToolConfig {
   readonly formats: NamedFormats;
   readonly settings: JsonObject;
   readonly #tool: string;
-  readonly #command: string;
+  readonly #command: string | undefined;
+  readonly #program: string;
 
-  /** @param tool as files call it: `flux-resource` */
-  constructor(tool: string, command: string, formats: NamedFormats, settings: JsonObject = {}) {
+  /**
+   * @param tool as files call it: `flux-resource`
+   * @param command the table that it has there; undefined for a tool without subcommands
+   * @param program as the environment calls it, when that is another name
+   */
+  constructor(
+    tool: string,
+    command: string | undefined,
+    formats: NamedFormats,
+    settings: JsonObject = {},
+    program = command === undefined ? tool : `${tool}-${command}`,
+  ) {
     this.#tool = tool;
     this.#command = command;
+    this.#program = program;
     this.formats = formats;
     this.settings = settings;
   }
@@ -52,7 +64,7 @@ export class ToolConfig {
    * @throws FluxError EINVAL: there is no such format
    */
   choose(option: string, environment: NodeJS.ProcessEnv = process.env): string {
-    const variable = `${this.#tool}-${this.#command}-format-default`.toUpperCase().replaceAll('-', '_');
+    const variable = `${this.#program}-format-default`.toUpperCase().replaceAll('-', '_');
     const name = (option === 'default' ? environment[variable] : undefined) ?? option;
     if (name.includes('{')) return name;
     if (option === 'help') throw this.#listFormats();
@@ -75,7 +87,7 @@ export class ToolConfig {
 
   #showConfig(name: string): Exit {
     const { description, format } = this.#named(name);
-    print(`[${this.#command}.formats.${name}]`);
+    print(`[${this.#command === undefined ? '' : `${this.#command}.`}formats.${name}]`);
     if (description !== undefined) print(`description = "${description}"`);
     print(`format = "${format}"`);
     return new Exit(0);
@@ -104,6 +116,27 @@ export function loadToolConfig(
     settings = { ...settings, ...others };
   }
   return new ToolConfig(tool, command, formats, settings);
+}
+
+/**
+ * As `loadToolConfig`, for a tool without subcommands, whose files have the table `formats` alone.
+ *
+ * @param program the name of it in the environment, where a tool shares the files of another one
+ */
+export function loadFormats(
+  tool: string,
+  builtIn: NamedFormats,
+  program = tool,
+  environment: NodeJS.ProcessEnv = process.env,
+): ToolConfig {
+  let formats = builtIn;
+  for (const file of configFiles(tool, environment)) {
+    const content = readConfig(file);
+    const fault = faultInTable(content, { formats: builtIn });
+    if (fault !== undefined) throw new FluxError('EINVAL', `${file}: ${fault}`);
+    formats = { ...formats, ...(content.formats as unknown as NamedFormats | undefined) };
+  }
+  return new ToolConfig(tool, undefined, formats, {}, program);
 }
 
 /** The files there are, the least important first. */
@@ -139,13 +172,18 @@ export function faultIn(content: JsonObject, commands: ToolCommands): string | u
   for (const [name, table] of Object.entries(content)) {
     if (!Object.hasOwn(commands, name)) return `invalid key ${name}`;
     if (!isObject(table)) return `${name} must be a table`;
-    const { formats, settings = {} } = commands[name]!;
-    for (const [key, value] of Object.entries(table)) {
-      const isSetting = Object.hasOwn(settings, key);
-      if (key !== 'formats' && !isSetting) return `invalid key ${name}.${key}`;
-      const fault = key === 'formats' ? faultInFormats(value, formats) : settings[key]!(value);
-      if (fault !== undefined) return `${name}.${fault}`;
-    }
+    const fault = faultInTable(table, commands[name]!, `${name}.`);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function faultInTable(table: JsonObject, { formats, settings = {} }: ToolCommand, prefix = ''): string | undefined {
+  for (const [key, value] of Object.entries(table)) {
+    const isSetting = Object.hasOwn(settings, key);
+    if (key !== 'formats' && !isSetting) return `invalid key ${prefix}${key}`;
+    const fault = key === 'formats' ? faultInFormats(value, formats) : settings[key]!(value);
+    if (fault !== undefined) return prefix + fault;
   }
   return undefined;
 }

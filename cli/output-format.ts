@@ -14,8 +14,10 @@ import {
   type FormatSpec,
   formatValue,
   isEmptyOutput,
+  lengthOf,
   parseFormat,
   parseFormatSpec,
+  reprOf,
   textOf,
 } from '../core/formats/python-format.ts';
 import { strftime } from '../core/formats/strftime.ts';
@@ -28,8 +30,18 @@ export interface Field<T> {
 
 export type Fields<T> = Readonly<Record<string, Field<T>>>;
 
-interface SortKey {
+/** Finds fields that no table can list, by their names. */
+export type FieldFinder<T> = (name: string) => Field<T> | undefined;
+
+/** An item with its line. */
+export interface Row<T> {
+  readonly item: T;
+  readonly line: string;
+}
+
+interface SortKey<T> {
   readonly name: string;
+  readonly field: Field<T>;
   readonly reverse: boolean;
 }
 
@@ -57,17 +69,22 @@ const MARKS = ['?+:', '?:', '+:'];
 
 export class OutputFormat<T> {
   readonly #fields: Fields<T>;
-  readonly #columns: readonly Column<T>[];
-  #sortKeys: readonly SortKey[] = [];
+  readonly #find: FieldFinder<T>;
+  #columns: readonly Column<T>[];
+  #sortKeys: readonly SortKey<T>[] = [];
 
-  /** @throws FluxError EINVAL: what is wrong with the format */
-  constructor(format: string, fields: Fields<T>) {
+  /**
+   * @param find finds what is not among `fields`
+   * @throws FluxError EINVAL: what is wrong with the format
+   */
+  constructor(format: string, fields: Fields<T>, find: FieldFinder<T> = () => undefined) {
     this.#fields = fields;
+    this.#find = find;
     const [prefix = '', keys] = /^sort:([^{\s]+) ?/.exec(format) ?? [];
-    if (keys !== undefined) this.sortBy(keys);
     const columns = parseFormat(format.slice(prefix.length)).map((piece) => this.#column(piece));
     const isMarked = columns.some(({ omitEmpty, expand }) => omitEmpty || expand);
     this.#columns = isMarked ? columns.map((column) => ({ ...column, text: withoutMarks(column.text) })) : columns;
+    if (keys !== undefined) this.sortBy(keys);
   }
 
   /** The names of the fields that it shows or sorts by. */
@@ -81,9 +98,16 @@ export class OutputFormat<T> {
     const names = keys.split(',').map((key) => key.trim());
     this.#sortKeys = names.filter(Boolean).map((key) => {
       const name = key.replace(/^-/, '');
-      if (!Object.hasOwn(this.#fields, name)) throw new FluxError('EINVAL', `there is no field '${name}' to sort by`);
-      return { name, reverse: key !== name };
+      const field = this.#sortField(name);
+      if (!field) throw new FluxError('EINVAL', `there is no field '${name}' to sort by`);
+      return { name, field, reverse: key !== name };
     });
+  }
+
+  /** Of the fields that no table lists only those that the format shows: of others nobody could see the order. */
+  #sortField(name: string): Field<T> | undefined {
+    if (Object.hasOwn(this.#fields, name)) return this.#fields[name];
+    return this.#columns.find((column) => column.name === name)?.field;
   }
 
   #column({ text, field: name, conversion, spec }: FormatPiece): Column<T> {
@@ -104,7 +128,8 @@ export class OutputFormat<T> {
 
   #field(name: string): Field<T> {
     const plain = name.replace(/^0\./, '');
-    if (Object.hasOwn(this.#fields, plain)) return this.#fields[plain]!;
+    const field = Object.hasOwn(this.#fields, plain) ? this.#fields[plain] : this.#find(plain);
+    if (field) return field;
     throw new FluxError(
       'EINVAL',
       `there is no field '${plain}' for the format; there are ${Object.keys(this.#fields).join(', ')}`,
@@ -113,23 +138,46 @@ export class OutputFormat<T> {
 
   /** One item by itself: no column is left out or widened. */
   row(item: T): string {
-    return this.#columns.map((column) => column.text + cell(column, item)).join('');
+    let line = '';
+    for (const column of this.#columns) line += column.text + cell(column, item);
+    return line;
   }
 
   /** The lines of a table of these items, its header first. */
   lines(items: readonly T[], { header = true, width }: TableOptions = {}): string[] {
-    const columns = this.#columns.flatMap((column) => adjust(column, items, header));
-    const rows = this.#sorted(items).map((item) => columns.map((column) => column.text + cell(column, item)).join(''));
-    const head = columns.map(({ text, field, spec }) => text + (field ? headingOf(field.heading, spec) : '')).join('');
-    const lines = [...(header ? [head] : []), ...rows.filter((row) => row.trim() !== '')];
-    return width ? lines.map((line) => cut(line, width)) : lines;
+    const format = this.fitted(items, header);
+    const lines = format.rows(items).map(({ line }) => line);
+    if (header) lines.unshift(format.header());
+    return width ? lines.map((line) => cutLine(line, width)) : lines;
+  }
+
+  /** The format for a table that has these items: columns are left out or widened, and stay so for other items. */
+  fitted(items: readonly T[], header = true): OutputFormat<T> {
+    const format = new OutputFormat('', this.#fields, this.#find);
+    format.#columns = this.#columns.flatMap((column) => adjust(column, items, header));
+    format.#sortKeys = this.#sortKeys;
+    return format;
+  }
+
+  /** The headings. */
+  header(): string {
+    return this.#columns.map(({ text, field, spec }) => text + (field ? headingOf(field.heading, spec) : '')).join('');
+  }
+
+  /** The items in order, with a line each; those are left out that would have a blank one. */
+  rows(items: readonly T[]): Row<T>[] {
+    return this.#sorted(items)
+      .map((item) => ({ item, line: this.row(item) }))
+      .filter(({ line }) => line.trim() !== '');
   }
 
   #sorted(items: readonly T[]): readonly T[] {
-    return this.#sortKeys.toReversed().reduce((list, { name, reverse }) => {
-      const { value } = this.#fields[name]!;
+    return this.#sortKeys.toReversed().reduce((list, { field, reverse }) => {
       const direction = reverse ? -1 : 1;
-      return list.toSorted((a, b) => direction * compare(value(a), value(b)));
+      return list
+        .map((item) => ({ item, key: sortKey(field.value(item)) }))
+        .sort((a, b) => direction * compare(a.key, b.key))
+        .map(({ item }) => item);
     }, items);
   }
 }
@@ -172,11 +220,12 @@ function adjust<T>(column: Column<T>, items: readonly T[], header: boolean): Col
   const { field, expand, omitEmpty, spec } = column;
   if (!field || (!expand && !omitEmpty)) return [column];
   const texts = items.map((item) => textOf(convert(column, field.value(item)))).filter((text) => !isEmptyOutput(text));
-  const widest = texts.reduce((width, text) => Math.max(width, [...text].length), 0);
+  const widest = texts.reduce((width, text) => Math.max(width, lengthOf(text)), 0);
   if (omitEmpty && widest === 0) return [];
-  if (!expand) return [column];
+  if (!expand) return [{ ...column, omitEmpty: false }];
   const width = Math.max(spec.width ?? 0, header ? field.heading.length : 0, widest);
-  return [{ ...column, spec: { ...spec, width, precision: spec.precision && Math.max(spec.precision, width) } }];
+  const fitted = { ...spec, width, precision: spec.precision && Math.max(spec.precision, width) };
+  return [{ ...column, omitEmpty: false, expand: false, spec: fitted }];
 }
 
 function cell<T>(column: Column<T>, item: T): string {
@@ -187,20 +236,23 @@ function headingOf(heading: string, { align, width }: FormatSpec): string {
   return formatValue(heading, { ...parseFormatSpec(''), align: align === '=' ? '' : align, width });
 }
 
-function cut(line: string, width: number): string {
-  const characters = [...line];
-  return characters.length > width ? `${characters.slice(0, width - 1).join('')}+` : line;
+/** A line no longer than `width`; a plus shows that something was cut off. */
+export function cutLine(line: string, width: number): string {
+  return lengthOf(line) > width ? `${[...line].slice(0, width - 1).join('')}+` : line;
 }
 
 // ---- conversions
 
 function convert<T>({ conversion, timeFormat }: Column<T>, value: FieldValue): FieldValue {
-  const seconds = value === '' ? undefined : Number(value);
+  if (conversion === '') return value;
+  const seconds = value === '' || value === undefined ? undefined : Number(value);
+  if (seconds !== undefined && Number.isNaN(seconds) && /[dDFHP]/.test(conversion))
+    throw new FluxError('EINVAL', `'!${conversion}' is for numbers, not for '${textOf(value)}'`);
   switch (conversion) {
-    case '':
-      return value;
     case 's':
       return textOf(value);
+    case 'r':
+      return reprOf(value);
     case 'd':
       return seconds ? strftime(timeFormat || '%FT%T', new Date(seconds * 1000)) : '';
     case 'D':
@@ -233,15 +285,18 @@ function percentage(ratio: number): string {
 // ---- sorting
 
 /** What is unset comes first, then numbers and texts that are numbers, then other texts. */
-function compare(a: FieldValue, b: FieldValue): number {
-  const [orderA, valueA] = sortValue(a);
-  const [orderB, valueB] = sortValue(b);
+function compare([orderA, valueA]: Key, [orderB, valueB]: Key): number {
   if (orderA !== orderB) return orderA - orderB;
   return valueA < valueB ? -1 : valueA > valueB ? 1 : 0;
 }
 
-function sortValue(value: FieldValue): [number, number | string] {
+type Key = readonly [number, number | string];
+
+function sortKey(value: FieldValue): Key {
+  // As in flux-core, what no job could have told of goes with the texts.
+  if (value === undefined) return [2, ''];
   if (value === '' || value === '-') return [0, 0];
-  const number = Number(value);
-  return Number.isNaN(number) ? [2, String(value)] : [1, number];
+  if (typeof value !== 'string') return [1, Number(value)];
+  const isNumber = value.trim() !== '' && !/^\s*0[xob]/i.test(value) && !Number.isNaN(Number(value));
+  return isNumber ? [1, Number(value)] : [2, value];
 }

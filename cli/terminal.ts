@@ -30,16 +30,20 @@ type When = (typeof whens)[number];
 /** What `--color[=WHEN]` was given. */
 export type ColorOption = When | undefined;
 
-/** Adds `-L, --color[=WHEN]`. */
-export function colorOption(command: Command): Command {
+/** Adds `-L, --color[=WHEN]`, or under other names. */
+export function colorOption(command: Command, flags = '-L, --color'): Command {
   const summary = 'Use colours: always (when WHEN is left out), never, or auto, on terminals only (the default).';
-  return command.addOption(new Option('-L, --color [WHEN]', summary).choices(whens).preset('always'));
+  return command.addOption(new Option(`${flags} [WHEN]`, summary).choices(whens).preset('always'));
 }
 
-/** The painter for stdout that an option asks for; without it, the terminal and NO_COLOR decide (no-color.org). */
-export function painter(option?: ColorOption): Painter {
+/** Whether stdout gets colours; without the option, the terminal and NO_COLOR decide (no-color.org). */
+export function isColored(option?: ColorOption): boolean {
   const when = option ?? (process.env.NO_COLOR ? 'never' : 'auto');
-  const colored = when === 'always' || (when === 'auto' && process.stdout.isTTY);
-  if (!colored) return (_, text) => text;
+  return when === 'always' || (when === 'auto' && process.stdout.isTTY);
+}
+
+/** The painter for stdout that an option asks for. */
+export function painter(option?: ColorOption): Painter {
+  if (!isColored(option)) return (_, text) => text;
   return (style, text) => (style === undefined ? text : `\x1b[${styles[style]}m${text}\x1b[0m`);
 }

@@ -8,7 +8,7 @@ import { parseFluid } from '../core/formats/fluid.ts';
 import { Handle } from '../core/handle/handle.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { watchEventlog } from './eventlog.ts';
-import { fetchRunningJob } from './jobs.ts';
+import { fetchRunningJob } from './job-fetch.ts';
 
 /** What each scheme of a target means. */
 export const schemes: Readonly<Record<string, string>> = {

@@ -10,7 +10,27 @@ import { FluxError } from '../errno.ts';
 import { Real } from '../json.ts';
 import { formatFixed, formatGeneral } from './printf.ts';
 
-export type FieldValue = string | number | bigint | boolean | Real;
+/** An integer that has a text of its own, which shows where a format asks for no layout of numbers: a job id. */
+export class NamedInteger {
+  readonly value: bigint;
+  readonly #name: () => string;
+
+  constructor(value: bigint, name: () => string) {
+    this.value = value;
+    this.#name = name;
+  }
+
+  valueOf(): bigint {
+    return this.value;
+  }
+
+  toString(): string {
+    return this.#name();
+  }
+}
+
+/** What a field can have; undefined is nothing at all, which is empty in any presentation. */
+export type FieldValue = string | number | bigint | boolean | Real | NamedInteger | undefined;
 
 /** A piece of a format: a text, and a field behind it unless the format ends there. */
 export interface FormatPiece {
@@ -88,16 +108,31 @@ export function isEmptyOutput(text: string): boolean {
 export function textOf(value: FieldValue): string {
   if (value === true) return 'True';
   if (value === false) return 'False';
+  if (value === undefined) return '';
   return value instanceof Real || (typeof value === 'number' && !Number.isInteger(value))
     ? realText(Number(value))
     : String(value);
 }
 
+/** A value as Python's repr() has it. */
+export function reprOf(value: FieldValue): string {
+  if (typeof value !== 'string') return textOf(value);
+  const quote = value.includes("'") && !value.includes('"') ? '"' : "'";
+  const escapes: Readonly<Record<string, string>> = {
+    '\n': '\\n',
+    '\r': '\\r',
+    '\t': '\\t',
+    '\\': '\\\\',
+    [quote]: `\\${quote}`,
+  };
+  return quote + value.replace(/[\n\r\t\\'"]/g, (each) => escapes[each] ?? each) + quote;
+}
+
 /** The shortest text that reads back as the same number, with a fraction or an exponent. */
 function realText(value: number): string {
   if (!Number.isFinite(value)) return formatFixed(value, 0);
-  const large = Math.abs(value) >= 1e16;
-  const text = large ? value.toExponential() : String(value);
+  const size = Math.abs(value);
+  const text = size >= 1e16 || (size < 1e-4 && size > 0) ? value.toExponential() : String(value);
   if (!text.includes('e')) return text.includes('.') ? text : `${text}.0`;
   return text.replace(/e([-+])(\d)$/, 'e$10$2');
 }
@@ -110,25 +145,45 @@ function realText(value: number): string {
 export function formatValue(value: FieldValue, spec: FormatSpec): string {
   const text = textOf(value);
   if (spec.hyphen) return markCut(formatText(isEmptyOutput(text) ? '-' : text, { ...spec, type: 's' }), text, spec);
-  const isText = typeof value === 'string' || (typeof value === 'boolean' && spec.type === '');
-  return markCut(isText ? formatText(text, spec) : formatNumber(value, spec), text, spec);
+  if (typeof value === 'string') return markCut(formatText(text, spec), text, spec);
+  if (value === undefined) return formatText('', { ...spec, type: '' });
+  return markCut(isPlain(spec) ? text : formatNumber(plainNumber(value), spec), text, spec);
 }
 
+/** No layout at all: what is no text shows as it does by itself. */
+function isPlain({ align, sign, alternate, zero, width, grouping, precision, type }: FormatSpec): boolean {
+  const isBare = width === undefined && precision === undefined && !align && !type && !grouping;
+  return isBare && sign === '-' && !alternate && !zero;
+}
+
+function plainNumber(value: Exclude<FieldValue, string | undefined>): NumberValue {
+  if (typeof value === 'boolean') return Number(value);
+  return value instanceof NamedInteger ? value.value : value;
+}
+
+type NumberValue = number | bigint | Real;
+
 function markCut(result: string, text: string, { marksCut }: FormatSpec): string {
-  return marksCut && [...result].length < [...text].length ? `${[...result].slice(0, -1).join('')}+` : result;
+  if (!marksCut || lengthOf(result) >= lengthOf(text)) return result;
+  return `${[...result].slice(0, -1).join('')}+`;
+}
+
+/** Its length in characters; nearly no text has any that are two units in JavaScript. */
+export function lengthOf(text: string): number {
+  return /[\ud800-\udbff]/.test(text) ? [...text].length : text.length;
 }
 
 function formatText(text: string, spec: FormatSpec): string {
   if (spec.type !== '' && spec.type !== 's')
     throw new FluxError('EINVAL', `format type '${spec.type}' is not for text such as '${text}'`);
-  const characters = [...text];
-  const kept = spec.precision === undefined ? text : characters.slice(0, spec.precision).join('');
+  const isLong = spec.precision !== undefined && text.length > spec.precision;
+  const kept = isLong ? [...text].slice(0, spec.precision).join('') : text;
   const fill = spec.zero && !spec.align ? '0' : spec.fill;
   return pad(kept, { ...spec, fill }, spec.align || '<');
 }
 
-function formatNumber(value: Exclude<FieldValue, string>, spec: FormatSpec): string {
-  const isInteger = typeof value === 'bigint' || typeof value === 'boolean' || Number.isInteger(value);
+function formatNumber(value: NumberValue, spec: FormatSpec): string {
+  const isInteger = typeof value === 'bigint' || Number.isInteger(value);
   const negative = Number(value) < 0;
   const magnitude = typeof value === 'bigint' ? (negative ? -value : value) : Math.abs(Number(value));
   const digits = group(digitsOf(magnitude, isInteger, spec), spec.grouping);
@@ -142,6 +197,8 @@ function formatNumber(value: Exclude<FieldValue, string>, spec: FormatSpec): str
 
 function digitsOf(magnitude: number | bigint, isInteger: boolean, spec: FormatSpec): string {
   const { type, precision, alternate } = spec;
+  if (isInteger && precision !== undefined && /^[bcdnoxX]?$/.test(type))
+    throw new FluxError('EINVAL', `a precision is not for integers such as ${magnitude}`);
   if (isInteger && (type === '' || type === 'd' || type === 'n')) return String(magnitude);
   const real = Number(magnitude);
   switch (type) {
@@ -194,7 +251,7 @@ function group(digits: string, separator: string): string {
 }
 
 function pad(text: string, { fill, width = 0 }: FormatSpec, align: string): string {
-  const missing = Math.max(0, width - [...text].length);
+  const missing = Math.max(0, width - lengthOf(text));
   const before = align === '>' ? missing : align === '^' ? Math.floor(missing / 2) : 0;
   return fill.repeat(before) + text + fill.repeat(missing - before);
 }

@@ -35,6 +35,8 @@ const directives: Readonly<Record<string, Directive>> = {
   e: (date) => blank(date.getDate()),
   f: (date) => `${String(date.getMilliseconds()).padStart(3, '0')}000`,
   F: (date) => strftime('%Y-%m-%d', date),
+  g: (date) => two(weekThursday(date).getFullYear() % 100),
+  G: (date) => String(weekThursday(date).getFullYear()),
   h: (date) => months[date.getMonth()]!.slice(0, 3),
   H: (date) => two(date.getHours()),
   I: (date) => two(hour12(date)),
@@ -52,7 +54,10 @@ const directives: Readonly<Record<string, Directive>> = {
   t: () => '\t',
   T: (date) => strftime('%H:%M:%S', date),
   u: (date) => String(date.getDay() || 7),
+  U: (date) => two(Math.floor((dayOfYear(date) + 6 - date.getDay()) / 7)),
+  V: (date) => two(Math.floor((dayOfYear(weekThursday(date)) - 1) / 7) + 1),
   w: (date) => String(date.getDay()),
+  W: (date) => two(Math.floor((dayOfYear(date) + 6 - ((date.getDay() + 6) % 7)) / 7)),
   x: (date) => strftime('%m/%d/%y', date),
   X: (date) => strftime('%H:%M:%S', date),
   y: (date) => two(date.getFullYear() % 100),
@@ -65,6 +70,11 @@ const directives: Readonly<Record<string, Directive>> = {
 function dayOfYear(date: Date): number {
   const start = Date.UTC(date.getFullYear(), 0, 1);
   return Math.floor((Date.UTC(date.getFullYear(), date.getMonth(), date.getDate()) - start) / DAY_MS) + 1;
+}
+
+/** A week belongs to the year that its Thursday is in (ISO 8601). */
+function weekThursday(date: Date): Date {
+  return new Date(date.getFullYear(), date.getMonth(), date.getDate() + 3 - ((date.getDay() + 6) % 7));
 }
 
 function offset(date: Date): string {

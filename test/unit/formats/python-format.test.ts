@@ -5,8 +5,10 @@ import { test } from 'node:test';
 import {
   type FieldValue,
   formatValue,
+  NamedInteger,
   parseFormat,
   parseFormatSpec,
+  reprOf,
   textOf,
 } from '../../../core/formats/python-format.ts';
 import { Real } from '../../../core/json.ts';
@@ -44,6 +46,18 @@ test('values are written as Python writes them', () => {
     [2n ** 60n, ',', '1,152,921,504,606,846,976'],
     [true, '', 'True'],
     [true, 'd', '1'],
+    [true, '>3', '  1'],
+    [undefined, '', ''],
+    [undefined, '>3d', '   '],
+    [undefined, 'h', '-'],
+    [new NamedInteger(7n, () => 'seven'), '', 'seven'],
+    [new NamedInteger(7n, () => 'seven'), '>3', '  7'],
+    [new NamedInteger(7n, () => 'seven'), '>6h', ' seven'],
+    [new NamedInteger(7n, () => 'seven'), '.2h', 'se'],
+    [0.00001, '', '1e-05'],
+    [0.0001, '', '0.0001'],
+    ['😀b', '>4', '  😀b'],
+    ['😀bc', '.2+', '😀+'],
     [real(2), '', '2.0'],
     [0.5, '', '0.5'],
     [0.125, '.2f', '0.12'],
@@ -91,4 +105,17 @@ test('what does not go together is refused', () => {
   assert.throws(() => format(0.5, 'd'), /not for numbers such as 0.5/);
   assert.throws(() => format(5, 's'), /not for integers/);
   assert.equal(textOf(Number.POSITIVE_INFINITY), 'inf');
+});
+
+test('texts are quoted as Python quotes them', () => {
+  const rows: [FieldValue, string][] = [
+    ['a', "'a'"],
+    ["it's", '"it\'s"'],
+    ['"it\'s"', "'\"it\\'s\"'"],
+    ['a\n\\', "'a\\n\\\\'"],
+    [true, 'True'],
+    [real(1), '1.0'],
+    [undefined, ''],
+  ];
+  for (const [value, expected] of rows) assert.equal(reprOf(value), expected);
 });

@@ -40,3 +40,15 @@ test('signals', () => {
   for (const wrong of ['', 'SIG', 'NOSUCH', '0', '65', '-1', '1.5'])
     assert.throws(() => parseSignal(wrong), { code: 'EINVAL' }, wrong);
 });
+
+test('weeks begin on Sunday, on Monday, or as ISO 8601 counts them', () => {
+  const rows: [number, number, number, string][] = [
+    [2021, 0, 1, '00 00 53 2020 20'],
+    [2020, 11, 31, '52 52 53 2020 20'],
+    [2024, 11, 30, '52 53 01 2025 25'],
+    [2023, 0, 1, '01 00 52 2022 22'],
+    [2026, 10, 22, '47 46 47 2026 26'],
+  ];
+  for (const [year, month, day, expected] of rows)
+    assert.equal(strftime('%U %W %V %G %g', new Date(year, month, day, 12)), expected);
+});
