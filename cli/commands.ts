@@ -89,6 +89,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'Load and remove modules with all that they require',
     load: () => import('./modprobe.ts'),
   },
+  queue: {
+    group: 'instance',
+    summary: 'List queues, and enable, start and stop them',
+    load: () => import('./queue.ts'),
+  },
   hostlist: { group: 'tools', summary: 'Put lists of hosts together', load: () => import('./hostlist.ts') },
   idset: { group: 'tools', summary: 'Put sets of ids together', load: () => import('./idset.ts') },
   R: { group: 'tools', summary: 'Make, read and combine resource sets', load: () => import('./R.ts') },
