@@ -94,6 +94,23 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'List queues, and enable, start and stop them',
     load: () => import('./queue.ts'),
   },
+  update: { group: 'programs', summary: 'Change the jobspec of a job', load: () => import('./update.ts') },
+  'multi-prog': {
+    group: 'programs',
+    summary: 'Run another program for each task of a job',
+    load: () => import('./multi-prog.ts'),
+  },
+  'post-job-event': { group: 'programs', load: () => import('./post-job-event.ts') },
+  housekeeping: {
+    group: 'instance',
+    summary: 'Show and end what tidies nodes up behind jobs',
+    load: () => import('./housekeeping.ts'),
+  },
+  jobtap: {
+    group: 'instance',
+    summary: 'Load and remove plugins of the job manager',
+    load: () => import('./jobtap.ts'),
+  },
   hostlist: { group: 'tools', summary: 'Put lists of hosts together', load: () => import('./hostlist.ts') },
   idset: { group: 'tools', summary: 'Put sets of ids together', load: () => import('./idset.ts') },
   R: { group: 'tools', summary: 'Make, read and combine resource sets', load: () => import('./R.ts') },

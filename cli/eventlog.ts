@@ -5,6 +5,8 @@ import { type JsonObject, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 
 export interface EventlogEntry {
+  /** Seconds since the epoch. */
+  readonly timestamp: number;
   readonly name: string;
   readonly context: JsonObject;
 }
@@ -26,8 +28,8 @@ export async function* watchEventlog(
   );
   for await (const { event } of events) {
     for (const line of event.split('\n').filter(Boolean)) {
-      const { name, context } = parseJson(line) as JsonObject;
-      yield { name: String(name), context: isObject(context) ? context : {} };
+      const { timestamp, name, context } = parseJson(line) as JsonObject;
+      yield { timestamp: Number(timestamp), name: String(name), context: isObject(context) ? context : {} };
     }
   }
 }

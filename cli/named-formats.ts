@@ -26,6 +26,8 @@ export type SettingCheck = (value: JsonValue | undefined) => string | undefined;
 /** What a tool's files may hold, by the command it is for. */
 export interface ToolCommand {
   readonly formats: NamedFormats;
+  /** Files may have formats of their own by the names of these, too. */
+  readonly replaceable?: boolean;
   readonly settings?: Readonly<Record<string, SettingCheck>>;
 }
 
@@ -37,7 +39,10 @@ export class ToolConfig {
   readonly #tool: string;
   readonly #command: string;
 
-  /** @param tool as files call it: `flux-resource` */
+  /**
+   * @param tool as files call it: `flux-resource`
+   * @param command empty: of a tool whose files have no tables for commands
+   */
   constructor(tool: string, command: string, formats: NamedFormats, settings: JsonObject = {}) {
     this.#tool = tool;
     this.#command = command;
@@ -52,7 +57,8 @@ export class ToolConfig {
    * @throws FluxError EINVAL: there is no such format
    */
   choose(option: string, environment: NodeJS.ProcessEnv = process.env): string {
-    const variable = `${this.#tool}-${this.#command}-format-default`.toUpperCase().replaceAll('-', '_');
+    const words = [this.#tool, this.#command, 'format-default'].filter(Boolean);
+    const variable = words.join('-').toUpperCase().replaceAll('-', '_');
     const name = (option === 'default' ? environment[variable] : undefined) ?? option;
     if (name.includes('{')) return name;
     if (option === 'help') throw this.#listFormats();
@@ -75,7 +81,7 @@ export class ToolConfig {
 
   #showConfig(name: string): Exit {
     const { description, format } = this.#named(name);
-    print(`[${this.#command}.formats.${name}]`);
+    print(`[${pathOf(this.#command, 'formats')}.${name}]`);
     if (description !== undefined) print(`description = "${description}"`);
     print(`format = "${format}"`);
     return new Exit(0);
@@ -85,6 +91,7 @@ export class ToolConfig {
 /**
  * What a command has of named formats and settings; files of the user go before those of the system.
  *
+ * @param command empty: the files are the command's table themselves
  * @throws FluxError with the file that cannot be read, or has what no command knows
  */
 export function loadToolConfig(
@@ -96,7 +103,7 @@ export function loadToolConfig(
   let formats: NamedFormats = commands[command]?.formats ?? {};
   let settings: JsonObject = {};
   for (const file of configFiles(tool, environment)) {
-    const content = readConfig(file);
+    const content = command === '' ? { '': readConfig(file) } : readConfig(file);
     const fault = faultIn(content, commands);
     if (fault !== undefined) throw new FluxError('EINVAL', `${file}: ${fault}`);
     const { formats: more, ...others } = { ...(content[command] as JsonObject | undefined) };
@@ -139,15 +146,19 @@ export function faultIn(content: JsonObject, commands: ToolCommands): string | u
   for (const [name, table] of Object.entries(content)) {
     if (!Object.hasOwn(commands, name)) return `invalid key ${name}`;
     if (!isObject(table)) return `${name} must be a table`;
-    const { formats, settings = {} } = commands[name]!;
+    const { formats, replaceable, settings = {} } = commands[name]!;
     for (const [key, value] of Object.entries(table)) {
       const isSetting = Object.hasOwn(settings, key);
-      if (key !== 'formats' && !isSetting) return `invalid key ${name}.${key}`;
-      const fault = key === 'formats' ? faultInFormats(value, formats) : settings[key]!(value);
-      if (fault !== undefined) return `${name}.${fault}`;
+      if (key !== 'formats' && !isSetting) return `invalid key ${pathOf(name, key)}`;
+      const fault = key === 'formats' ? faultInFormats(value, replaceable ? {} : formats) : settings[key]!(value);
+      if (fault !== undefined) return pathOf(name, fault);
     }
   }
   return undefined;
+}
+
+function pathOf(command: string, rest: string): string {
+  return command === '' ? rest : `${command}.${rest}`;
 }
 
 function faultInFormats(value: JsonValue | undefined, builtIn: NamedFormats): string | undefined {

@@ -218,6 +218,7 @@ function convert<T>({ conversion, timeFormat }: Column<T>, value: FieldValue): F
 
 /** A duration as `1 day, 2:03:04`; what is not nothing is at least a second. */
 function clockTime(duration: number): string {
+  if (!Number.isFinite(duration)) throw new FluxError('EINVAL', "'!H' is for durations that end");
   const seconds = duration > 0 && duration < 1 ? 1 : Math.round(duration);
   const days = Math.floor(seconds / 86400);
   const two = (number: number): string => String(number).padStart(2, '0');
