@@ -51,7 +51,7 @@ function idField(form: FluidForm): Field<HousekeepingJob> {
 export function housekeepingFields(hosts: Hostlist): Fields<HousekeepingJob> {
   const nodelist = (ranks: IdSet): string => hosts.pick(ranks).encode();
   return {
-    id: idField('f58'),
+    id: { heading: 'JOBID', value: ({ id }) => id, plain: ({ id }) => encodeFluid(id, 'f58') },
     ...Object.fromEntries(fluidForms.map((form) => [`id.${form}`, idField(form)])),
     t_start: { heading: 'T_START', value: ({ start }) => real(start) },
     runtime: { heading: 'RUNTIME', value: ({ runtime }) => real(runtime) },
@@ -93,7 +93,7 @@ export function readHousekeeping(
   };
   const jobs = Object.entries(running).map(([id, { t_start, pending, allocated }]) => {
     const start = Number(t_start);
-    return { id: BigInt(id), start, runtime: now - start, pending: kept(pending), allocated: kept(allocated) };
+    return { id: parseFluid(id), start, runtime: now - start, pending: kept(pending), allocated: kept(allocated) };
   });
   return jobs.filter(({ allocated }) => allocated.count);
 }

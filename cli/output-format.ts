@@ -24,6 +24,8 @@ import { strftime } from '../core/formats/strftime.ts';
 export interface Field<T> {
   readonly heading: string;
   readonly value: (item: T) => FieldValue;
+  /** What is written where the format says nothing of how: ids are texts then, and numbers else. */
+  readonly plain?: (item: T) => string;
 }
 
 export type Fields<T> = Readonly<Record<string, Field<T>>>;
@@ -88,7 +90,7 @@ export class OutputFormat<T> {
 
   #column({ text, field: name, conversion, spec }: FormatPiece): Column<T> {
     const sentinel = name === undefined ? '' : (/(\?\+:|\?:|\+:)?$/.exec(text)?.[0] ?? '');
-    const field = name === undefined ? undefined : this.#field(name);
+    const field = name === undefined ? undefined : fieldFor(this.#field(name), conversion, spec);
     const [timeFormat, timeSpec = ''] = conversion === 'd' ? spec.split('::') : ['', spec];
     return {
       text: text.slice(0, text.length - sentinel.length),
@@ -132,6 +134,11 @@ export class OutputFormat<T> {
       return list.toSorted((a, b) => direction * compare(value(a), value(b)));
     }, items);
   }
+}
+
+function fieldFor<T>(field: Field<T>, conversion: string, spec: string): Field<T> {
+  const { heading, plain } = field;
+  return plain && (conversion === 's' || (conversion === '' && spec === '')) ? { heading, value: plain } : field;
 }
 
 function withoutMarks(text: string): string {
