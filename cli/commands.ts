@@ -94,6 +94,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'List queues, and enable, start and stop them',
     load: () => import('./queue.ts'),
   },
+  watch: { group: 'programs', summary: 'Follow jobs: what they write, how they end', load: () => import('./watch.ts') },
   update: { group: 'programs', summary: 'Change the jobspec of a job', load: () => import('./update.ts') },
   'multi-prog': {
     group: 'programs',

@@ -1,6 +1,5 @@
 /** `flux cron interval`, `event`, `tab` and `at`: how cron entries are made. */
 
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
@@ -12,6 +11,7 @@ import type { JsonObject } from '../core/json.ts';
 import { about, integer, reader, withHandle } from './command.ts';
 import { seconds } from './cron-arguments.ts';
 import type { CronEntry } from './cron-entry.ts';
+import { readTime } from './date-argument.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
 
@@ -200,17 +200,6 @@ function readCrontab(file: string) {
       throw about(where, error);
     }
   });
-}
-
-/** Seconds since the epoch of a time that date(1) understands. */
-function readTime(text: string): number {
-  try {
-    const stdio = ['ignore', 'pipe', 'pipe'] as const;
-    return Number(execFileSync('date', ['+%s', `--date=${text}`], { encoding: 'utf8', stdio: [...stdio] }));
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new FluxError('EINVAL', code === 'ENOENT' ? 'the program date is not there' : `'${text}' is not a time`);
-  }
 }
 
 function fieldsOf(time: number): JsonObject {

@@ -40,3 +40,15 @@ function asciiString(text: string): string {
   const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
   return JSON.stringify(text).replace(/[\u0080-\uffff]/g, escaped);
 }
+
+/** The compact JSON text of a value, keys in the order of their names. */
+export function canonicalJson(value: JsonValue): string {
+  return stringifyJson(sortKeys(value));
+}
+
+function sortKeys(value: JsonValue): JsonValue {
+  if (Array.isArray(value)) return value.map(sortKeys);
+  if (!isObject(value)) return value;
+  const keys = Object.keys(value).sort();
+  return Object.fromEntries(keys.map((key) => [key, sortKeys(value[key] ?? null)]));
+}
