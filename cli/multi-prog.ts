@@ -44,6 +44,8 @@ function taskRank(): number {
 
 /** Runs the program with what a task is given: simple PMI has a file descriptor. */
 function runTask([program, ...args]: readonly string[]): Promise<number> {
+  // Shells signal the process group of a task: the program gets these itself, and decides what they do.
+  for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const) process.on(signal, () => {});
   const pmi = Number(process.env.PMI_FD ?? Number.NaN);
   return execute(program!, args, Number.isInteger(pmi) && pmi > 2 ? [pmi] : []);
 }
