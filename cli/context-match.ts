@@ -18,11 +18,12 @@ export function parseContextMatch(text: string): ContextMatch {
   const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
   if (key === undefined || value === undefined)
     throw new FluxError('EINVAL', `--match-context: '${text}' is not of the form KEY=VAL`);
-  const wanted = readValue(value);
+  const wanted = jsonOrText(value);
   return (context) => isSame(wanted, context[key]);
 }
 
-function readValue(text: string): JsonValue {
+/** What a word of a command line means: JSON, or else itself. */
+export function jsonOrText(text: string): JsonValue {
   try {
     return parseJson(text);
   } catch {
@@ -30,7 +31,8 @@ function readValue(text: string): JsonValue {
   }
 }
 
-function isSame(wanted: JsonValue, found: JsonValue | undefined): boolean {
+/** Whether values are the same; reals nearly. */
+export function isSame(wanted: JsonValue, found: JsonValue | undefined): boolean {
   if (isReal(found)) return Math.abs(Number(wanted) - Number(found)) <= TOLERANCE;
   if (isNumber(wanted) && isNumber(found)) return Number(wanted) === Number(found);
   if (Array.isArray(wanted) && Array.isArray(found))

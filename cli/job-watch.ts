@@ -5,7 +5,7 @@ import { formatFixed } from '../core/formats/printf.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { stringifyJson } from '../core/json.ts';
 import { type JobEvent, watchEventlog } from './eventlog.ts';
-import type { JobCounts } from './progress-bar.ts';
+import { type JobCounts, withoutMovements } from './progress-bar.ts';
 import { exitCodeOf } from './remote-process.ts';
 import { exceptionText, labelLines, watchOutput } from './watched-output.ts';
 
@@ -20,6 +20,8 @@ export interface WatchOptions {
   readonly labelIo: boolean;
   /** 1: say how each job ended; 2: show events, too. */
   readonly verbose: number;
+  /** Seconds since the epoch from which time is counted; the first event's time when absent. */
+  readonly start?: number | undefined;
 }
 
 interface Job {
@@ -45,6 +47,7 @@ export class JobWatcher {
     this.#handle = handle;
     this.#options = options;
     this.#progress = progress;
+    this.#start = options.start;
   }
 
   /** Follows a job, and resolves when there is nothing more to do for it. */
@@ -116,7 +119,8 @@ export class JobWatcher {
   async #showOutput(job: Job): Promise<void> {
     for await (const { stream, data, rank } of watchOutput(this.#handle, job.id)) {
       const label = rank === undefined ? `${job.name}: ` : `${job.name}: ${rank}: `;
-      job.sinks[stream](this.#options.labelIo ? labelLines(data, label) : data);
+      const shown = this.#progress ? withoutMovements(data) : data;
+      job.sinks[stream](this.#options.labelIo ? labelLines(shown, label) : shown);
     }
   }
 

@@ -43,5 +43,5 @@ export function jobsFormats(): ToolConfig {
 
 /** The formats of `flux pgrep`, which has its own from the files of `flux jobs`, too. */
 export function pgrepFormats(): ToolConfig {
-  return loadFormats('flux-jobs', ofPgrep, 'flux-pgrep');
+  return loadFormats('flux-jobs', ofPgrep, { program: 'flux-pgrep' });
 }

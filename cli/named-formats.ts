@@ -118,21 +118,21 @@ export function loadToolConfig(
   return new ToolConfig(tool, command, formats, settings);
 }
 
-/**
- * As `loadToolConfig`, for a tool without subcommands, whose files have the table `formats` alone.
- *
- * @param program the name of it in the environment, where a tool shares the files of another one
- */
-export function loadFormats(
-  tool: string,
-  builtIn: NamedFormats,
-  program = tool,
-  environment: NodeJS.ProcessEnv = process.env,
-): ToolConfig {
+export interface FormatsOptions {
+  /** The name of the program in the environment, where a tool shares the files of another one. */
+  readonly program?: string;
+  /** Files may have formats of their own by the names of those that are built in, too. */
+  readonly replaceable?: boolean;
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/** As `loadToolConfig`, for a tool without subcommands, whose files have the table `formats` alone. */
+export function loadFormats(tool: string, builtIn: NamedFormats, options: FormatsOptions = {}): ToolConfig {
+  const { program = tool, replaceable = false, environment = process.env } = options;
   let formats = builtIn;
   for (const file of configFiles(tool, environment)) {
     const content = readConfig(file);
-    const fault = faultInTable(content, { formats: builtIn });
+    const fault = faultInTable(content, { formats: replaceable ? {} : builtIn });
     if (fault !== undefined) throw new FluxError('EINVAL', `${file}: ${fault}`);
     formats = { ...formats, ...(content.formats as unknown as NamedFormats | undefined) };
   }

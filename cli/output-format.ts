@@ -26,6 +26,8 @@ import { strftime } from '../core/formats/strftime.ts';
 export interface Field<T> {
   readonly heading: string;
   readonly value: (item: T) => FieldValue;
+  /** What is written where the format says nothing of how: ids are texts then, and numbers else. */
+  readonly plain?: (item: T) => string;
 }
 
 export type Fields<T> = Readonly<Record<string, Field<T>>>;
@@ -112,7 +114,7 @@ export class OutputFormat<T> {
 
   #column({ text, field: name, conversion, spec }: FormatPiece): Column<T> {
     const sentinel = name === undefined ? '' : (/(\?\+:|\?:|\+:)?$/.exec(text)?.[0] ?? '');
-    const field = name === undefined ? undefined : this.#field(name);
+    const field = name === undefined ? undefined : fieldFor(this.#field(name), conversion, spec);
     const [timeFormat, timeSpec = ''] = conversion === 'd' ? spec.split('::') : ['', spec];
     return {
       text: text.slice(0, text.length - sentinel.length),
@@ -180,6 +182,11 @@ export class OutputFormat<T> {
         .map(({ item }) => item);
     }, items);
   }
+}
+
+function fieldFor<T>(field: Field<T>, conversion: string, spec: string): Field<T> {
+  const { heading, plain } = field;
+  return plain && (conversion === 's' || (conversion === '' && spec === '')) ? { heading, value: plain } : field;
 }
 
 function withoutMarks(text: string): string {
@@ -270,6 +277,7 @@ function convert<T>({ conversion, timeFormat }: Column<T>, value: FieldValue): F
 
 /** A duration as `1 day, 2:03:04`; what is not nothing is at least a second. */
 function clockTime(duration: number): string {
+  if (!Number.isFinite(duration)) throw new FluxError('EINVAL', "'!H' is for durations that end");
   const seconds = duration > 0 && duration < 1 ? 1 : Math.round(duration);
   const days = Math.floor(seconds / 86400);
   const two = (number: number): string => String(number).padStart(2, '0');

@@ -7,7 +7,7 @@ const blocks = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 const REDRAW_MS = 250;
 
 /** A bar of a width, filled by a part of 1. */
-export function drawBar(part: number, width: number): string {
+function drawBar(part: number, width: number): string {
   const eighths = Math.floor(Math.max(0, Math.min(1, part)) * width * 8);
   const full = Math.floor(eighths / 8);
   const bar = blocks[8]!.repeat(full) + (full < width ? blocks[eighths % 8]! : '');
@@ -80,20 +80,40 @@ export class JobCounts {
   }
 
   #text(width: number): string {
-    const part = this.#total ? this.#finished / this.#total : 0;
     const seconds = (Date.now() - this.#started) / 1000;
-    const before = this.#before(this.#counts);
     const rate = seconds ? this.#finished / seconds : 0;
-    const end = this.#showsRate ? `${formatFixed(rate, 1).padStart(4)} job/s` : elapsed(seconds);
-    const after = `${formatFixed(part * 100, 1).padStart(5)}% ${end}`;
-    return `${before}│${drawBar(part, Math.max(0, width - before.length - after.length - 2))}│${after}`;
+    const part = this.#total ? this.#finished / this.#total : 0;
+    return barText(
+      this.#before(this.#counts),
+      part,
+      this.#showsRate ? `${formatFixed(rate, 1).padStart(4)} job/s` : elapsed(seconds),
+      width,
+    );
   }
 }
 
-function elapsed(seconds: number): string {
+/** A line as wide as the terminal: what stands in front, a bar filled by a part of 1, and what stands behind. */
+export function barText(before: string, part: number, end: string, width: number): string {
+  const after = `${formatFixed(part * 100, 1).padStart(5)}% ${end}`;
+  return `${before}│${drawBar(part, Math.max(0, width - before.length - after.length - 2))}│${after}`;
+}
+
+/** A time as `1:02:03`, with days when there are some. */
+export function elapsed(seconds: number): string {
   const whole = Math.round(seconds);
   const two = (number: number): string => String(number).padStart(2, '0');
-  return `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+  const days = Math.floor(whole / 86400);
+  const time = `${Math.floor(whole / 3600) % 24}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+  return days ? `${days} day${days === 1 ? '' : 's'}, ${time}` : time;
+}
+
+/** Sequences (ECMA-48, DEC) that move the cursor or clear: replayed, they would tear the bar apart. Colours are none. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is about them
+const movements = /\x1b(?:\[[\d;]*[rHJfABCDt]|\[\?[\d;]*[hl]|[78DMc])/g;
+
+/** Output without what would move the cursor. */
+export function withoutMovements(data: Buffer): Buffer {
+  return Buffer.from(data.toString('latin1').replace(movements, ''), 'latin1');
 }
 
 /** A bar for jobs that are waited for. */

@@ -33,7 +33,8 @@ export function targetOptions(command: Command): Command {
     .option('-q, --queue <QUEUE,...>', 'Only the resources of these queues.', addNames);
 }
 
-function addNames(value: string, previous: readonly string[] = []): string[] {
+/** Takes the names of a list with commas; each counts once. */
+export function addNames(value: string, previous: readonly string[] = []): string[] {
   return [...new Set([...previous, ...value.split(',')])];
 }
 

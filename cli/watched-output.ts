@@ -2,7 +2,7 @@
 
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
-import { watchEventlog } from './eventlog.ts';
+import { type JobEvent, watchEventlog } from './eventlog.ts';
 import { outputOf, redirectLine } from './job-output.ts';
 
 /** A piece of output: of the job, or of its shell, which speaks on stderr. */
@@ -17,12 +17,25 @@ const levelNames = ['FATAL', 'FATAL', 'FATAL', 'ERROR', ' WARN', '', 'DEBUG', 'T
 
 /** The output of a job whose shells have started, as it comes, until its end. */
 export async function* watchOutput(handle: Handle, id: bigint): AsyncGenerator<OutputPiece, void, undefined> {
-  for await (const { name, context } of watchEventlog(handle, id, 'guest.output')) {
-    if (name === 'data') {
-      const piece = outputOf(context);
-      if (piece.data.length) yield { ...piece, rank: String(context.rank) };
-    } else if (name === 'log') yield fromShell(logLine(context));
-    else if (name === 'redirect') yield fromShell(redirectLine(context));
+  for await (const event of watchEventlog(handle, id, 'guest.output')) {
+    const piece = pieceOf(event);
+    if (piece) yield piece;
+  }
+}
+
+/** What there is to write of an event of `guest.output`; undefined when that is nothing. */
+export function pieceOf({ name, context }: Pick<JobEvent, 'name' | 'context'>): OutputPiece | undefined {
+  switch (name) {
+    case 'data': {
+      const { stream, data } = outputOf(context);
+      return data.length ? { stream, data, rank: String(context.rank) } : undefined;
+    }
+    case 'log':
+      return fromShell(logLine(context));
+    case 'redirect':
+      return fromShell(redirectLine(context));
+    default:
+      return undefined;
   }
 }
 

@@ -182,3 +182,55 @@ test('a command whose output finds no room says so', async () => {
     assert.deepEqual({ stderr, exit }, { stderr: 'flux: write error: No space left on device\n', exit: 1 }, line);
   }
 });
+
+test('multi-prog runs the program of a rank', async () => {
+  const file = path.join(folder, 'programs');
+  fs.writeFileSync(file, '0 sh -c "echo rank %t; exit 3"\n1-2,5 echo "a b" %t.%o # comment\n7 nosuch-program\n');
+  const rank = (value: string) => ({ env: { FLUX_TASK_RANK: value } });
+  await checkRows(instance, [
+    { args: ['multi-prog', '-n', '1,5', file], stdout: "1: echo 'a b' 1.0\n5: echo 'a b' 5.2\n" },
+    {
+      args: ['multi-prog', '-n', '2-3', file],
+      stdout: "2: echo 'a b' 2.1\n",
+      stderr: /no line is for rank 3/,
+      exit: 1,
+    },
+    { args: ['multi-prog', file], options: rank('0'), stdout: 'rank 0\n', exit: 3 },
+    { args: ['multi-prog', file], options: rank('5'), stdout: 'a b 5.2\n' },
+    { args: ['multi-prog', file], options: rank('7'), stderr: /nosuch-program/, exit: 1 },
+    { args: ['multi-prog', file], options: rank('x'), stderr: /FLUX_TASK_RANK/, exit: 1 },
+    { args: ['multi-prog', `${file}.none`], stderr: /programs.none: /, exit: 1 },
+    { args: ['multi-prog', '-n', 'x', file], stderr: /x/, exit: 2 },
+    { args: ['multi-prog'], stderr: /config/, exit: 2 },
+  ]);
+});
+
+test('command lines about jobs that are wrong are refused before anyone is asked', async () => {
+  await checkRows(instance, [
+    { args: ['queue'], stderr: /Usage: flux queue/, exit: 2 },
+    { args: ['queue', 'nosuch'], stderr: /there is no command 'nosuch'/, exit: 2 },
+    { args: ['queue', 'status', '-q', 'a', 'b'], stderr: /two queues are named/, exit: 1 },
+    { args: ['queue', 'status', '-a'], stderr: /-a/, exit: 2 },
+    { args: ['queue', 'drain', '-t', 'x'], stderr: /--timeout: 'x'/, exit: 1 },
+    { args: ['queue', 'list', '-o', '{nosuch}'], stderr: /there is no field 'nosuch'/, exit: 1 },
+    {
+      args: ['queue', 'list', '-o', 'get-config=policy'],
+      stdout: /^\[list.formats.policy\]\ndescription = ".*"\nformat = ".*"\n$/,
+    },
+    { args: ['housekeeping', 'kill'], stderr: /--targets, --jobid or --all/, exit: 1 },
+    { args: ['housekeeping', 'kill', '--all', '-j', 'f1'], stderr: /exclude each other/, exit: 1 },
+    { args: ['housekeeping', 'kill', '-j', 'all'], stderr: /'all' is not a job id/, exit: 2 },
+    { args: ['jobtap', 'load'], stderr: /plugin/, exit: 2 },
+    { args: ['jobtap', 'load', 'x.so', '-r', 'y'], stderr: /'-r' is not of the form KEY=VALUE/, exit: 1 },
+    { args: ['post-job-event', 'x', 'test'], stderr: /'x' is not a job id/, exit: 1 },
+    { args: ['update', 'x', 'a=1'], stderr: /'x' is not a job id/, exit: 2 },
+    { args: ['update', 'f1'], stderr: /updates/, exit: 2 },
+    {
+      args: ['update', '-n', 'f1', 'duration=1h', 'a=é'],
+      stdout: '{"attributes.system.duration": 3600.0, "attributes.system.a": "\\u00e9"}\n',
+    },
+    { args: ['watch'], stderr: /--active, --all or --filter/, exit: 1 },
+    { args: ['watch', '--since=+1h'], stderr: /in the future/, exit: 2 },
+    { args: ['watch', '-f', 'nosuch'], stderr: /'nosuch' is neither/, exit: 1 },
+  ]);
+});
