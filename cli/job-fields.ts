@@ -2,11 +2,11 @@
 
 import { type FluidForm, fluidForms } from '../core/formats/fluid.ts';
 import type { FieldValue } from '../core/formats/python-format.ts';
+import { encodePythonJson, reprJson } from '../core/formats/python-json.ts';
 import { type JsonValue, Real, real } from '../core/json.ts';
 import { resourceCounts } from './instance-info.ts';
 import type { JobInfo } from './listed-job.ts';
 import { type Field, OutputFormat } from './output-format.ts';
-import { dumpJson, reprJson } from './python-json.ts';
 import type { SchedState } from './resource-inventory.ts';
 import { localUri } from './uri-resolve.ts';
 
@@ -42,7 +42,7 @@ function presentable(value: JsonValue | undefined): FieldValue {
   if (value === null) return 'None';
   if (typeof value !== 'object' || value instanceof Real) return value;
   if (Array.isArray(value)) return reprJson(value);
-  return Object.keys(value).length ? dumpJson(value) : '';
+  return Object.keys(value).length ? encodePythonJson(value, true) : '';
 }
 
 const STATUS = 'state result';

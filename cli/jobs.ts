@@ -3,6 +3,7 @@
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { FluxError } from '../core/errno.ts';
+import { encodePythonJson } from '../core/formats/python-json.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
@@ -17,7 +18,6 @@ import { addId, type ListOptions, listOptions, listQuery } from './jobs-options.
 import { JobInfo } from './listed-job.ts';
 import { cutLine, type OutputFormat } from './output-format.ts';
 import { print } from './print.ts';
-import { dumpJson } from './python-json.ts';
 import { type ColorOption, colorOption, isColored } from './terminal.ts';
 
 /** How many instances are asked at a time when nobody says. */
@@ -202,7 +202,7 @@ const nothing: Inside = { list: [], stats: undefined };
 /** Instances have a key `jobs` with theirs. */
 async function printJson(list: readonly JobInfo[], isOne: boolean, lister: Lister): Promise<void> {
   const objects = await jsonObjects(list, lister, 0);
-  print(dumpJson(isOne ? objects[0]! : { jobs: objects }));
+  print(encodePythonJson(isOne ? objects[0]! : { jobs: objects }, true));
 }
 
 async function jsonObjects(list: readonly JobInfo[], lister: Lister, level: number): Promise<JsonObject[]> {

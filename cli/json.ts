@@ -1,7 +1,6 @@
 /** JSON for people to read, and as Python's programs write it. */
 
-import { textOf } from '../core/formats/python-format.ts';
-import { type JsonValue, Real, stringifyJson } from '../core/json.ts';
+import { type JsonValue, stringifyJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 
 const tokens = /"(?:[^"\\]|\\.)*"|[{}[\],:]|[^{}[\],:"]+/g;
@@ -22,23 +21,6 @@ export function indentJson(value: JsonValue, width = 2): string {
     else if (token === ':') text += ' ';
   }
   return text;
-}
-
-/** The JSON text of a value on one line as Python's `json.dumps` has it: blanks behind `,` and `:`, and only ASCII. */
-export function pythonJson(value: JsonValue): string {
-  if (typeof value === 'number' || value instanceof Real) return textOf(value);
-  if (typeof value === 'string') return asciiString(value);
-  if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`;
-  if (!isObject(value)) return stringifyJson(value);
-  const members = Object.entries(value).flatMap(([key, member]) =>
-    member === undefined ? [] : `${asciiString(key)}: ${pythonJson(member)}`,
-  );
-  return `{${members.join(', ')}}`;
-}
-
-function asciiString(text: string): string {
-  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  return JSON.stringify(text).replace(/[\u0080-\uffff]/g, escaped);
 }
 
 /** The compact JSON text of a value, keys in the order of their names. */

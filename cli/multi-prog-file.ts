@@ -2,8 +2,8 @@
 
 import { FluxError } from '../core/errno.ts';
 import { IdSet } from '../core/formats/idset.ts';
+import { splitShellWords } from '../core/formats/shell-words.ts';
 import { about } from './command.ts';
-import { splitWords } from './shell-words.ts';
 
 interface Line {
   /** undefined: any rank that no other line has. */
@@ -47,7 +47,7 @@ export class MultiProg {
 
 function readLine(line: string, number: number): Line {
   try {
-    const [ranks = '', ...words] = splitWords(line);
+    const [ranks = '', ...words] = splitShellWords(line);
     return { ranks: ranks === '*' ? undefined : IdSet.parse(ranks), words };
   } catch (error) {
     throw about(`line ${number}`, error);

@@ -1,11 +1,11 @@
 import fs from 'node:fs';
 import { FluxError } from '../core/errno.ts';
 import type { IdSet } from '../core/formats/idset.ts';
+import { quoteShellWord } from '../core/formats/shell-words.ts';
 import { about, idset, PYTHON_USAGE_ERROR, runCommand, subcommand } from './command.ts';
 import { execute } from './execute.ts';
 import { MultiProg } from './multi-prog-file.ts';
 import { print } from './print.ts';
-import { quoteWord } from './shell-words.ts';
 
 /** `flux multi-prog [--dry-run=IDS] CONFIG` */
 export async function run(args: readonly string[]): Promise<number> {
@@ -22,7 +22,7 @@ export async function run(args: readonly string[]): Promise<number> {
           throw about(file, error);
         }
       };
-      if (dryRun?.count) for (const rank of dryRun) print(`${rank}: ${wordsOf(rank).map(quoteWord).join(' ')}`);
+      if (dryRun?.count) for (const rank of dryRun) print(`${rank}: ${wordsOf(rank).map(quoteShellWord).join(' ')}`);
       else exitCode = await runTask(wordsOf(taskRank()));
     });
   return (await runCommand(command, args, PYTHON_USAGE_ERROR)) || exitCode;

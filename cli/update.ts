@@ -3,6 +3,7 @@
 import { Option } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import { parseFluid } from '../core/formats/fluid.ts';
+import { encodePythonJson } from '../core/formats/python-json.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
@@ -10,7 +11,6 @@ import { PYTHON_USAGE_ERROR, reader, runCommand, subcommand, withHandle } from '
 import { valueAt } from './config-path.ts';
 import { isSame } from './context-match.ts';
 import { watchEventlog } from './eventlog.ts';
-import { pythonJson } from './json.ts';
 import { print } from './print.ts';
 import { readUpdates } from './update-values.ts';
 
@@ -41,7 +41,7 @@ async function update(id: bigint, words: readonly string[], options: UpdateOptio
   const began = Date.now() / 1000;
   if (options.dryRun || options.dry) {
     const duration = () => withHandle((handle) => fetchDuration(handle, id));
-    print(pythonJson(await readUpdates(words, duration)));
+    print(encodePythonJson(await readUpdates(words, duration), true));
     return;
   }
   await withHandle(async (handle) => {

@@ -35,7 +35,7 @@ export function splitShellWords(text: string): string[] {
       i += run.length - 1;
     } else if (character === '\\') {
       const escaped = text[++i];
-      if (escaped === undefined) throw new FluxError('EINVAL', 'No escaped character');
+      if (escaped === undefined) throw new FluxError('EINVAL', 'there is nothing behind a backslash');
       word = (word ?? '') + escaped;
     } else if (character === '"' || character === "'") {
       const { value, end } = readQuoted(text, i);
@@ -55,11 +55,11 @@ function readQuoted(text: string, start: number): { value: string; end: number }
     if (character === quote) return { value, end: i };
     if (character === '\\') {
       const escaped = text[++i];
-      if (escaped === undefined) throw new FluxError('EINVAL', 'No escaped character');
+      if (escaped === undefined) throw new FluxError('EINVAL', 'there is nothing behind a backslash');
       value += escaped === quote || escaped === '\\' ? escaped : character + escaped;
     } else value += character;
   }
-  throw new FluxError('EINVAL', 'No closing quotation');
+  throw new FluxError('EINVAL', `a quote ${quote} is not closed`);
 }
 
 /** A text as a word that a shell reads back. */

@@ -19,7 +19,7 @@ test('directives of scripts', () => {
     ['#flux: -n1\necho\n#flux: -n2\n', /line 3: orphan 'flux:'.* behind line 1/],
     ['#flux: -n1\n#FLUX: -n2\n', /line 2: sentinel changed from '#flux:' to '#FLUX:'/],
     ['#flux: foo\n', /line 1: unknown directive/],
-    ['#flux: --x="a\n', /line 1: .*No closing quotation/],
+    ['#flux: --x="a\n', /line 1: .*a quote " is not closed/],
     ['#flux: -S a="""x "y" z"""\n', [['-S', 'a=x "y" z']]],
     ['#flux: -S a="""x\n', /line 1: unclosed triple quote/],
     ['# flux: -S a="""\n# flux: one\n# flux:   two "2"\n# flux: """\n', [['-S', 'a=one\n  two "2"\n']]],

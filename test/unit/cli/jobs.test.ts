@@ -8,11 +8,11 @@ import { type JobQuery, listRequest, parseUser } from '../../../cli/job-list-req
 import { parseStateFilter } from '../../../cli/job-naming.ts';
 import { describeStats, readJobStats } from '../../../cli/job-stats.ts';
 import { JobInfo } from '../../../cli/listed-job.ts';
-import { dumpJson } from '../../../cli/python-json.ts';
 import { readPointInTime } from '../../../cli/read-time.ts';
 import { FluxError } from '../../../core/errno.ts';
 import { Hostlist } from '../../../core/formats/hostlist.ts';
 import { IdSet } from '../../../core/formats/idset.ts';
+import { encodePythonJson } from '../../../core/formats/python-json.ts';
 import { type JsonObject, parseJson, Real, stringifyJson } from '../../../core/json.ts';
 
 const NOW = 1_700_000_000;
@@ -261,7 +261,7 @@ test('counts of jobs', () => {
 
 test('jobs as JSON leave out what is unset', () => {
   assert.equal(
-    dumpJson(jobToJson(new JobInfo({ ...pending, name: 'ü' }, NOW))),
+    encodePythonJson(jobToJson(new JobInfo({ ...pending, name: 'ü' }, NOW)), true),
     '{"duration": 0.0, "name": "\\u00fc", "id": 49727668224, "t_submit": 1664571163.5, "state": "SCHED", ' +
       '"username": "4242424", "userid": 4242424, "urgency": 16, "status": "SCHED", "dependencies": [], ' +
       '"jobid": "\\u01922JmGJH5", "annotations": {}, "exception": {"occurred": false}}',
@@ -269,8 +269,8 @@ test('jobs as JSON leave out what is unset', () => {
   const job = jobToJson(new JobInfo({ ...running, exception_occurred: true, exception_type: 'x' }, NOW));
   assert.equal(job.runtime && Number(job.runtime), 90);
   assert.equal(job.uri, 'ssh://n0/tmp/x/local-0');
-  assert.ok(!dumpJson(job.annotations!).includes('uri'));
-  assert.equal(dumpJson(job.exception!), '{"occurred": true, "severity": "", "type": "x", "note": ""}');
+  assert.ok(!encodePythonJson(job.annotations!, true).includes('uri'));
+  assert.equal(encodePythonJson(job.exception!, true), '{"occurred": true, "severity": "", "type": "x", "note": ""}');
 });
 
 test('JSON as Python writes it', () => {
@@ -279,5 +279,5 @@ test('JSON as Python writes it', () => {
     ['"\\n\\"😀ƒ"', '"\\n\\"\\ud83d\\ude00\\u0192"'],
     ['18446744073709551615', '18446744073709551615'],
   ];
-  for (const [json, expected] of rows) assert.equal(dumpJson(parseJson(json)), expected);
+  for (const [json, expected] of rows) assert.equal(encodePythonJson(parseJson(json), true), expected);
 });

@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pythonJson } from '../../../cli/json.ts';
 import { parseKeyValues } from '../../../cli/key-values.ts';
 import { MultiProg } from '../../../cli/multi-prog-file.ts';
-import { quoteWord, splitWords } from '../../../cli/shell-words.ts';
 import { jobspecKey, readUpdates } from '../../../cli/update-values.ts';
+import { encodePythonJson } from '../../../core/formats/python-json.ts';
+import { quoteShellWord, splitShellWords } from '../../../core/formats/shell-words.ts';
 import { real, stringifyJson } from '../../../core/json.ts';
 import { refused, throwsCode } from '../../errors.ts';
 
@@ -66,7 +66,7 @@ test('a duration is set, or changed by a difference', async () => {
 test('JSON is written as Python does', () => {
   const value = { a: real(2), b: ['é', '😀', '\n'], c: { d: null, e: true }, f: 1e-7, g: undefined, h: 2n ** 60n };
   assert.equal(
-    pythonJson(value),
+    encodePythonJson(value, true),
     '{"a": 2.0, "b": ["\\u00e9", "\\ud83d\\ude00", "\\n"], "c": {"d": null, "e": true}, "f": 1e-07, "h": 1152921504606846976}',
   );
 });
@@ -86,10 +86,10 @@ test('lines are split into words', () => {
     ['a \\', /behind a backslash/],
   ];
   for (const [line, words] of rows) {
-    if (words instanceof RegExp) throwsCode(() => splitWords(line), 'EINVAL', words);
-    else assert.deepEqual(splitWords(line), words, line);
+    if (words instanceof RegExp) throwsCode(() => splitShellWords(line), 'EINVAL', words);
+    else assert.deepEqual(splitShellWords(line), words, line);
   }
-  assert.deepEqual(['a-b', '', 'a b', "it's", 'é'].map(quoteWord), ['a-b', "''", "'a b'", `'it'"'"'s'`, "'é'"]);
+  assert.deepEqual(['a-b', '', 'a b', "it's", 'é'].map(quoteShellWord), ['a-b', "''", "'a b'", `'it'"'"'s'`, "'é'"]);
 });
 
 test('a rank runs the program of the first line that has it', () => {
