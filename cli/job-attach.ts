@@ -7,12 +7,13 @@ import { TaskMap } from '../core/formats/taskmap.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
 import { eventsOf, INITIAL_SENTINEL, type JobEvent, openEventlog } from './eventlog.ts';
+import { AttachSignals, log } from './job-attach-signals.ts';
 import { fetchProctable, type ShellService, shellServiceOf } from './job-hostpids.ts';
 import { formatJobId } from './job-id.ts';
 import { type Buffering, JobInput } from './job-input.ts';
 import { eventLine, execLogText, OutputPrinter, type Write } from './job-output.ts';
 import { PtyClient, type PtyEnd } from './job-pty.ts';
-import { killJob, raiseException } from './job-raise.ts';
+import { killJob } from './job-raise.ts';
 import { jobExit } from './job-result.ts';
 import { JobState } from './job-states.ts';
 import { StatusLine } from './job-status-line.ts';
@@ -99,16 +100,6 @@ async function checkDebuggable(handle: Handle, id: bigint, name: string): Promis
   throw new FluxError('EINVAL', `job ${name} has finished running and cannot be debugged`);
 }
 
-const { signals } = constants;
-const forwarded = ['SIGTERM', 'SIGHUP', 'SIGALRM', 'SIGUSR1', 'SIGUSR2'] as const;
-
-/** A second ctrl-C, or a ctrl-Z behind one, counts within this. */
-const CTRL_C_MS = 2000;
-
-function log(message: string): void {
-  process.stderr.write(`flux-job: ${message}\n`);
-}
-
 class Attachment {
   readonly #handle: Handle;
   readonly #id: bigint;
@@ -121,7 +112,7 @@ class Attachment {
   readonly #statusLine: StatusLine | undefined;
   /** The event logs that are being followed; the job is left when there are none. */
   readonly #followed = new Set<{ cancel(): void }>();
-  readonly #cleanups: (() => void)[] = [];
+  readonly #signals: AttachSignals;
   #settle: { readonly resolve: () => void; readonly reject: (error: FluxError) => void } | undefined;
   #exitCode = 1;
   #start = 0;
@@ -131,7 +122,6 @@ class Attachment {
   #shell: ShellService | undefined;
   #input: JobInput | undefined;
   #pty: PtyClient | undefined;
-  #lastInterrupt = Number.NEGATIVE_INFINITY;
 
   constructor(
     handle: Handle,
@@ -147,6 +137,7 @@ class Attachment {
     this.#options = options;
     this.#waitEvent = options.waitEvent ?? 'clean';
     this.#tail = tail;
+    this.#signals = new AttachSignals(handle, id, () => this.#detach());
     this.#stdinRanks = stdinRanks;
     const { labelIo = false, quiet = false, verbose = 0 } = options;
     const outputOptions = { labelIo, quiet, verbose: verbose > 0 };
@@ -158,7 +149,7 @@ class Attachment {
     const over = new Promise<void>((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
-    if (!this.#options.readOnly) this.#takeSignals();
+    if (!this.#options.readOnly) this.#signals.start();
     this.#follow('eventlog', 0, (event) => this.#takeEvent(event), this.#aboutJob);
     try {
       await over;
@@ -166,9 +157,14 @@ class Attachment {
       this.#statusLine?.stop();
       this.#input?.stop();
       this.#pty?.abandon();
-      for (const cleanup of this.#cleanups) cleanup();
+      this.#signals.stop();
     }
     return this.#isFatal && this.#exitCode === 0 ? 1 : this.#exitCode;
+  }
+
+  /** Follows nothing more, which is the end. */
+  #detach(): void {
+    for (const answers of this.#followed) answers.cancel();
   }
 
   readonly #fail = (error: unknown): void => {
@@ -346,54 +342,10 @@ class Attachment {
   async #letDebuggersIn(shell: ShellService, isSync: boolean): Promise<void> {
     try {
       await fetchProctable(this.#handle, shell);
-      if (isSync) await killJob(this.#handle, this.#id, signals.SIGCONT);
+      if (isSync) await killJob(this.#handle, this.#id, constants.signals.SIGCONT);
     } catch (error) {
       this.#fail(error);
     }
-  }
-
-  // ---- signals
-
-  #takeSignals(): void {
-    for (const signal of forwarded)
-      this.#on(signal, () => {
-        killJob(this.#handle, this.#id, signals[signal]).catch((error: Error) => log(`kill: ${error.message}`));
-      });
-    this.#on('SIGINT', () => this.#interrupt());
-  }
-
-  #on(signal: NodeJS.Signals, listener: () => void): () => void {
-    process.on(signal, listener);
-    const off = () => {
-      process.off(signal, listener);
-    };
-    this.#cleanups.push(off);
-    return off;
-  }
-
-  #stopSuspending: (() => void) | undefined;
-
-  #interrupt(): void {
-    const now = performance.now();
-    if (now - this.#lastInterrupt <= CTRL_C_MS) {
-      const cancel = raiseException(this.#handle, this.#id, 'cancel', 0, 'interrupted by ctrl-C');
-      cancel.catch((error: Error) => log(`cancel: ${error.message}`));
-      return;
-    }
-    this.#lastInterrupt = now;
-    this.#stopSuspending ??= this.#on('SIGTSTP', () => this.#suspend());
-    log('one more ctrl-C within 2s to cancel or ctrl-Z to detach');
-  }
-
-  #suspend(): void {
-    if (performance.now() - this.#lastInterrupt <= CTRL_C_MS) {
-      log('detaching...');
-      for (const answers of this.#followed) answers.cancel();
-      return;
-    }
-    this.#stopSuspending?.();
-    this.#stopSuspending = undefined;
-    log('one more ctrl-Z to suspend');
   }
 }
 
