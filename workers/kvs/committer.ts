@@ -142,10 +142,10 @@ export class Committer {
 
   #answer(namespace: Namespace, applied: readonly Transaction[]): void {
     const { rootref, rootseq } = namespace;
-    const answer = { rootref, rootseq };
-    const shared = applied.length > 1 ? asBytes(answer) : answer;
+    // Many may wait for one commit, and a fence is many.
+    const answer = asBytes({ rootref, rootseq });
     namespace.answer(() => {
-      for (const { waiting } of applied) waiting?.reply(shared);
+      for (const { waiting } of applied) waiting?.reply(answer);
     });
     for (const request of namespace.waits.take(rootseq)) request.reply(answer);
   }
