@@ -86,6 +86,8 @@ export class Watcher {
       last.commits++;
     } else this.#due.push({ root, commits: 1 });
     if (!this.#isBusy) this.#run();
+    // Whether its path goes through a link in that root is not known yet, and commits go on.
+    if (this.#isBusy && this.#looksForLinks) this.#host.linked(this, true);
   }
 
   #run(): void {
@@ -198,10 +200,16 @@ export class Watcher {
 
   /** Looks for a symbolic link on the path; what is behind one can change without a commit that names the path. */
   #findLinks(root: Root): Eventually<void> {
-    if (!this.isWhole || !this.#host.source.isPrecise || this.#hasEnded) return;
+    if (!this.#looksForLinks) return;
     const followed = this.#wants(LookupFlag.readlink | LookupFlag.treeobj) ? [] : [this.key];
     const paths = [...directoriesOf(this.key).slice(1), ...followed];
-    return whenThere(this.#hasLink(root, paths, 0), (hasLink) => this.#host.linked(this, hasLink));
+    return whenThere(this.#hasLink(root, paths, 0), (hasLink) => {
+      if (this.#looksForLinks) this.#host.linked(this, hasLink || this.#due.length > 0);
+    });
+  }
+
+  get #looksForLinks(): boolean {
+    return this.isWhole && this.#host.source.isPrecise && !this.#hasEnded;
   }
 
   #hasLink(root: Root, paths: readonly string[], first: number): Eventually<boolean> {
