@@ -108,6 +108,8 @@ async function main(): Promise<void> {
   });
   const scale: Scale = values.tiny ? 'tiny' : values.short ? 'short' : 'full';
   const wanted = benchmarks.filter(({ name }) => !values.only || values.only.some((word) => name.includes(word)));
+  if (wanted.length === 0)
+    throw new Error(`no benchmark is called so; there are ${benchmarks.map(({ name }) => name).join(', ')}`);
   const figures: Figure[] = [];
   const peers: Figure[] = [];
   for (const [index, benchmark] of wanted.entries()) {
@@ -125,4 +127,7 @@ async function main(): Promise<void> {
   fs.writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
 }
 
-await main();
+await main().catch((error: Error) => {
+  console.error(`bench: ${error.message}`);
+  process.exitCode = 1;
+});

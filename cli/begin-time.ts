@@ -1,6 +1,7 @@
 /** Times as people give them to `--begin-time`: `+1h`, `3pm`, `tomorrow 8:30`, `2037-01-01 00:00`, `next friday`. */
 
 import { FluxError } from '../core/errno.ts';
+import { monthNames, weekdayNames } from '../core/formats/calendar.ts';
 import { parseDurationArgument } from '../core/formats/duration.ts';
 import { textOf } from '../core/formats/python-format.ts';
 import { real } from '../core/json.ts';
@@ -11,21 +12,6 @@ export function beginTimeUri(text: string): string {
 }
 
 const DAY_MS = 86_400_000;
-const dayNames = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'];
-const monthNames = [
-  'january',
-  'february',
-  'march',
-  'april',
-  'may',
-  'june',
-  'july',
-  'august',
-  'september',
-  'october',
-  'november',
-  'december',
-];
 const unitMs: ReadonlyMap<string, number> = new Map([
   ['second', 1000],
   ['sec', 1000],
@@ -151,7 +137,7 @@ function setOffset(reading: Reading, count?: string, unit?: string): boolean {
 }
 
 function setWeekday(reading: Reading, name: string): boolean {
-  const day = dayNames.findIndex((each) => each.startsWith(name));
+  const day = weekdayNames.findIndex((each) => each.startsWith(name));
   if (day < 0) return false;
   const ahead = (day - reading.now.getDay() + 7) % 7 || 7;
   return setDay(reading, ahead);

@@ -73,7 +73,7 @@ export function parseStateFilter(names: Iterable<string>): StateFilter {
     const word = name.toLowerCase();
     if (Object.hasOwn(stateFilters, word)) stateBits |= stateFilters[word]!;
     else if (Object.hasOwn(resultFilters, word)) resultBits |= resultFilters[word]!;
-    else throw new FluxError('EINVAL', `invalid filter: '${word}' is neither a state nor a result of jobs`);
+    else throw new FluxError('EINVAL', `invalid filter: '${name}' is neither a state nor a result of jobs`);
   }
   return { states: stateBits, results: resultBits };
 }

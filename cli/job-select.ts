@@ -1,24 +1,10 @@
 /** Jobs of a user by their states and results, as the service job-list has them. */
 
-import { FluxError } from '../core/errno.ts';
+import type { FluxError } from '../core/errno.ts';
 import { parseFluid } from '../core/formats/fluid.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, real } from '../core/json.ts';
-
-/** States of jobs as bits (RFC 21), and names for several. */
-const states: Readonly<Record<string, number>> = {
-  depend: 2,
-  priority: 4,
-  sched: 8,
-  run: 16,
-  cleanup: 32,
-  inactive: 64,
-  pending: 14,
-  running: 48,
-  active: 62,
-};
-
-const results: Readonly<Record<string, number>> = { completed: 1, failed: 2, canceled: 4, timeout: 8 };
+import { parseStateFilter } from './job-naming.ts';
 
 /**
  * The constraint (RFC 43) that names of states and results mean for the jobs of a user.
@@ -26,15 +12,8 @@ const results: Readonly<Record<string, number>> = { completed: 1, failed: 2, can
  * @throws FluxError EINVAL: there is no such state or result
  */
 export function jobConstraint(userid: number, names: readonly string[]): JsonObject {
-  let state = 0;
-  let result = 0;
-  for (const each of names) {
-    const name = each.toLowerCase();
-    if (Object.hasOwn(states, name)) state |= states[name]!;
-    else if (Object.hasOwn(results, name)) result |= results[name]!;
-    else throw new FluxError('EINVAL', `'${each}' is neither a state of jobs nor a result`);
-  }
-  const terms = [...(state ? [{ states: [state] }] : []), ...(result ? [{ results: [result] }] : [])];
+  const { states, results } = parseStateFilter(names);
+  const terms = [...(states ? [{ states: [states] }] : []), ...(results ? [{ results: [results] }] : [])];
   return { and: [{ userid: [userid] }, ...(terms.length > 1 ? [{ or: terms }] : terms)] };
 }
 

@@ -36,10 +36,10 @@ const abbreviations: Readonly<Record<string, keyof typeof JobState>> = {
  * @throws FluxError EINVAL
  */
 export function parseState(text: string): number {
-  const name = text.toLowerCase();
-  const state = JobState[(abbreviations[name] ?? name) as keyof typeof JobState] as number | undefined;
-  if (state === undefined) throw new FluxError('EINVAL', `'${text}' is not a state of jobs`);
-  return state;
+  const word = text.toLowerCase();
+  const name = Object.hasOwn(abbreviations, word) ? abbreviations[word]! : word;
+  if (!Object.hasOwn(JobState, name)) throw new FluxError('EINVAL', `'${text}' is not a state of jobs`);
+  return JobState[name as keyof typeof JobState];
 }
 
 /** The bits of states with commas between them. */

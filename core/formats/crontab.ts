@@ -7,6 +7,7 @@
 
 import { FluxError } from '../errno.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
+import { monthNames, weekdayNames } from './calendar.ts';
 import { IdSet } from './idset.ts';
 
 /** The fields with the numbers that each may hold, both ends included; a second 60 is a leap second. */
@@ -32,23 +33,7 @@ const NAME_MIN = 3;
 /** How far ahead times are looked for, as in Flux; what is not found within two years is not found at all. */
 const HORIZON = 2 * 365 * 86_400;
 
-const names: Partial<Record<TimeField, readonly string[]>> = {
-  month: [
-    'january',
-    'february',
-    'march',
-    'april',
-    'may',
-    'june',
-    'july',
-    'august',
-    'september',
-    'october',
-    'november',
-    'december',
-  ],
-  weekday: ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'],
-};
+const names: Partial<Record<TimeField, readonly string[]>> = { month: monthNames, weekday: weekdayNames };
 
 /** The pattern that every time matches. */
 export const everySecond = Object.fromEntries(timeFieldNames.map((field) => [field, whole(field)])) as TimePattern;

@@ -189,7 +189,8 @@ test('job ids, slices and states', () => {
   for (const text of ['', 'x', '1:2']) assert.throws(() => parseSlice(text), /neither a number nor a slice/);
   assert.equal(parseStates('sched,R,Inactive'), JobState.sched | JobState.run | JobState.inactive);
   assert.equal(parseStates('active'), 62);
-  for (const text of ['', 'nosuch', 'run,']) assert.throws(() => parseStates(text), /not a state/);
+  for (const text of ['', 'nosuch', 'run,', 'constructor', '__proto__'])
+    assert.throws(() => parseStates(text), /not a state/);
 });
 
 test('events', () => {
