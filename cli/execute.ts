@@ -15,10 +15,11 @@ export function execute(file: string, args: readonly string[], descriptors: read
     fd <= 2 || descriptors.includes(fd) ? fd : ('ignore' as const),
   );
   return new Promise((resolve) => {
-    const child = spawn(file, args, { stdio });
-    // The terminal sends these to both; the program decides what they do.
+    // Before the program starts: it may be seen, and one of these be sent, before `spawn` has returned.
+    // The terminal sends the first two to both; the program decides what they do.
     for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => {});
     for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
+    const child = spawn(file, args, { stdio });
     child.on('error', (error) => {
       console.error(`flux: execvp (${file}): ${strerror(asFluxError(error).errno)}`);
       resolve(1);

@@ -77,6 +77,8 @@ async function proxy(target: string, words: readonly string[], options: Options)
     const socket = path.join(folder, 'local');
     await server.listen(socket);
     if (isLost) throw new FluxError('ECONNRESET', 'lost the connection to Flux');
+    // Before it starts: a signal may come before `spawn` has returned.
+    passSignals(() => program);
     const program = startProgram(words, `local://${socket}`);
     const ended = awaitEnd(program);
     lost = () => void (options.reconnect ? reconnect(server, uri) : hangUp(server, program, options.nohup === true));
@@ -125,14 +127,18 @@ function startProgram(words: readonly string[], uri: string): ChildProcess {
   return spawn(shell, args, { stdio: 'inherit', env: { ...process.env, FLUX_URI: uri } });
 }
 
-/** Waits for the program, and meanwhile passes on to it what would end this process. */
-function awaitEnd(program: ChildProcess): Promise<number> {
-  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => program.kill(signal));
+/** Passes on to the program what would end this process. */
+function passSignals(program: () => ChildProcess): void {
+  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => program().kill(signal));
   for (const signal of ['SIGINT', 'SIGQUIT'] as const)
     process.on(signal, () => {
       // A terminal sends these to the program, too.
-      if (!isatty(STDIN)) program.kill(signal);
+      if (!isatty(STDIN)) program().kill(signal);
     });
+}
+
+/** Waits for the program, and gives its exit code as a shell does. */
+function awaitEnd(program: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     program.on('error', (error) => reject(about(`cannot run ${program.spawnfile}`, asFluxError(error))));
     program.on('exit', (code, signal) => resolve(code ?? 128 + os.constants.signals[signal!]));
