@@ -142,6 +142,8 @@ test('signals are passed on, and the exit code tells of them', async () => {
     ['SIGINT', 130],
   ] as const) {
     const proxy = await startProxy('exec sleep 60');
+    // A shell that is about to run it may forget a signal.
+    await until(() => childStats(proxy.child.pid!).includes('(sleep)'), 'the program runs');
     proxy.child.kill(signal);
     assert.equal(await proxy.exited, code, signal);
     assert.equal(proxy.stderr(), '');
