@@ -3,9 +3,10 @@
 import { Option } from 'commander';
 import { asFluxError, FluxError } from '../core/errno.ts';
 import { parseFluid } from '../core/formats/fluid.ts';
+import { JobState } from '../core/formats/job-state.ts';
 import { collect, Exit, PYTHON_USAGE_ERROR, reader, runCommand, subcommand, withHandle } from './command.ts';
 import { raiseException } from './job-raise.ts';
-import { JobState, parseStates, parseUser } from './job-states.ts';
+import { parseStates, parseUser } from './job-states.ts';
 
 interface Options {
   all?: boolean;

@@ -3,6 +3,7 @@
 import { constants } from 'node:os';
 import { asFluxError, FluxError } from '../core/errno.ts';
 import { IdSet } from '../core/formats/idset.ts';
+import { JobState } from '../core/formats/job-state.ts';
 import { TaskMap } from '../core/formats/taskmap.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -15,7 +16,6 @@ import { eventLine, execLogText, OutputPrinter, type Write } from './job-output.
 import { PtyClient, type PtyEnd } from './job-pty.ts';
 import { killJob } from './job-raise.ts';
 import { jobExit } from './job-result.ts';
-import { JobState } from './job-states.ts';
 import { StatusLine } from './job-status-line.ts';
 
 export interface AttachOptions {

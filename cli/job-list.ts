@@ -2,10 +2,11 @@
 
 import { FluxError } from '../core/errno.ts';
 import { encodeJson } from '../core/formats/jansson.ts';
+import { JobState } from '../core/formats/job-state.ts';
 import { type JsonObject, real, stringifyJson } from '../core/json.ts';
 import { integer, reader, withHandle } from './command.ts';
 import { parseJobId } from './job-id.ts';
-import { ANY_USER, JobState, parseState, parseStates, parseUser } from './job-states.ts';
+import { ANY_USER, parseState, parseStates, parseUser } from './job-states.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
 

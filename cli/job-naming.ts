@@ -1,7 +1,7 @@
 /** States and results of jobs (RFC 21, RFC 24): their bits, their names, and the filters that users make of them. */
 
 import { FluxError } from '../core/errno.ts';
-import { JobState } from './job-states.ts';
+import { JobState } from '../core/formats/job-state.ts';
 
 /** A name in full, in short, and as a picture. */
 export interface Naming {

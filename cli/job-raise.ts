@@ -2,11 +2,12 @@
 
 import type { Command } from 'commander';
 import { asFluxError, FluxError } from '../core/errno.ts';
+import { JobState } from '../core/formats/job-state.ts';
 import { parseSignal, signalText } from '../core/formats/signal.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { Exit, integer, reader, withHandle } from './command.ts';
 import { splitIds } from './job-id.ts';
-import { JobState, parseStates, parseUser } from './job-states.ts';
+import { parseStates, parseUser } from './job-states.ts';
 import type { NestedCommand } from './nested.ts';
 
 interface RaiseOptions {

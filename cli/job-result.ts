@@ -1,5 +1,6 @@
 /** How a job ended: its exit code, and what that means. */
 
+import { JobResult as Result } from '../core/formats/job-state.ts';
 import { signalText } from '../core/formats/signal.ts';
 import { type JsonObject, type JsonValue, real } from '../core/json.ts';
 import type { JobEvent } from './eventlog.ts';
@@ -20,9 +21,6 @@ export function jobExit(status: number): JobExit {
   if (code > 128) return { code, message: `task(s) ${signalText(code - 128)}` };
   return { code, message: code ? `task(s) exited with exit code ${code}` : '' };
 }
-
-/** Results of jobs, by number (RFC 21). */
-const Result = { completed: 1, failed: 2, canceled: 4, timeout: 8 } as const;
 
 /** What a job's eventlog tells of its end. */
 export class JobResult {

@@ -1,21 +1,8 @@
-/** States of jobs (RFC 21), and the users whose jobs are meant. */
+/** States of jobs as they are named on command lines, and the users whose jobs are meant. */
 
 import { FluxError } from '../core/errno.ts';
+import { JobState } from '../core/formats/job-state.ts';
 import { findUserid } from './users.ts';
-
-/** States, bits of one number, and names for several of them. */
-export const JobState = {
-  new: 1,
-  depend: 2,
-  priority: 4,
-  sched: 8,
-  run: 16,
-  cleanup: 32,
-  inactive: 64,
-  pending: 2 | 4 | 8,
-  running: 16 | 32,
-  active: 2 | 4 | 8 | 16 | 32,
-} as const;
 
 const abbreviations: Readonly<Record<string, keyof typeof JobState>> = {
   n: 'new',

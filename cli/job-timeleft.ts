@@ -2,12 +2,12 @@
 
 import { FluxError } from '../core/errno.ts';
 import { formatDuration } from '../core/formats/duration.ts';
+import { JobState } from '../core/formats/job-state.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, type JsonValue, Real } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { withHandle } from './command.ts';
 import { fetchJob } from './job-fetch.ts';
-import { JobState } from './job-states.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
 

@@ -1,7 +1,7 @@
 /**
  * Takes the fields a handler wants out of a JSON payload, or says which one is missing or of the wrong kind.
  *
- * Kinds: `s` string, `i` integer, `f` real, `n` number of either kind, `b` boolean, `o` object, `a` array, `*` anything;
+ * Kinds: `s` string, `i` integer, `I` integer of 64 bits as a bigint (a job id), `f` real, `n` number of either kind, `b` boolean, `o` object, `a` array, `*` anything;
  * a `?` after it marks a field that may be absent. Integer and real are different kinds, as they are to C clients.
  */
 
@@ -11,6 +11,7 @@ import { type JsonObject, type JsonValue, Real } from '../json.ts';
 interface KindTypes {
   s: string;
   i: number;
+  I: bigint;
   f: number;
   n: number;
   b: boolean;
@@ -33,6 +34,7 @@ export type Unpacked<F extends Fields> = {
 const kindNames: Record<Kind, string> = {
   s: 'a string',
   i: 'an integer',
+  I: 'an integer',
   f: 'a real number',
   n: 'a number',
   b: 'true or false',
@@ -48,6 +50,8 @@ export function isObject(value: unknown): value is JsonObject {
 
 function ofKind(value: JsonValue, kind: Kind): JsonValue | undefined {
   switch (kind) {
+    case 'I':
+      return typeof value === 'bigint' ? value : Number.isInteger(value) ? BigInt(value as number) : undefined;
     case 's':
       return typeof value === 'string' ? value : undefined;
     case 'i':
