@@ -136,6 +136,7 @@ export interface JobtapContext {
   // ---- what holds a job
   /** Keeps it in the state depend until it is removed; one that the job has had is no error and has no effect. */
   addDependency(job: ActiveJob, description: string): void;
+  /** Lets it go on when nothing else holds it; one that it does not have is no error and has no effect. */
   removeDependency(job: ActiveJob, description: string): void;
   /** Keeps it from being started; before the state cleanup. */
   startProlog(job: ActiveJob, description: string): void;
