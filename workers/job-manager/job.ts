@@ -34,6 +34,8 @@ export interface JobRecord {
   readonly state: number;
   /** A `JobResult` bit, from the state cleanup on. */
   readonly result: number | undefined;
+  /** It was an exception that brought it to the state cleanup. */
+  readonly endedByException: boolean;
   /** Whether an event of this name was posted. */
   hasEvent(name: string): boolean;
 }
@@ -80,19 +82,17 @@ export class Job implements ActiveJob {
   /** All events that are kept. */
   eventlog: EventlogEntry[] = [];
   readonly dependencies = new Set<string>();
-  /** Dependencies that are gone: they do not come back. */
-  pastDependencies: Set<string> | undefined;
+  /** All dependencies that it ever had: one that is gone does not come back. */
+  readonly usedDependencies = new Set<string>();
   /** Plugins that want each of its events. */
   subscribers: object[] | undefined;
   /** The request of who waits for its end. */
   waiter: Request | undefined;
 
   // ---- its events under way
-  queue_: QueuedEvent[] = [];
+  pendingEvents: QueuedEvent[] = [];
   /** Events wait until those before are committed. */
   holdsEvents = false;
-  /** Whether the first of its queue is being handled. */
-  isHandling = false;
 
   // ---- what was done for it
   isDependPosted = false;
@@ -107,6 +107,8 @@ export class Job implements ActiveJob {
   isImmutable = false;
   /** Prologs or epilogs that run. */
   perilogs = 0;
+  /** Its priority when it was put in a queue: what its place there goes by. */
+  queuedPriority: number = Priority.none;
 
   constructor(id: bigint, jobspec: JsonObject) {
     this.id = id;
@@ -123,12 +125,16 @@ export class Job implements ActiveJob {
     return resultOf(this.endEvent);
   }
 
+  get endedByException(): boolean {
+    return this.endEvent?.name === 'exception';
+  }
+
   hasEvent(name: string): boolean {
     return this.eventlog.some((entry) => entry.name === name);
   }
 
   isQueued(name: string): boolean {
-    return this.queue_.some(({ entry }) => entry.name === name);
+    return this.pendingEvents.some(({ entry }) => entry.name === name);
   }
 }
 
@@ -147,4 +153,54 @@ function resultOf(end: EventlogEntry | undefined): number {
     if (end.context?.type === 'timeout') return JobResult.timeout;
   }
   return JobResult.failed;
+}
+
+const eventSets = new Map<string, ReadonlySet<string>>();
+/** Nearly all jobs have one of a few sets of events; where they do not, each has its own. */
+const EVENT_SETS_MAX = 1000;
+
+/** The names of a log's events; the same object for jobs with the same names. */
+function eventSet(eventlog: readonly EventlogEntry[]): ReadonlySet<string> {
+  const names = new Set(eventlog.map(({ name }) => name));
+  const key = [...names].join(' ');
+  const known = eventSets.get(key);
+  if (known) return known;
+  if (eventSets.size < EVENT_SETS_MAX) eventSets.set(key, names);
+  return names;
+}
+
+/** A job that is over, in some hundred bytes. */
+export class InactiveJob implements JobRecord {
+  readonly id: bigint;
+  readonly userid: number;
+  readonly urgency: number;
+  readonly priority: number;
+  readonly flags: number;
+  readonly tSubmit: number;
+  /** When it became inactive, seconds since the epoch. */
+  readonly tClean: number;
+  readonly result: number;
+  readonly endedByException: boolean;
+  readonly #events: ReadonlySet<string>;
+
+  constructor(job: Job) {
+    this.id = job.id;
+    this.userid = job.userid;
+    this.urgency = job.urgency;
+    this.priority = job.priority;
+    this.flags = job.flags;
+    this.tSubmit = job.tSubmit;
+    this.tClean = job.tClean;
+    this.result = job.result ?? JobResult.failed;
+    this.endedByException = job.endedByException;
+    this.#events = eventSet(job.eventlog);
+  }
+
+  get state(): number {
+    return JobState.inactive;
+  }
+
+  hasEvent(name: string): boolean {
+    return this.#events.has(name);
+  }
 }
