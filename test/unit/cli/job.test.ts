@@ -12,12 +12,13 @@ import { unwrapJobspec } from '../../../cli/job-info.ts';
 import { readyBytes } from '../../../cli/job-input.ts';
 import { execLogText, logLine, OutputPrinter, outputOf, redirectLine } from '../../../cli/job-output.ts';
 import { decodePtyData, encodePtyData } from '../../../cli/job-pty.ts';
-import { JobResult, jobExit } from '../../../cli/job-result.ts';
+import { JobResult } from '../../../cli/job-result.ts';
 import { parseStates } from '../../../cli/job-states.ts';
 import { JobPhase, statusLine } from '../../../cli/job-status-line.ts';
 import { formatSeconds, timeLeft } from '../../../cli/job-timeleft.ts';
 import { wrapUnsigned } from '../../../cli/submission.ts';
 import { JobState } from '../../../core/formats/job-state.ts';
+import { jobExit } from '../../../core/formats/wait-status.ts';
 import { type JsonObject, stringifyJson } from '../../../core/json.ts';
 
 test('output of tasks', () => {
