@@ -8,7 +8,6 @@ import { parseUrgency, readMemo } from '../../../cli/job-change.ts';
 import { findLog, parseContextText } from '../../../cli/job-eventlog.ts';
 import { readProctable, shellServiceOf } from '../../../cli/job-hostpids.ts';
 import { convertId, isUtf8Locale, parseSlice, splitIds } from '../../../cli/job-id.ts';
-import { unwrapJobspec } from '../../../cli/job-info.ts';
 import { readyBytes } from '../../../cli/job-input.ts';
 import { execLogText, logLine, OutputPrinter, outputOf, redirectLine } from '../../../cli/job-output.ts';
 import { decodePtyData, encodePtyData } from '../../../cli/job-pty.ts';
@@ -16,7 +15,7 @@ import { JobResult, jobExit } from '../../../cli/job-result.ts';
 import { parseStates } from '../../../cli/job-states.ts';
 import { JobPhase, statusLine } from '../../../cli/job-status-line.ts';
 import { formatSeconds, timeLeft } from '../../../cli/job-timeleft.ts';
-import { wrapUnsigned } from '../../../cli/submission.ts';
+import { unwrapJobspec, wrapUnsigned } from '../../../core/formats/job-envelope.ts';
 import { JobState } from '../../../core/formats/job-state.ts';
 import { type JsonObject, stringifyJson } from '../../../core/json.ts';
 
