@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import { encodeFluid, type FluidForm, fluidForms, parseFluid } from '../core/formats/fluid.ts';
+import { jobNamespace } from '../core/formats/job-keys.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { Exit, withHandle } from './command.ts';
 import type { NestedCommand } from './nested.ts';
@@ -31,11 +32,6 @@ export function isUtf8Locale({ env }: { readonly env: NodeJS.ProcessEnv } = proc
 /** A job id as users read it: in base 58, with `f` before it where the terminal may not know `ƒ`. */
 export function formatJobId(id: bigint): string {
   return encodeFluid(id, isUtf8Locale() ? 'f58' : 'f58plain');
-}
-
-/** The name of a job's namespace in the KVS while it is active. */
-export function jobNamespace(id: bigint): string {
-  return `job-${id}`;
 }
 
 /** Splits what follows a command into ids up to the first word that is none, and the words from there on. */
