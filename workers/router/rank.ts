@@ -40,6 +40,7 @@ import { dispatcher, shardedKvs } from '../kvs/shards.ts';
 import { kvsWatchModule } from '../kvs-watch/kvs-watch.ts';
 import { overlayModule } from '../overlay/overlay.ts';
 import type { Machines } from '../resource/machine.ts';
+import type { OpenParent } from '../resource/parent.ts';
 import { resourceFollower, resourceModule } from '../resource/resource.ts';
 import { type RexecThread, rexecModule } from '../rexec/rexec.ts';
 import type { SlowReaders } from '../rexec/slow-readers.ts';
@@ -72,6 +73,8 @@ export interface RankHost {
   readConfig(): JsonObject | undefined;
   /** What the machine has that the ranks are on. */
   readonly machines: Machines;
+  /** Connects to the instance that this one is a job of. */
+  readonly openParent: OpenParent;
   /** What the threads of this node do. */
   engineInfo(): Promise<JsonObject>;
   /** The rank and all below it are no part of the instance any more. */
@@ -253,7 +256,7 @@ export class Rank {
         return this.#nodeService(() => kvsWatchModule(host.store, host.slowReaders));
       case 'resource':
         return this.rank === 0
-          ? { definition: resourceModule(host.machines) }
+          ? { definition: resourceModule(host.machines, host.openParent) }
           : { isRelay: true, definition: resourceFollower(host.machines) };
       case 'job-list':
         return { definition: jobListModule(host.slowReaders) };
