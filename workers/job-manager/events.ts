@@ -61,13 +61,16 @@ export class Events {
     this.writer.whenSubmitted(job, (error) => {
       job.holdsEvents = false;
       submitted(error);
-      if (!error) this.#handlePending(job);
+      const fault = error ? undefined : this.#handlePending(job);
+      if (fault) this.#context.log('err', `${encodeFluid(job.id)}: ${fault.message}`);
     });
   }
 
-  /** Whether events of a job are being handled now. */
-  isBusy(job: Job): boolean {
-    return job.pendingEvents.length > 0;
+  /** A job that was refused never was: its log is not kept, and those who were told of it are told so. */
+  invalidate(job: Job): void {
+    job.pendingEvents = [];
+    this.post(job, 'invalidate', undefined, { isVolatile: true });
+    this.writer.drop(job);
   }
 
   /** Handles what waits. What is wrong with the first is returned, with others logged; the job goes on without them. */

@@ -26,7 +26,18 @@ export class Jobs {
   /** A job that is active now; later the same object is not in the table any more. */
   add(job: Job): void {
     this.active.set(job.id, job);
-    if (job.id > this.maxId) this.maxId = job.id;
+    this.countRunning(0, job.state);
+  }
+
+  /** A job is gone as if it had never been. */
+  remove(job: Job): void {
+    this.active.delete(job.id);
+    this.countRunning(job.state, 0);
+  }
+
+  /** An id was given to a job. */
+  noteId(id: bigint): void {
+    if (id > this.maxId) this.maxId = id;
   }
 
   /** A job of which nothing is left but what is asked for often. */

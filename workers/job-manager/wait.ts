@@ -47,6 +47,15 @@ export class Wait {
     if (job.flags & JobFlag.waitable) this.#waitableCount++;
   }
 
+  /** A job that was active never was. */
+  forgotten(job: Job): void {
+    if (!(job.flags & JobFlag.waitable)) return;
+    this.#waitableCount--;
+    this.#awaited.delete(job);
+    job.waiter?.fail(new FluxError('ECHILD', 'the job could not be submitted'));
+    job.waiter = undefined;
+  }
+
   /** A job is inactive. */
   ended(job: Job): void {
     if (!(job.flags & JobFlag.waitable)) return;

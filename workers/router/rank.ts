@@ -34,6 +34,7 @@ import { Connector, type ConnectorHost } from '../connector-local/connector.ts';
 import type { StoreThread } from '../content/access.ts';
 import { contentModule } from '../content/content.ts';
 import { groupsModule } from '../groups/groups.ts';
+import { jobManager } from '../job-manager/job-manager.ts';
 import { kvsModule } from '../kvs/kvs.ts';
 import { dispatcher, shardedKvs } from '../kvs/shards.ts';
 import { kvsWatchModule } from '../kvs-watch/kvs-watch.ts';
@@ -254,6 +255,8 @@ export class Rank {
         return this.rank === 0
           ? { definition: resourceModule(host.machines) }
           : { isRelay: true, definition: resourceFollower(host.machines) };
+      case 'job-manager':
+        return this.rank === 0 ? { definition: jobManager } : undefined;
       case 'content-sqlite':
       case 'content-files': {
         const definition = host.backingStore(name);
