@@ -123,15 +123,7 @@ export const dependencyAfter: JobtapPlugin = {
   name: '.dependency-after',
   start(context) {
     const waits = new Waits();
-    const depend = (job: ActiveJob, dependency: JsonObject) => {
-      try {
-        addWait(context, waits, job, dependency);
-      } catch (error) {
-        // Of a job that is back after a restart nobody waits for the refusal.
-        if (!(error instanceof FluxError) || job.state === JobState.new) throw error;
-        context.raise(job, 'dependency', 0, error.message);
-      }
-    };
+    const depend = (job: ActiveJob, dependency: JsonObject) => addWait(context, waits, job, dependency);
 
     return {
       dependency: Object.fromEntries(Object.keys(kinds).map((scheme) => [scheme, depend])),
@@ -179,9 +171,9 @@ function addWait(context: JobtapContext, waits: Waits, job: ActiveJob, dependenc
 
   context.addDependency(job, description);
   if (target.state === JobState.inactive) {
-    if (kind !== finish && !hasRun(target)) throw new FluxError('EINVAL', neverStarted(value));
-    if (!kind.isMet(target)) throw new FluxError('EINVAL', kind.refusal(value));
-    context.removeDependency(job, description);
+    if (kind !== finish && !hasRun(target)) refuse(context, job, neverStarted(value));
+    else if (!kind.isMet(target)) refuse(context, job, kind.refusal(value));
+    else context.removeDependency(job, description);
     return;
   }
   if (kind === start && target.hasEvent('start')) {
@@ -191,6 +183,12 @@ function addWait(context: JobtapContext, waits: Waits, job: ActiveJob, dependenc
   const active = context.active(target.id)!;
   waits.add({ job, target: active, kind, description });
   if (kind === start) context.subscribe(active);
+}
+
+/** It can't be met. Of a job that is back after a restart nobody waits to hear that. */
+function refuse(context: JobtapContext, job: ActiveJob, why: string): void {
+  if (job.state === JobState.new) throw new FluxError('EINVAL', why);
+  context.raise(job, 'dependency', 0, why);
 }
 
 /** The job of that id, which must be the same user's. */
