@@ -66,6 +66,7 @@ export const bundledEntries: readonly ModuleEntry[] = [
   entry('kvs-watch', { requires: ['kvs'], after: ['kvs'] }),
   entry('resource', { requires: ['kvs-watch'], after: ['kvs-watch'] }),
   entry('job-list', { ranks: '0', requires: ['job-manager'], after: ['job-manager'] }),
+  entry('job-manager', { ranks: '0', requires: ['resource', 'kvs'], after: ['resource', 'kvs'] }),
 ];
 
 /** What an instance loads when it starts, with all that it requires. */

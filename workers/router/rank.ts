@@ -35,6 +35,7 @@ import type { StoreThread } from '../content/access.ts';
 import { contentModule } from '../content/content.ts';
 import { groupsModule } from '../groups/groups.ts';
 import { jobListModule } from '../job-list/job-list.ts';
+import { jobManager } from '../job-manager/job-manager.ts';
 import { kvsModule } from '../kvs/kvs.ts';
 import { dispatcher, shardedKvs } from '../kvs/shards.ts';
 import { kvsWatchModule } from '../kvs-watch/kvs-watch.ts';
@@ -260,6 +261,8 @@ export class Rank {
           : { isRelay: true, definition: resourceFollower(host.machines) };
       case 'job-list':
         return { definition: jobListModule(host.slowReaders) };
+      case 'job-manager':
+        return this.rank === 0 ? { definition: jobManager } : undefined;
       case 'content-sqlite':
       case 'content-files': {
         const definition = host.backingStore(name);
