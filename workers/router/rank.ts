@@ -34,6 +34,9 @@ import { Connector, type ConnectorHost } from '../connector-local/connector.ts';
 import type { StoreThread } from '../content/access.ts';
 import { contentModule } from '../content/content.ts';
 import { groupsModule } from '../groups/groups.ts';
+import { jobInfo } from '../job-info/job-info.ts';
+import { jobIngestFollower, jobIngestModule } from '../job-ingest/job-ingest.ts';
+import type { PluginThreads } from '../job-ingest/plugin-files.ts';
 import { kvsModule } from '../kvs/kvs.ts';
 import { dispatcher, shardedKvs } from '../kvs/shards.ts';
 import { kvsWatchModule } from '../kvs-watch/kvs-watch.ts';
@@ -60,6 +63,8 @@ export interface RankHost {
   readonly kvsShards: number;
   /** What the services of the store share on this thread. */
   readonly store: StoreThread;
+  /** Where plugins of job-ingest run. */
+  readonly plugins: PluginThreads;
   /** A backing store of content by its module's name; undefined where another thread has it. */
   readonly backingStore: (name: string) => ModuleDefinition | undefined;
   /** What runs programs here; undefined where another thread does it for this rank. */
@@ -254,6 +259,14 @@ export class Rank {
         return this.rank === 0
           ? { definition: resourceModule(host.machines) }
           : { isRelay: true, definition: resourceFollower(host.machines) };
+      case 'job-info':
+        return this.#nodeService(() => jobInfo);
+      case 'job-ingest': {
+        const thread = { plugins: host.plugins, soon: host.store.soon };
+        return this.rank === 0
+          ? { definition: jobIngestModule(thread) }
+          : { isRelay: true, definition: jobIngestFollower(thread) };
+      }
       case 'content-sqlite':
       case 'content-files': {
         const definition = host.backingStore(name);
