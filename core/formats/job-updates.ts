@@ -1,7 +1,7 @@
 /** What a job's events change in its R and its jobspec after they were stored (RFC 21, resource-update, jobspec-update). */
 
-import type { JsonObject, JsonValue } from '../json.ts';
-import { isObject } from '../message/unpack.ts';
+import type { JsonObject } from '../json.ts';
+import { withValueAt } from './json-path.ts';
 
 /** Keys of a job that its events can change. */
 export type UpdatedKey = 'R' | 'jobspec';
@@ -27,22 +27,11 @@ export function applyUpdate(
   for (const [name, change] of Object.entries(context)) {
     const path = key === 'jobspec' ? name : Object.hasOwn(pathsInR, name) ? pathsInR[name] : undefined;
     if (path === undefined || change === undefined) continue;
-    const changed = withValue(updated, path.split('.'), change);
-    if (changed) updated = changed;
-    else failed(path);
+    try {
+      updated = withValueAt(updated, path, change);
+    } catch {
+      failed(path);
+    }
   }
   return updated;
-}
-
-/** An object with another value at a path, objects on the way being made; undefined when something else is there. */
-function withValue(
-  object: JsonObject,
-  [name = '', ...rest]: readonly string[],
-  value: JsonValue,
-): JsonObject | undefined {
-  if (name === '') return undefined;
-  if (!rest.length) return { ...object, [name]: value };
-  const inner = Object.hasOwn(object, name) ? object[name] : {};
-  const changed = isObject(inner) ? withValue(inner, rest, value) : undefined;
-  return changed && { ...object, [name]: changed };
 }

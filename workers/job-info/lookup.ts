@@ -8,7 +8,7 @@ import { jobKey } from '../../core/formats/job-keys.ts';
 import { applyUpdate, isUpdatedKey, type UpdatedKey, updateEvents } from '../../core/formats/job-updates.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import type { Request } from '../../core/handle/methods.ts';
-import { type JsonObject, type JsonValue, parseJson } from '../../core/json.ts';
+import { integer, type JsonObject, type JsonValue, parseJson } from '../../core/json.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import type { Owners } from './owners.ts';
 
@@ -54,7 +54,7 @@ export class Lookups {
     if (mayRead && flags & LookupFlag.current && keys.length === 1) {
       const [key = ''] = keys;
       const value = isUpdatedKey(key) ? this.#watched(id, key) : undefined;
-      if (value) return { id, [key]: flags & LookupFlag.decode ? value : encodeJson(value) };
+      if (value) return { id: integer(id), [key]: flags & LookupFlag.decode ? value : encodeJson(value) };
     }
     this.count++;
     try {
@@ -75,7 +75,7 @@ export class Lookups {
     const wantsLog = !isAllowed || (flags & LookupFlag.current) !== 0;
     const found = await this.#findAll(id, wantsLog ? [EVENTLOG, ...keys] : keys);
     if (!isAllowed && !this.#owners.learn(request, id, existing(found.get(EVENTLOG)!))) throw notYours();
-    const answer: Record<string, JsonValue> = { id };
+    const answer: Record<string, JsonValue> = { id: integer(id) };
     for (const key of keys) {
       const text = taken(key, found.get(key)!);
       answer[key] = isUpdatedKey(key) ? this.#value(id, key, text, flags, found) : text;

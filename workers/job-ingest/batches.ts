@@ -8,10 +8,10 @@
 
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
-import { jobDirectory, jobKey } from '../../core/formats/job-keys.ts';
+import { jobDirectory } from '../../core/formats/job-keys.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
-import { type JsonObject, type JsonValue, real } from '../../core/json.ts';
+import { integer, type JsonObject, type JsonValue, real } from '../../core/json.ts';
 import { isObject, unpack } from '../../core/message/unpack.ts';
 import type { Submission } from './submission.ts';
 
@@ -77,8 +77,10 @@ export class Batches {
     const stored = jobs.map((job) => ({ job, jobspec: withoutEnvironment(job.submission.jobspec) }));
     try {
       const transaction = new KvsTransaction();
-      for (const { job, jobspec } of stored)
-        transaction.put(jobKey(job.id, 'J'), job.submission.J).putJson(jobKey(job.id, 'jobspec'), jobspec);
+      for (const { job, jobspec } of stored) {
+        const directory = jobDirectory(job.id);
+        transaction.put(`${directory}.J`, job.submission.J).putJson(`${directory}.jobspec`, jobspec);
+      }
       await this.#kvs.commit(transaction);
     } catch (error) {
       const { errno } = asFluxError(error);
@@ -91,7 +93,7 @@ export class Batches {
     for (const { id, submission } of jobs) {
       const error = failed.get(id);
       if (error) submission.request.fail(error);
-      else submission.request.reply({ id });
+      else submission.request.reply({ id: integer(id) });
     }
     if (failed.size) await this.#forget([...failed.keys()]);
   }
@@ -101,7 +103,7 @@ export class Batches {
     try {
       const jobs = stored.map(({ job: { id, submission, submitted }, jobspec }) => {
         const { userid, urgency, flags } = submission;
-        return { id, userid, urgency, t_submit: real(submitted), flags, jobspec };
+        return { id: integer(id), userid, urgency, t_submit: real(submitted), flags, jobspec };
       });
       return readFailures(await this.#context.rpc('job-manager.submit', { jobs }));
     } catch (error) {
