@@ -17,19 +17,18 @@ interface Pool {
 }
 
 export class PluginPool implements PluginThreads {
-  #pool: Promise<Pool> | undefined;
-  #threads: readonly unknown[] = [];
+  #starting: Promise<Pool> | undefined;
+  #pool: Pool | undefined;
 
   get running(): number {
-    return this.#threads.length;
+    return this.#pool?.threads.length ?? 0;
   }
 
   async call(call: PluginCall, signal: AbortSignal): Promise<PluginOutcome> {
     try {
-      this.#pool ??= makePool();
-      const pool = await this.#pool;
-      this.#threads = pool.threads;
-      return await pool.run(call, { signal });
+      this.#starting ??= makePool();
+      this.#pool = await this.#starting;
+      return await this.#pool.run(call, { signal });
     } catch (error) {
       if (signal.aborted) return { errnum: errno.ETIMEDOUT, errstr: `${call.file} took too long` };
       return { errnum: errno.EPROTO, errstr: `${call.file} failed: ${(error as Error).message}` };
@@ -40,11 +39,14 @@ export class PluginPool implements PluginThreads {
 /** Read when first needed: few instances have such plugins. */
 async function makePool(): Promise<Pool> {
   const { Piscina } = await import('piscina');
-  return new Piscina({
+  const pool = new Piscina({
     filename: new URL('ingest-plugins.js', bundlesFolder()).href,
     minThreads: 0,
     maxThreads: THREADS_MAX,
     idleTimeout: IDLE_TIMEOUT,
     resourceLimits: { maxOldGenerationSizeMb: MEMORY_MAX },
   });
+  // A plugin failed behind its answer: its thread is gone, and the next job gets another one.
+  pool.on('error', () => {});
+  return pool;
 }
