@@ -120,8 +120,9 @@ function instanceValidator(_context: ServiceContext, config: JsonObject, options
   const minCores = minNodes > 0 && configured === 0 ? CORES_PER_NODE * minNodes : configured;
   const text = instanceText(minNodes, minCores);
   return ({ jobspec }) => {
-    const { node, core } = resourceCounts(isObject(jobspec) ? jobspec.resources : undefined);
-    const isLarge = (node !== undefined && node >= minNodes) || (core !== undefined && core >= minCores);
+    const { node = 0, core = 0 } = resourceCounts(isObject(jobspec) ? jobspec.resources : undefined);
+    const isAll = minNodes === 0 && minCores === 0;
+    const isLarge = isAll || (minNodes > 0 && node >= minNodes) || (minCores > 0 && core >= minCores);
     if (isLarge && !isInstance(jobspec)) throw new FluxError('EINVAL', text);
   };
 }
