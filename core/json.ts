@@ -90,22 +90,117 @@ export function stringifyJson(value: JsonValue): string {
 
 // May a text hold a number that JSON.parse would change? Few strings look like one; those only take the slower way.
 const mayHoldSpecial = /(?:^|[[,:\s])-?(?:\d+(?:\.0*(?!\d)|(?:\.\d+)?[eE])|\d{16})/;
-const stringOrNumber = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/gs;
+/** Reads a text that JSON.parse has found to be JSON, with all its numbers as they are. */
+class ExactReader {
+  readonly #text: string;
+  #at = 0;
 
-function markSpecial(token: string): string {
-  if (token[0] === '"') return token;
-  const number = Number(token);
-  const isReal = /[.eE]/.test(token);
-  if (isReal ? Number.isInteger(number) : !Number.isSafeInteger(number))
-    return JSON.stringify(getMarker().text + token);
-  return token;
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  value(): JsonValue {
+    switch (this.#next()) {
+      case '"':
+        return this.#string();
+      case '{':
+        return this.#object();
+      case '[':
+        return this.#array();
+      case 't':
+        return this.#skip('true', true);
+      case 'f':
+        return this.#skip('false', false);
+      case 'n':
+        return this.#skip('null', null);
+      default:
+        return this.#number();
+    }
+  }
+
+  /** The next character that is no blank. */
+  #next(): string | undefined {
+    while (isBlank(this.#text[this.#at])) this.#at++;
+    return this.#text[this.#at];
+  }
+
+  #skip<T>(word: string, value: T): T {
+    this.#at += word.length;
+    return value;
+  }
+
+  #object(): JsonValue {
+    const members: { [key: string]: JsonValue } = {};
+    this.#at++;
+    while (this.#next() !== '}') {
+      if (this.#text[this.#at] === ',') this.#at++;
+      this.#next();
+      const key = this.#string();
+      this.#next();
+      this.#at++;
+      const value = this.value();
+      if (key !== '__proto__') members[key] = value;
+      else Object.defineProperty(members, key, { value, enumerable: true, configurable: true, writable: true });
+    }
+    this.#at++;
+    return members;
+  }
+
+  #array(): JsonValue {
+    const items: JsonValue[] = [];
+    this.#at++;
+    while (this.#next() !== ']') {
+      if (this.#text[this.#at] === ',') this.#at++;
+      items.push(this.value());
+    }
+    this.#at++;
+    return items;
+  }
+
+  #string(): string {
+    const start = this.#at + 1;
+    let end = this.#text.indexOf('"', start);
+    const text = this.#text.slice(start, end);
+    if (!text.includes('\\')) {
+      this.#at = end + 1;
+      return text;
+    }
+    for (end = start; this.#text[end] !== '"'; end++) if (this.#text[end] === '\\') end++;
+    this.#at = end + 1;
+    return JSON.parse(this.#text.slice(start - 1, end + 1));
+  }
+
+  #number(): number | bigint | Real {
+    const start = this.#at;
+    // Nearly all numbers are short integers.
+    let number = 0;
+    let code = this.#text.charCodeAt(start);
+    while (code >= ZERO && code <= NINE) {
+      number = number * 10 + code - ZERO;
+      code = this.#text.charCodeAt(++this.#at);
+    }
+    const isShort = this.#at > start && this.#at - start < SAFE_DIGITS;
+    if (isShort && !isNumeric(this.#text[this.#at])) return number;
+    while (isNumeric(this.#text[this.#at])) this.#at++;
+    const digits = this.#text.slice(start, this.#at);
+    number = Number(digits);
+    if (/[.eE]/.test(digits)) return Number.isInteger(number) ? new Real(number) : number;
+    return Number.isSafeInteger(number) ? number : BigInt(digits);
+  }
 }
 
-function reviveSpecial(_key: string, value: unknown): unknown {
-  const marker = getMarker().text;
-  if (typeof value !== 'string' || !value.startsWith(marker)) return value;
-  const digits = value.slice(marker.length);
-  return /[.eE]/.test(digits) ? new Real(Number(digits)) : BigInt(digits);
+const ZERO = '0'.charCodeAt(0);
+const NINE = '9'.charCodeAt(0);
+/** An integer of fewer digits is exact as a double. */
+const SAFE_DIGITS = 16;
+
+function isBlank(char: string | undefined): boolean {
+  return char === ' ' || char === '\n' || char === '\t' || char === '\r';
+}
+
+function isNumeric(char: string | undefined): boolean {
+  if (char === undefined) return false;
+  return (char >= '0' && char <= '9') || char === '.' || char === '-' || char === '+' || char === 'e' || char === 'E';
 }
 
 /**
@@ -114,6 +209,6 @@ function reviveSpecial(_key: string, value: unknown): unknown {
  * @throws SyntaxError when the text is no JSON
  */
 export function parseJson(text: string): JsonValue {
-  if (!mayHoldSpecial.test(text)) return JSON.parse(text);
-  return JSON.parse(text.replace(stringOrNumber, markSpecial), reviveSpecial);
+  const value: JsonValue = JSON.parse(text);
+  return mayHoldSpecial.test(text) ? new ExactReader(text).value() : value;
 }
