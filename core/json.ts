@@ -62,8 +62,8 @@ export class Real {
 
 /** A finite number as JSON has a real: with a point or an exponent, whatever its value. */
 export function realText(value: number): string {
-  const digits = String(value);
-  return /[.e]/.test(digits) ? digits : `${digits}.0`;
+  const digits = `${value}`;
+  return Number.isInteger(value) && !digits.includes('e') ? `${digits}.0` : digits;
 }
 
 /** A number as a real, whatever its value. */
