@@ -3,9 +3,9 @@
  * and Feitelson 2001). Running jobs are let end one after another, at their expected ends, until the job fits. Others
  * may start before it when they end by then, or leave enough of what will be free.
  *
- * As long as nothing but starts and ends of jobs happens, what was found stays true: a job that was expected to end by
- * then is among what is free then, whether it ends sooner or starts only now. What comes free beyond that may mean that
- * the job can start sooner; so it is looked at anew, but not more often than the changes since then pay for.
+ * As long as nothing but starts and ends of jobs happens, what was found stays true: what a job has that was expected to
+ * end by then is free then, whether it ends sooner or starts only now. But if a job ends before its time the first one can
+ * perhaps start sooner; so it is looked at anew, though not more often than the changes since then pay for.
  */
 
 import { slotsIn } from './free-index.ts';
@@ -72,8 +72,8 @@ export class Reservation {
   /** A job has given back a part of a node. */
   released(end: number, node: number, { coreCount, gpuCount }: Share): void {
     this.#changes++;
+    this.#isImprovable = true;
     if (end > this.end) this.#add(node, coreCount, gpuCount);
-    if (end >= this.end) this.#isImprovable = true;
   }
 
   /** A job has started that ends by then. */
@@ -83,6 +83,8 @@ export class Reservation {
 
   /** Whether a job that does not end by then leaves enough; if so, it is counted as started. */
   admits(placement: Placement): boolean {
+    // Where the end is not known, what does not end either could delay the job for ever.
+    if (this.end === Infinity) return false;
     const spare = Math.max(this.#count - this.#needed, 0);
     const before = this.#count;
     for (const [i, node] of placement.nodes.entries()) this.#add(node, -placement.cores[i]!, -placement.gpus[i]!);

@@ -7,6 +7,7 @@
  */
 
 import type { ResourceSet } from '../../core/formats/resource-set.ts';
+import type { Placement } from './free-nodes.ts';
 import { byEnd, byPriority, durationOf, type PendingJob, type RunningJob } from './jobs.ts';
 import { OrderedSet } from './ordered-set.ts';
 import type { Allocation, Pool } from './pool.ts';
@@ -15,9 +16,16 @@ import type { ResourceRequest } from './resource-request.ts';
 
 export type Policy = 'fifo' | 'backfill';
 
+/** A job got resources; `around` is the job that is waiting and not delayed by it. */
+export interface Started {
+  readonly type: 'start';
+  readonly job: PendingJob;
+  readonly allocation: Allocation;
+  readonly around?: bigint;
+}
+
 export type Decision =
-  /** A job got resources; `around` is the job that is waiting and not delayed by it. */
-  | { readonly type: 'start'; readonly job: PendingJob; readonly allocation: Allocation; readonly around?: bigint }
+  | Started
   /** A job can never get what it asks for. */
   | { readonly type: 'deny'; readonly job: PendingJob; readonly note: string }
   /** Nothing was decided for a while; others may go first. */
@@ -192,21 +200,27 @@ export class Scheduler {
       const job = this.#pending.first;
       if (!job) return;
       const started = this.#start(job, now);
-      if (started) yield started;
-      else {
+      if (started) {
+        // It has not asked whether somebody it came before is delayed.
+        this.#reservation = undefined;
+        yield started;
+      } else {
         const note = this.pool.free.obstacle(job.request);
         if (note === undefined) break;
         this.cancel(job.id);
         yield { type: 'deny', job, note };
       }
     }
-    if (this.policy === 'backfill') yield* this.#backfill(this.#reserve(this.#pending.first!), now);
+    if (this.policy === 'backfill') yield* this.#backfill(this.#pending.first!, now);
   }
 
   /** Starts a job if there is enough for it. */
-  #start(job: PendingJob, now: number): Decision | undefined {
+  #start(job: PendingJob, now: number): Started | undefined {
     const placement = this.pool.free.place(job.request);
-    if (!placement) return undefined;
+    return placement && this.#give(job, placement, now);
+  }
+
+  #give(job: PendingJob, placement: Placement, now: number): Started {
     const allocation = this.pool.allocate(placement);
     this.cancel(job.id);
     this.#run({ id: job.id, userid: job.userid, allocation, end: this.endOf(job.request, now) || Infinity });
@@ -224,33 +238,37 @@ export class Scheduler {
     return this.#reservation;
   }
 
-  *#backfill(reservation: Reservation, now: number): Generator<Decision, void, undefined> {
+  /** Starts others than the first job, which has to wait. */
+  *#backfill(first: PendingJob, now: number): Generator<Decision, void, undefined> {
     const { free } = this.pool;
-    const time = reservation.time(now);
     const candidates = new OrderedSet<Candidate>((a, b) => byPriority(a.job, b.job));
     const propose = (shape: Shape, after: PendingJob | undefined, longest: number): void => {
       const job = shape.jobs.firstAfter(after, longest);
       if (job) candidates.add({ job, shape, longest });
     };
     let looked = 0;
-    for (const shape of [...this.#shapes.values()]) {
+    for (const shape of this.#shapes.values()) {
       if (free.fits(shape.request)) propose(shape, undefined, Infinity);
       if (++looked % SHAPES_MAX === 0) yield { type: 'pause' };
     }
+    if (candidates.size === 0) return;
+    const reservation = this.#reserve(first);
+    const time = reservation.time(now);
     for (;;) {
       const candidate = candidates.first;
       if (!candidate) return;
       candidates.delete(candidate);
       const { job, shape, longest } = candidate;
       // What has become too scarce for one job of a shape stays so for all of them.
-      if (!free.fits(shape.request)) continue;
+      const placement = free.place(shape.request);
+      if (!placement) continue;
       const end = this.endOf(job.request, now) || Infinity;
       const isShort = end < Infinity && end <= time;
-      if (isShort || reservation.admits(free.place(job.request)!)) {
+      if (isShort || reservation.admits(placement)) {
         if (isShort) reservation.started();
-        const started = this.#start(job, now);
+        const started = this.#give(job, placement, now);
         propose(shape, job, longest);
-        if (started?.type === 'start') yield { ...started, around: reservation.job.id };
+        yield { ...started, around: first.id };
       } else propose(shape, job, Math.min(time - now, Number.MAX_VALUE));
     }
   }
