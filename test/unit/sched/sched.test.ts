@@ -401,3 +401,151 @@ test('it counts', async () => {
   assert.ok((stats.sched_passes as number) >= 2);
   assert.ok((stats.forecast_passes as number) >= 1);
 });
+
+// ---- explain
+
+describe('it explains why a job waits', () => {
+  const rows: readonly (readonly [
+    name: string,
+    options: Parameters<typeof Fixture.start>[0],
+    jobs: readonly JsonObject[],
+    reason: string,
+    text: RegExp,
+  ])[] = [
+    [
+      'others have the rest',
+      {},
+      [jobspec({ slots: 7 }, 60), jobspec({ slots: 2 })],
+      'busy',
+      /needs 2 slot\(s\) and 1 is free now/,
+    ],
+    [
+      'ranks are down',
+      { up: '0' },
+      [jobspec({ slots: 8 })],
+      'down',
+      /too many nodes are down or drained: there is room for 4/,
+    ],
+    [
+      'ranks that pass the constraint are down',
+      { up: '0' },
+      [jobspec({ nodes: 1 }, 0, { constraints: { ranks: ['1'] } })],
+      'down',
+      /too many nodes that pass its constraint are down/,
+    ],
+    [
+      'another is first',
+      {},
+      [jobspec({ slots: 7 }), jobspec({ slots: 8 }), jobspec()],
+      'behind',
+      /ƒ3 comes first: it was submitted before/,
+    ],
+    [
+      'another would be delayed',
+      { policy: 'backfill' },
+      [jobspec({ slots: 7 }, 60), jobspec({ slots: 8 }), jobspec({}, 100)],
+      'reserved',
+      /starting now would delay ƒ3/,
+    ],
+  ];
+  for (const [name, options, jobs, reason, text] of rows)
+    test(name, async () => {
+      const sched = await Fixture.start(options);
+      for (const [index, spec] of jobs.entries()) await sched.submit(index + 1, spec);
+      const said = await sched.ask('sched.explain', { id: jobs.length });
+      assert.deepEqual([said.id, said.state, said.reason], [jobs.length, 'pending', reason]);
+      assert.match(String(said.text), text);
+    });
+
+  test('with all that is known', async () => {
+    const sched = await Fixture.start({ R: uniform(3, 4, 0, { properties: { p: '0-1' } }), up: '0-2' });
+    await sched.submit(1, jobspec({ nodes: 3, slots: 3, cores: 4 }, 100), { priority: 20 });
+    await sched.submit(2, jobspec({ nodes: 3, slots: 3, cores: 4 }, 50));
+    await sched.submit(3, jobspec({ nodes: 2, slots: 2 }, 50, { constraints: { properties: ['p'] } }), {
+      priority: 10,
+    });
+    const { text: _, t_estimate, ...said } = await sched.ask('sched.explain', { id: 3 });
+    assert.equal(Math.round((t_estimate as number) - START), 150);
+    assert.deepEqual(said, {
+      id: 3,
+      state: 'pending',
+      reason: 'busy',
+      policy: 'fifo',
+      priority: 10,
+      jobs_ahead: 1,
+      first: 2,
+      first_priority: 16,
+      unit: 'node',
+      needed: 2,
+      free: 0,
+      missing: 2,
+      nodes: { all: 3, eligible: 2, up: 2 },
+    });
+  });
+
+  test('a job that has resources, to whom it is', async () => {
+    const sched = await Fixture.start();
+    await sched.submit(1, jobspec({ slots: 8 }, 100), { userid: guest.userid });
+    await sched.submit(2, jobspec());
+    await sched.change({ down: '1' });
+    const { expiration, ...said } = await sched.ask('sched.explain', { id: 1 }, guest);
+    assert.equal(Math.round((expiration as number) - START), 100);
+    assert.deepEqual(said, { id: 1, state: 'allocated', resources: 'rank[0-1]/core[0-3]', down: '1' });
+    assert.equal((await sched.ask('sched.explain', { id: 2 }, guest)).errno, 'EPERM');
+    assert.equal((await sched.ask('sched.explain', { id: 3 })).errno, 'ENOENT');
+  });
+});
+
+// ---- what cannot be understood
+
+describe('requests that are none', () => {
+  for (const [topic, payload, code] of [
+    ['sched.alloc', { id: 1 }, 'EPROTO'],
+    ['sched.alloc', undefined, 'EPROTO'],
+    ['sched.free', { id: 1, R: {} }, 'EPROTO'],
+    ['sched.free', { id: 1, R: { execution: { R_lite: [{ rank: 'x' }] } } }, 'EINVAL'],
+    ['sched.prioritize', { jobs: [1] }, 'EPROTO'],
+    ['sched.prioritize', { jobs: [['a', 1]] }, 'EPROTO'],
+    ['sched.expiration', { id: 1 }, 'EPROTO'],
+    ['sched.cancel', {}, 'EPROTO'],
+    ['feasibility.check', {}, 'EPROTO'],
+    ['sched.explain', { id: 'a' }, 'EPROTO'],
+  ] as const)
+    test(`${topic} ${JSON.stringify(payload)}`, async () => {
+      const sched = await Fixture.start();
+      assert.equal((await sched.ask(topic, payload)).errno, code);
+      assert.equal(outcome(await sched.submit(5, jobspec())), 'rank0/core0');
+    });
+
+  test('guests may only ask why their jobs wait', async () => {
+    const sched = await Fixture.start();
+    for (const method of [
+      'sched.alloc',
+      'sched.free',
+      'sched.cancel',
+      'sched.prioritize',
+      'sched.expiration',
+      'feasibility.check',
+    ])
+      assert.equal((await sched.ask(method, {}, guest)).errno, 'EPERM', method);
+  });
+
+  test('a job that waits already', async () => {
+    const sched = await Fixture.start({ up: '' });
+    const first = await sched.submit(1, jobspec());
+    assert.match(outcome(await sched.submit(1, jobspec())), /EEXIST/);
+    await sched.change({ up: '0' });
+    assert.equal(outcome(first), 'rank0/core0');
+  });
+});
+
+test('a queue of many different jobs is looked at in turns', async () => {
+  const sched = await Fixture.start({ policy: 'backfill', args: ['queue-depth=unlimited'], R: uniform(2, 64) });
+  const first = await sched.submit(1, jobspec({ slots: 127 }, 100));
+  await sched.submit(2, jobspec({ slots: 128 }, 100));
+  for (let id = 3; id < 2200; id++)
+    sched.alloc(id, jobspec({ slots: 2 + (id % 40), cores: 1 + (id % 37) }, 10 + (id % 7)));
+  const last = await sched.submit(5000, jobspec({}, 50));
+  assert.equal(((last.at(-1)!.annotations as JsonObject).sched as JsonObject).backfill, 'ƒ3');
+  assert.equal(outcome(first), 'rank0/core[0-63] rank1/core[0-62]');
+});
