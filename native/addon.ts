@@ -15,10 +15,14 @@ export interface Addon {
   peerCredentials(fd: number, out: Float64Array): number;
   findUser(uid: number): string[];
   rusage(subject: number, out: Float64Array): number;
+  limits(index: number, out: Float64Array): number;
   writeSyslog(severity: number, line: string): void;
   /** Whether the functions from here to takeStopped work on this system; without pidfd they are missing. */
   readonly processes: boolean;
-  startProcesses(onEvent: (id: number, event: number, stream: number, value: unknown) => void): number;
+  startProcesses(
+    onEvent: (id: number, event: number, stream: number, value: unknown) => void,
+    usage: Float64Array,
+  ): number;
   spawn(
     file: string,
     argv: string,
@@ -26,14 +30,17 @@ export interface Addon {
     env: string,
     envCount: number,
     directory: string | undefined,
-    flags: number,
+    settings: Int32Array,
     stdio: Int32Array,
+    cpus: Int32Array,
+    limits: Float64Array,
     result: Int32Array,
   ): number;
   write(id: number, stream: number, bytes: Uint8Array, offset: number): number;
   endStream(id: number, stream: number): void;
   closeStream(id: number, stream: number): number;
   setReading(id: number, stream: number, reading: number): number;
+  resizeTerminal(id: number, stream: number, rows: number, columns: number): number;
   takeStopped(pairs: Int32Array): number;
   hwloc(xml: string | undefined, bound: boolean): RawTopology | null | undefined;
   pmiOpen(path: string): RawPmi | string | number;
@@ -83,10 +90,10 @@ export function getAddon(): Addon | undefined {
 export function nativeStatus(): string | undefined {
   loaded ??= load();
   if (!loaded.addon) {
-    return `The native addon is missing (${loaded.problem}): no peer credentials, hwloc, libpmi and per-thread resource usage, and processes start more slowly; \`node scripts/build-native.mjs\` builds it.`;
+    return `The native addon is missing (${loaded.problem}): no peer credentials, hwloc, libpmi and per-thread resource usage, processes start more slowly, and they get no terminals, limits and processors of their own; \`node scripts/build-native.mjs\` builds it.`;
   }
   if (!loaded.addon.processes) {
-    return 'This system has no pidfd_open (Linux 5.3), so processes start more slowly and stopped ones go unnoticed.';
+    return 'This system has no pidfd_open (Linux 5.3), so processes start more slowly, stopped ones go unnoticed, and none gets a terminal, limits and processors of its own.';
   }
   return undefined;
 }

@@ -14,7 +14,7 @@ const sources = path.join(root, 'native', 'src');
 const target = path.join(root, 'native', 'prebuilt', `${process.platform}-${process.arch}.node`);
 
 const without =
-  'flux works without it, but has no peer credentials, hwloc, libpmi and per-thread resource usage, and starts processes more slowly';
+  'flux works without it, but has no peer credentials, hwloc, libpmi and per-thread resource usage, starts processes more slowly, and gives them no terminals, limits and processors of their own';
 
 /** Why a built addon cannot be loaded, or undefined when it can. In a process of its own: a bad binary may crash. */
 function loadError(file) {
