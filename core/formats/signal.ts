@@ -46,6 +46,13 @@ export function signalText(signum: number): string {
   return table[signum - 1]?.[1] ?? `Unknown signal ${signum}`;
 }
 
+/** A signal's name: `SIGTERM`. */
+export function signalName(signum: number): string {
+  if (signum >= RTMIN && signum <= RTMAX) return signum === RTMIN ? 'SIGRTMIN' : `SIGRTMIN+${signum - RTMIN}`;
+  const name = table[signum - 1]?.[0];
+  return name === undefined ? `signal ${signum}` : `SIG${name}`;
+}
+
 /**
  * Reads a signal: a number, or a name with or without `SIG`.
  *
