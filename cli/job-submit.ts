@@ -2,8 +2,8 @@
 
 import fs from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { FluxError } from '../core/errno.ts';
-import { about, collect, integer, refuseOption, withHandle } from './command.ts';
+import { about, FluxError } from '../core/errno.ts';
+import { collect, integer, refuseOption, withHandle } from './command.ts';
 import { formatJobId } from './job-id.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';

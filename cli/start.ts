@@ -3,23 +3,13 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { type Command, Option } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { TaskMap } from '../core/formats/taskmap.ts';
 import type { JsonObject } from '../core/json.ts';
 import { readConfigPath, updateConfig } from '../core/node/config-files.ts';
 import { FluxNode } from '../core/node/node.ts';
 import type { StartOptions } from '../core/node/prepare.ts';
-import {
-  about,
-  collect,
-  count,
-  duration,
-  increase,
-  refuseOption,
-  runCommand,
-  runsAnother,
-  subcommand,
-} from './command.ts';
+import { collect, count, duration, increase, refuseOption, runCommand, runsAnother, subcommand } from './command.ts';
 import { print } from './print.ts';
 
 /** Where the instance of the system has its state and its configuration. */

@@ -11,13 +11,13 @@ import { convertId, isUtf8Locale, parseSlice, splitIds } from '../../../cli/job-
 import { unwrapJobspec } from '../../../cli/job-info.ts';
 import { readyBytes } from '../../../cli/job-input.ts';
 import { execLogText, logLine, OutputPrinter, outputOf, redirectLine } from '../../../cli/job-output.ts';
-import { decodePtyData, encodePtyData } from '../../../cli/job-pty.ts';
 import { JobResult, jobExit } from '../../../cli/job-result.ts';
 import { parseStates } from '../../../cli/job-states.ts';
 import { JobPhase, statusLine } from '../../../cli/job-status-line.ts';
 import { formatSeconds, timeLeft } from '../../../cli/job-timeleft.ts';
 import { wrapUnsigned } from '../../../cli/submission.ts';
 import { JobState } from '../../../core/formats/job-state.ts';
+import { decodePtyData, encodePtyData } from '../../../core/formats/pty-data.ts';
 import { type JsonObject, stringifyJson } from '../../../core/json.ts';
 
 test('output of tasks', () => {
