@@ -76,9 +76,7 @@ async function waitInBackground(handle: Handle, id: bigint, verbose: number): Pr
 }
 
 async function waitForInstance(uri: string, name: string): Promise<void> {
-  // The instance tells a URI for others, `ssh://HOST/PATH`; the socket of one on this host is at its path.
-  const local = uri.replace(/^ssh:\/\/[^/]*\//, 'local:///');
-  const child = await Handle.open(local).catch((error: unknown) => {
+  const child = await Handle.open(uri).catch((error: unknown) => {
     throw about(`unable to connect to ${name}`, error);
   });
   try {

@@ -176,18 +176,6 @@ export async function startInBackground(
   return (await handle.rpc<{ pid: number }>(`${service}.exec`, payload, { nodeid: rank })).pid;
 }
 
-/** The exit code that a wait(2) status stands for: 128 and the signal when one ended it. */
-export function exitCodeOf(status: number): number {
-  const signal = signalOf(status);
-  return signal ? 128 + signal : (status >> 8) & 0xff;
-}
-
-/** The signal that ended it, or 0. */
-export function signalOf(status: number): number {
-  const signal = status & 0x7f;
-  return signal === 0x7f ? 0 : signal;
-}
-
 /** Writes the output that a server kept of a program. */
 export function writeRetained(output: JsonValue | undefined): void {
   if (!Array.isArray(output)) return;

@@ -56,10 +56,14 @@ export class Real {
   }
 
   toJSON(): string | number | null {
-    if (!Number.isInteger(this.value)) return this.value;
-    const digits = String(this.value);
-    return mark(/[.e]/.test(digits) ? digits : `${digits}.0`);
+    return Number.isInteger(this.value) ? mark(realText(this.value)) : this.value;
   }
+}
+
+/** A finite number as JSON has a real: with a point or an exponent, whatever its value. */
+export function realText(value: number): string {
+  const digits = String(value);
+  return /[.e]/.test(digits) ? digits : `${digits}.0`;
 }
 
 /** A number as a real, whatever its value. */

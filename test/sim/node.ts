@@ -13,6 +13,7 @@ import type { World } from '../../core/broker/module-host.ts';
 import type { ModuleDefinition } from '../../core/broker/service.ts';
 import type { LogSink } from '../../core/broker/services/log.ts';
 import type { State } from '../../core/broker/state-machine.ts';
+import { FluxError } from '../../core/errno.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { type Message, MessageType } from '../../core/message/message.ts';
 import { bundledModule } from '../../workers/bundled.ts';
@@ -123,6 +124,7 @@ export class SimulatedNode {
       kvsShards: 0,
       store: {},
       backingStore: () => undefined,
+      openParent: () => Promise.reject(new FluxError('ENOENT', 'no instance encloses this one')),
       programs: { slowReaders: this.slowReaders, spawnTurn: async () => {} },
       transmit: (message, from, to) => this.#line(from, to).send(message),
       listen: async () => {

@@ -34,11 +34,13 @@ import { Connector, type ConnectorHost } from '../connector-local/connector.ts';
 import type { StoreThread } from '../content/access.ts';
 import { contentModule } from '../content/content.ts';
 import { groupsModule } from '../groups/groups.ts';
+import { jobListModule } from '../job-list/job-list.ts';
 import { kvsModule } from '../kvs/kvs.ts';
 import { dispatcher, shardedKvs } from '../kvs/shards.ts';
 import { kvsWatchModule } from '../kvs-watch/kvs-watch.ts';
 import { overlayModule } from '../overlay/overlay.ts';
 import type { Machines } from '../resource/machine.ts';
+import type { OpenParent } from '../resource/parent.ts';
 import { resourceFollower, resourceModule } from '../resource/resource.ts';
 import { type RexecThread, rexecModule } from '../rexec/rexec.ts';
 import type { SlowReaders } from '../rexec/slow-readers.ts';
@@ -71,6 +73,8 @@ export interface RankHost {
   readConfig(): JsonObject | undefined;
   /** What the machine has that the ranks are on. */
   readonly machines: Machines;
+  /** Connects to the instance that this one is a job of. */
+  readonly openParent: OpenParent;
   /** What the threads of this node do. */
   engineInfo(): Promise<JsonObject>;
   /** The rank and all below it are no part of the instance any more. */
@@ -252,8 +256,10 @@ export class Rank {
         return this.#nodeService(() => kvsWatchModule(host.store, host.slowReaders));
       case 'resource':
         return this.rank === 0
-          ? { definition: resourceModule(host.machines) }
+          ? { definition: resourceModule(host.machines, host.openParent) }
           : { isRelay: true, definition: resourceFollower(host.machines) };
+      case 'job-list':
+        return { definition: jobListModule(host.slowReaders) };
       case 'content-sqlite':
       case 'content-files': {
         const definition = host.backingStore(name);

@@ -28,7 +28,7 @@ import type { ConnectorHost } from '../connector-local/connector.ts';
 import type { StoreThread } from '../content/access.ts';
 import { resolveModule } from '../module-files.ts';
 import type { RexecThread } from '../rexec/rexec.ts';
-import { machinesOf, realWorld } from '../world.ts';
+import { machinesOf, openParent, realWorld } from '../world.ts';
 import { Rank, type RankHost } from './rank.ts';
 
 /** Ranks that are started before timers and rings have their turn. */
@@ -121,6 +121,7 @@ export class Router {
       },
       readConfig: () => (instance.configPath === undefined ? undefined : readConfigPath(instance.configPath)),
       machines: machinesOf(instance.hostname),
+      openParent,
       engineInfo: () => this.#control.rpc(MAIN, 'engine.info'),
       severed: (rank) => {
         for (const below of this.#topology.subtree(rank)) {

@@ -9,7 +9,7 @@
 import { IdSet } from '../../../core/formats/idset.ts';
 import type { JsonValue } from '../../../core/json.ts';
 import { coreCpus } from '../../../native/index.ts';
-import { LogLevel, type Shell, type ShellHooks, type ShellPlugin, type ShellTask } from '../plugin.ts';
+import { LogLevel, type Shell, type ShellPlugin, type ShellTask } from '../plugin.ts';
 import { distribute, parseSetMap } from './cpu-sets.ts';
 
 const name = 'cpu-affinity';
@@ -26,24 +26,28 @@ interface Affinity {
 export function cpuAffinityPlugin(machine: Machine = thisMachine): ShellPlugin {
   return {
     name,
-    load(shell) {
-      const affinity = parseAffinity(shell.option(name));
-      if (!affinity) {
-        shell.log(LogLevel.warn, `invalid option: ${JSON.stringify(shell.option(name))}`, name);
-        return bindTasks(shell, machine, { how: 'on', isVerbose: false, isDryRun: false });
-      }
-      if (affinity.how === 'off') {
-        shell.log(LogLevel.debug, 'disabling affinity due to cpu-affinity=off', name);
-        return undefined;
-      }
-      return bindTasks(shell, machine, affinity);
-    },
+    load: (shell) => ({
+      'shell.init'() {
+        const affinity = readOption(shell);
+        if (affinity.how !== 'off') bindTasks(shell, machine(), affinity);
+        else shell.log(LogLevel.debug, 'disabling affinity due to cpu-affinity=off', name);
+      },
+    }),
   };
+}
+
+const standard: Affinity = { how: 'on', isVerbose: false, isDryRun: false };
+
+function readOption(shell: Shell): Affinity {
+  const option = shell.option(name);
+  const affinity = parseAffinity(option);
+  if (!affinity) shell.log(LogLevel.warn, `invalid option: ${JSON.stringify(option)}`, name);
+  return affinity ?? standard;
 }
 
 /** The option's parts; undefined when it is not text. */
 export function parseAffinity(option: JsonValue | undefined): Affinity | undefined {
-  if (option === undefined) return { how: 'on', isVerbose: false, isDryRun: false };
+  if (option === undefined) return standard;
   if (typeof option !== 'string') return undefined;
   let how = option;
   const words = new Set<string>();
@@ -66,27 +70,20 @@ function thisMachine(): readonly (readonly number[])[] {
   return cores;
 }
 
-function bindTasks(shell: Shell, machine: Machine, { how, isVerbose, isDryRun }: Affinity): ShellHooks | undefined {
-  const known = machine();
-  const own = [...shell.node.cores].map((core) => known[core]);
-  const present = own.filter((cpus) => cpus !== undefined);
-  if (!own.length || present.length < own.length) {
-    const cores = shell.node.cores.encode();
+function bindTasks(shell: Shell, known: readonly (readonly number[])[], { how, isVerbose, isDryRun }: Affinity): void {
+  const { cores } = shell.node;
+  const own = [...cores].flatMap((core) => (known[core] ? [known[core]] : []));
+  if (!own.length || own.length < cores.count) {
     shell.log(LogLevel.warn, `unable to get cpuset for cores ${cores}. Disabling affinity`, name);
-    return undefined;
+    return;
   }
-  const all = IdSet.from(present.flat());
-  return {
-    'shell.init'() {
-      const taskCount = shell.tasks.length;
-      if (isVerbose) shell.log(LogLevel.notice, `cpus: ${all}`, name);
-      const sets = setsOfTasks(how, present, taskCount);
-      for (const task of shell.tasks) {
-        if (sets && isVerbose) shell.log(LogLevel.notice, `task ${task.rank}: cpus: ${sets[task.index]}`, name);
-        if (!isDryRun) bind(shell, task, sets?.[task.index] ?? all, known);
-      }
-    },
-  };
+  const all = IdSet.from(own.flat());
+  const sets = setsOfTasks(how, own, shell.tasks.length);
+  if (isVerbose) shell.log(LogLevel.notice, `cpus: ${all}`, name);
+  for (const task of shell.tasks) {
+    if (sets && isVerbose) shell.log(LogLevel.notice, `task ${task.rank}: cpus: ${sets[task.index]}`, name);
+    if (!isDryRun) bind(shell, task, sets?.[task.index] ?? all, known);
+  }
 }
 
 /** The processors of each task; undefined when they all have the same. */

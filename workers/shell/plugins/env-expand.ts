@@ -1,43 +1,30 @@
-/**
- * `-o env-expand.NAME=TEMPLATE`: variables whose templates are rendered where the job runs (`--env=NAME={{…}}`). Those
- * that are about a task are set for each task.
- */
+/** The plugin `env-expand`: variables whose values are templates (option `env-expand`), for the job or for each task. */
 
-import { FluxError } from '../../../core/errno.ts';
 import { isObject } from '../../../core/message/unpack.ts';
-import { LogLevel, type Shell, type ShellPlugin } from '../plugin.ts';
-
-const name = 'env-expand';
-
-/** What is left of a tag that could not be rendered yet. */
-const OPEN_TAG = '{{';
+import { LogLevel, type ShellPlugin } from '../plugin.ts';
 
 export const envExpandPlugin: ShellPlugin = {
-  name,
+  name: 'env-expand',
   load(shell) {
-    const option = shell.option(name);
-    if (option === undefined) return undefined;
-    if (!isObject(option)) throw new FluxError('EINVAL', `the shell option ${name} is not an object`);
-    const templates = new Map<string, string>();
-    for (const [variable, template] of Object.entries(option)) {
-      if (typeof template === 'string') templates.set(variable, template);
-      else shell.log(LogLevel.error, `invalid value for env var ${variable}`, name);
-    }
+    if (!isObject(shell.option('env-expand'))) return undefined;
+    // Those that name something of a task, by their templates.
+    const ofTasks = new Map<string, string>();
     return {
-      'shell.init': () => expandForJob(shell, templates),
+      'shell.init'() {
+        const option = shell.option('env-expand');
+        for (const [name, template] of Object.entries(isObject(option) ? option : {})) {
+          if (typeof template !== 'string') {
+            shell.log(LogLevel.error, `invalid value for env var ${name}`, 'env-expand');
+            continue;
+          }
+          const value = shell.render(template);
+          if (value.includes('{{')) ofTasks.set(name, template);
+          else shell.setEnv(name, value);
+        }
+      },
       'task.init'(task) {
-        for (const [variable, template] of templates) task.setEnv(variable, shell.render(template, { task }));
+        for (const [name, template] of ofTasks) task.setEnv(name, shell.render(template, { task }));
       },
     };
   },
 };
-
-/** Sets what is the same for all tasks, and leaves the rest. */
-function expandForJob(shell: Shell, templates: Map<string, string>): void {
-  for (const [variable, template] of templates) {
-    const value = shell.render(template);
-    if (value.includes(OPEN_TAG)) continue;
-    shell.setEnv(variable, value);
-    templates.delete(variable);
-  }
-}

@@ -16,22 +16,13 @@ const NO_DEVICE = '-1';
 
 export const gpuAffinityPlugin: ShellPlugin = {
   name,
-  load(shell) {
-    const how = readOption(shell);
-    if (how === 'off') {
-      shell.log(LogLevel.debug, 'disabling affinity due to gpu-affinity=off', name);
-      return undefined;
-    }
-    return {
-      'shell.init'() {
-        const sets = setsOfTasks(shell, how);
-        const all = shell.node.gpus;
-        shell.setEnv('CUDA_VISIBLE_DEVICES', !sets && all.count ? list(all) : NO_DEVICE);
-        if (shell.getEnv('CUDA_DEVICE_ORDER') === undefined) shell.setEnv('CUDA_DEVICE_ORDER', 'PCI_BUS_ID');
-        if (sets) for (const task of shell.tasks) task.setEnv('CUDA_VISIBLE_DEVICES', list(sets[task.index]!));
-      },
-    };
-  },
+  load: (shell) => ({
+    'shell.init'() {
+      const how = readOption(shell);
+      if (how !== 'off') setDevices(shell, how);
+      else shell.log(LogLevel.debug, 'disabling affinity due to gpu-affinity=off', name);
+    },
+  }),
 };
 
 function readOption(shell: Shell): string {
@@ -39,6 +30,14 @@ function readOption(shell: Shell): string {
   if (typeof option === 'string') return option;
   shell.log(LogLevel.warn, 'Failed to get gpu-affinity shell option, ignoring', name);
   return 'on';
+}
+
+function setDevices(shell: Shell, how: string): void {
+  const sets = setsOfTasks(shell, how);
+  const all = shell.node.gpus;
+  shell.setEnv('CUDA_VISIBLE_DEVICES', !sets && all.count ? list(all) : NO_DEVICE);
+  if (shell.getEnv('CUDA_DEVICE_ORDER') === undefined) shell.setEnv('CUDA_DEVICE_ORDER', 'PCI_BUS_ID');
+  if (sets) for (const task of shell.tasks) task.setEnv('CUDA_VISIBLE_DEVICES', list(sets[task.index]!));
 }
 
 function setsOfTasks(shell: Shell, how: string): readonly IdSet[] | undefined {

@@ -14,14 +14,14 @@ const variable = 'HWLOC_XMLFILE';
 
 export const hwlocPlugin: ShellPlugin = {
   name,
-  load(shell) {
-    const option = shell.option(name);
-    if (option === undefined) return undefined;
-    if (!isObject(option)) throw new FluxError('EINVAL', 'failed to unpack hwloc options');
-    const isWanted = isSet(option.xmlfile);
-    const isRestricted = isSet(option.restrict);
-    return isWanted ? { 'shell.post-init': () => writeXml(shell, isRestricted) } : undefined;
-  },
+  load: (shell) => ({
+    async 'shell.post-init'() {
+      const option = shell.option(name) ?? {};
+      if (!isObject(option)) throw new FluxError('EINVAL', 'failed to unpack hwloc options');
+      const isRestricted = isSet(option.restrict);
+      if (isSet(option.xmlfile)) await writeXml(shell, isRestricted);
+    },
+  }),
 };
 
 function isSet(value: JsonValue | undefined): boolean {

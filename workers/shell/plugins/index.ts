@@ -4,7 +4,6 @@
 
 import type { ShellPlugin } from '../plugin.ts';
 import { cpuAffinityPlugin } from './cpu-affinity.ts';
-import { envExpandPlugin } from './env-expand.ts';
 import { gpuAffinityPlugin } from './gpu-affinity.ts';
 import { hwlocPlugin } from './hwloc.ts';
 import { jobFilesPlugin } from './job-files.ts';
@@ -16,8 +15,6 @@ import { signalPlugin } from './signal.ts';
 import { stageInPlugin } from './stage-in.ts';
 import { stopTasksPlugin } from './stop-tasks.ts';
 import { sysmonPlugin } from './sysmon.ts';
-import { taskExitPlugin } from './task-exit.ts';
-import { taskmapsPlugin } from './taskmaps.ts';
 import { tmpdirPlugin } from './tmpdir.ts';
 
 /** In the order in which they are asked: the job's folder is there before files are put into it. */
@@ -29,13 +26,10 @@ export const plugins: readonly ShellPlugin[] = [
   gpuAffinityPlugin,
   stopTasksPlugin,
   ptyPlugin,
-  taskExitPlugin,
   rlimitPlugin,
-  taskmapsPlugin,
   signalPlugin,
   oomPlugin(),
   hwlocPlugin,
-  envExpandPlugin,
   sysmonPlugin,
   openMpiPlugin,
   spectrumMpiPlugin,

@@ -22,31 +22,36 @@ const spectrumVariables = {
  */
 export const openMpiPlugin: ShellPlugin = {
   name: 'openmpi',
-  load(shell) {
-    if (mpiName(shell) === 'none') return undefined;
-    return {
-      'shell.init'() {
-        const folder = shell.getEnv('FLUX_JOB_TMPDIR');
-        if (folder !== undefined) shell.setEnv('OMPI_MCA_btl_vader_backing_directory', folder);
-      },
-    };
-  },
+  load: (shell) => ({
+    'shell.init'() {
+      const folder = shell.getEnv('FLUX_JOB_TMPDIR');
+      if (folder !== undefined && mpiName(shell) !== 'none')
+        shell.setEnv('OMPI_MCA_btl_vader_backing_directory', folder);
+    },
+  }),
 };
 
 /** `-o mpi=spectrum`: IBM's Spectrum MPI. */
 export const spectrumMpiPlugin: ShellPlugin = {
   name: 'spectrum',
-  load(shell) {
-    if (mpiName(shell) !== 'spectrum') return undefined;
-    for (const variable of Object.keys(shell.environment())) {
-      if (/^(PMIX|OMPI)_/.test(variable)) shell.setEnv(variable, undefined);
-    }
-    for (const [variable, value] of Object.entries(spectrumVariables)) shell.setEnv(variable, value);
-    prependPath(shell, 'LD_LIBRARY_PATH', `${SPECTRUM_LIBRARIES}/pami_port`);
-    prependPath(shell, 'LD_PRELOAD', `${SPECTRUM_LIBRARIES}/libpami_cudahook.so`);
-    return { 'task.init': prepareSpectrumTask };
-  },
+  load: (shell) => ({
+    'shell.init'() {
+      if (mpiName(shell) === 'spectrum') prepareSpectrumJob(shell);
+    },
+    'task.init'(task) {
+      if (mpiName(shell) === 'spectrum') prepareSpectrumTask(task);
+    },
+  }),
 };
+
+function prepareSpectrumJob(shell: Shell): void {
+  for (const variable of Object.keys(shell.environment())) {
+    if (/^(PMIX|OMPI)_/.test(variable)) shell.setEnv(variable, undefined);
+  }
+  for (const [variable, value] of Object.entries(spectrumVariables)) shell.setEnv(variable, value);
+  prependPath(shell, 'LD_LIBRARY_PATH', `${SPECTRUM_LIBRARIES}/pami_port`);
+  prependPath(shell, 'LD_PRELOAD', `${SPECTRUM_LIBRARIES}/libpami_cudahook.so`);
+}
 
 function prepareSpectrumTask(task: ShellTask): void {
   task.spec.limits = [...(task.spec.limits ?? []), { limit: 'stack', soft: SPECTRUM_STACK_BYTES }];

@@ -53,9 +53,12 @@ export function oomPlugin(): ShellPlugin {
   return {
     name,
     load(shell) {
-      const adjust = parseAdjust(shell.option(name));
+      let adjust: number | undefined;
       return {
-        'shell.init': () => announce(shell, counter(shell)),
+        'shell.init'() {
+          adjust = parseAdjust(shell.option(name));
+          return announce(shell, counter(shell));
+        },
         'task.fork'(task) {
           if (adjust !== undefined) void adjustScore(shell, task, adjust);
         },

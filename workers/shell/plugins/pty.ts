@@ -36,9 +36,7 @@ export const ptyPlugin: ShellPlugin = {
         return undefined;
       },
     });
-    shell.setEnv('FLUX_TERMINUS_SESSION', '0');
-    const option = shell.option(name);
-    return option === undefined ? undefined : terminals(shell, parsePty(option), sessions);
+    return terminals(shell, sessions);
   },
 };
 
@@ -79,11 +77,15 @@ function parseRanks(ranks: JsonValue | undefined, isInteractive: boolean): IdSet
   throw new FluxError('EINVAL', 'invalid shell pty option: ranks is neither a set of ids nor an integer');
 }
 
-function terminals(shell: Shell, option: PtyOption, sessions: Map<number, TerminalSession>): ShellHooks {
-  const { isInteractive } = option;
+function terminals(shell: Shell, sessions: Map<number, TerminalSession>): ShellHooks {
   const release = new Map<number, () => void>();
+  let option: PtyOption = parsePty(null);
   return {
     'shell.init'() {
+      shell.setEnv('FLUX_TERMINUS_SESSION', '0');
+      const given = shell.option(name);
+      if (given === undefined) return;
+      option = parsePty(given);
       for (const task of shell.tasks.filter(({ rank }) => hasTerminal(shell, option, rank))) {
         sessions.set(
           task.rank,
@@ -91,7 +93,7 @@ function terminals(shell: Shell, option: PtyOption, sessions: Map<number, Termin
         );
         release.set(task.rank, shell.hold());
         connect(task, sessions.get(task.rank)!);
-        if (!isInteractive || task.rank !== INTERACTIVE_RANK) continue;
+        if (!option.isInteractive || task.rank !== INTERACTIVE_RANK) continue;
         shell.addEventContext('shell.init', { pty: 'terminus.0', ...(option.capture && { capture: 1 }) });
       }
     },

@@ -10,18 +10,15 @@ const name = 'rlimit';
 
 export const rlimitPlugin: ShellPlugin = {
   name,
-  load(shell) {
-    const option = shell.option(name);
-    if (option === undefined) return undefined;
-    if (!isObject(option)) throw new FluxError('EINVAL', 'failed to parse rlimit shell option');
-    const limits = parseLimits(option);
-    return {
-      'shell.init'() {
-        const possible = limits.map(([given, limit]) => lower(shell, given, limit));
-        for (const task of shell.tasks) task.spec.limits = possible;
-      },
-    };
-  },
+  load: (shell) => ({
+    'shell.init'() {
+      const option = shell.option(name);
+      if (option === undefined) return;
+      if (!isObject(option)) throw new FluxError('EINVAL', 'failed to parse rlimit shell option');
+      const limits = parseLimits(option).map(([given, limit]) => lower(shell, given, limit));
+      for (const task of shell.tasks) task.spec.limits = limits;
+    },
+  }),
 };
 
 /**

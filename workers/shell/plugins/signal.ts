@@ -29,13 +29,15 @@ export const signalPlugin: ShellPlugin = {
   name,
   load(shell) {
     if (!shell.isLeader) return undefined;
-    const warning = parseWarning(shell.option(name));
-    if (!warning) return undefined;
-    const alarm = new Alarm(shell, warning);
+    let alarm: Alarm | undefined;
     return {
-      'shell.init': () => alarm.set(),
-      'shell.resource-update': () => alarm.set(),
-      destroy: () => alarm.cancel(),
+      'shell.init'() {
+        const warning = parseWarning(shell.option(name));
+        alarm = warning && new Alarm(shell, warning);
+        alarm?.set();
+      },
+      'shell.resource-update': () => alarm?.set(),
+      destroy: () => alarm?.cancel(),
     };
   },
 };

@@ -29,17 +29,18 @@ export interface StageIn {
 
 export const stageInPlugin: ShellPlugin = {
   name,
-  load(shell) {
-    const option = shell.option(name);
-    if (option === undefined) return undefined;
-    const wanted = parseStageIn(option);
-    if (wanted.isDeprecated && shell.isLeader) {
-      const text = 'Setting stage-in.names to the value of deprecated option stage-in.tags.';
-      shell.log(LogLevel.warn, text, name);
-    }
-    if (wanted.leaderOnly && !shell.isLeader) return undefined;
-    return { 'shell.init': () => stageIn(shell, wanted) };
-  },
+  load: (shell) => ({
+    async 'shell.init'() {
+      const option = shell.option(name);
+      if (option === undefined) return;
+      const wanted = parseStageIn(option);
+      if (wanted.isDeprecated && shell.isLeader) {
+        const text = 'Setting stage-in.names to the value of deprecated option stage-in.tags.';
+        shell.log(LogLevel.warn, text, name);
+      }
+      if (!wanted.leaderOnly || shell.isLeader) await stageIn(shell, wanted);
+    },
+  }),
 };
 
 /**

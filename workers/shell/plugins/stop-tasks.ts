@@ -7,15 +7,13 @@ const name = 'stop-tasks-in-exec';
 
 export const stopTasksPlugin: ShellPlugin = {
   name,
-  load(shell) {
-    if (!isOn(shell.option(name))) return undefined;
-    return {
-      'shell.init'() {
-        for (const task of shell.tasks) task.spec.stopInExec = true;
-        shell.addEventContext('shell.start', { sync: true });
-      },
-    };
-  },
+  load: (shell) => ({
+    'shell.init'() {
+      if (!isOn(shell.option(name))) return;
+      for (const task of shell.tasks) task.spec.stopInExec = true;
+      shell.addEventContext('shell.start', { sync: true });
+    },
+  }),
 };
 
 function isOn(option: JsonValue | undefined): boolean {

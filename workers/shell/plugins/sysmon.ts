@@ -21,14 +21,17 @@ const PERIODIC_VERBOSITY = 2;
 export const sysmonPlugin: ShellPlugin = {
   name,
   load(shell) {
-    const option = shell.option(name);
-    if (option === undefined) return undefined;
-    const monitor = new Monitor(shell, parsePeriod(option));
+    let monitor: Monitor | undefined;
     return {
-      'shell.init': () => monitor.open(),
-      'shell.start': () => monitor.start(),
-      'shell.exit': () => monitor.report(),
-      destroy: () => monitor.stop(),
+      'shell.init'() {
+        const option = shell.option(name);
+        if (option === undefined) return undefined;
+        monitor = new Monitor(shell, parsePeriod(option));
+        return monitor.open();
+      },
+      'shell.start': () => monitor?.start(),
+      'shell.exit': () => monitor?.report(),
+      destroy: () => monitor?.stop(),
     };
   },
 };
