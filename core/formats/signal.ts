@@ -46,11 +46,10 @@ export function signalText(signum: number): string {
   return table[signum - 1]?.[1] ?? `Unknown signal ${signum}`;
 }
 
-/** A signal's name: `SIGTERM`. */
+/** What a signal is called: `SIGTERM`, its number where it has no name. */
 export function signalName(signum: number): string {
-  if (signum >= RTMIN && signum <= RTMAX) return signum === RTMIN ? 'SIGRTMIN' : `SIGRTMIN+${signum - RTMIN}`;
   const name = table[signum - 1]?.[0];
-  return name === undefined ? `signal ${signum}` : `SIG${name}`;
+  return name === undefined ? String(signum) : `SIG${name}`;
 }
 
 /**

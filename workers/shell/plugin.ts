@@ -70,8 +70,11 @@ export interface ShellTask {
   takeOutput(descriptor: number, onData: (bytes: Buffer | null) => void): void;
   /** Takes bytes as if the task had written them to its standard output (1) or error (2); null ends the stream. */
   output(descriptor: 1 | 2, bytes: Buffer | null): void;
-  /** Has somebody else write the task's standard input: called with what comes for it, null at its end. */
-  takeInput(onData: (bytes: Buffer | null) => void): void;
+  /**
+   * Has somebody else write the task's standard input: `onData` is called with what comes for it, null at its end, and
+   * `onRoom` when the process takes more, after a write that it did not take the whole of.
+   */
+  takeInput(onData: (bytes: Buffer | null) => void, onRoom?: () => void): void;
   /** Sends a signal to the task's process group; does nothing when it does not run. */
   kill(signum: number): void;
   /** What events and other shells are told of it. */
@@ -119,6 +122,8 @@ export interface ShellHooks {
   readonly 'shell.finish'?: () => void;
   /** On the leader: the tasks of all shells have ended. */
   readonly 'shell.tasks-complete'?: () => void;
+  /** R has changed: the end of the job, say. */
+  readonly 'shell.resource-update'?: () => void;
   /** On the leader: another shell is lost. */
   readonly 'shell.lost'?: (shellRank: number, severity: number) => void;
   /** Nobody holds the shell any more; waited for. */
@@ -225,7 +230,7 @@ export interface Shell {
   /** Raises an exception of the job; of severity 0 it ends it. */
   raise(type: string, severity: number, note: string, waitStatus?: number): void;
   /** Ends the job: logs why, kills the tasks, and raises an exception; the shell's exit code is at least `exitCode`. */
-  fail(exitCode: number, message: string): void;
+  fail(exitCode: number, message: string, component?: string): void;
 
   // ---- what it waits for
 

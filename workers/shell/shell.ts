@@ -535,9 +535,9 @@ export class JobShell implements Shell {
     for (const task of this.#tasks) task.kill(signum);
   }
 
-  fail(exitCode: number, message: string): void {
+  fail(exitCode: number, message: string, component?: string): void {
     if (this.#isOver) return;
-    this.log(LogLevel.fatal, message);
+    this.log(LogLevel.fatal, message, component);
     this.#exitCode ??= exitCode;
     this.raise('exec', 0, message);
     this.#stop();

@@ -43,6 +43,7 @@ export class Task implements ShellTask {
   readonly #handlers = new Map<number, DataHandler>();
   #outputs: readonly [DataHandler, DataHandler] = [() => {}, () => {}];
   #input: DataHandler | undefined;
+  #onRoom: (() => void) | undefined;
   // Bytes for standard input that its pipe has no room for.
   #pending: Buffer[] = [];
   #pendingBytes = 0;
@@ -103,8 +104,9 @@ export class Task implements ShellTask {
     this.#handlers.set(descriptor, onData);
   }
 
-  takeInput(onData: DataHandler): void {
+  takeInput(onData: DataHandler, onRoom?: () => void): void {
     this.#input = onData;
+    this.#onRoom = onRoom;
   }
 
   /** Sets who takes standard output and error, unless a plugin has taken them. */
@@ -141,7 +143,9 @@ export class Task implements ShellTask {
       {
         data: (stream, bytes) => this.#data(stream, bytes),
         drain: (stream) => {
-          if (stream === 0) this.#flush();
+          if (stream !== 0) return;
+          if (this.#onRoom) this.#onRoom();
+          else this.#flush();
         },
         exit: (status, usage) => {
           this.#status = status;

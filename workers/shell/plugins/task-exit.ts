@@ -12,10 +12,12 @@ import { unpack } from '../../../core/message/unpack.ts';
 import type { Shell, ShellHooks, ShellPlugin } from '../plugin.ts';
 import { exitCodeOf } from '../task.ts';
 
+const name = 'task-exit';
+
 const DEFAULT_TIMEOUT = 30;
 
 export const taskExitPlugin: ShellPlugin = {
-  name: 'task-exit',
+  name,
   load: (shell) => new TaskExit(shell).hooks,
 };
 
@@ -86,7 +88,7 @@ class TaskExit {
   #fail(exit: FirstExit, why: string): void {
     const note = `${commandName(this.#shell)}: ${why}`;
     this.#shell.raise('exec', 0, note, exit.status);
-    this.#shell.fail(exit.exitCode, note);
+    this.#shell.fail(exit.exitCode, note, name);
   }
 }
 
