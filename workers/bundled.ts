@@ -7,6 +7,7 @@ import type { StoreThread } from './content/access.ts';
 import { cron } from './cron/cron.ts';
 import { heartbeat } from './heartbeat/heartbeat.ts';
 import { schedModule } from './sched/sched.ts';
+import { jobExec } from './job-exec/job-exec.ts';
 
 const modules = new Map<string, ModuleDefinition>([
   ['barrier', barrier],
@@ -15,6 +16,7 @@ const modules = new Map<string, ModuleDefinition>([
   ['sched-simple', schedModule('fifo')],
   ['sched-fifo', schedModule('fifo')],
   ['sched-backfill', schedModule('backfill')],
+  ['job-exec', jobExec],
 ]);
 
 /** The backing stores of content, read when one is wanted: only the thread that runs it needs what it needs. */
