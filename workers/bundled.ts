@@ -6,11 +6,13 @@ import { barrier } from './barrier/barrier.ts';
 import type { StoreThread } from './content/access.ts';
 import { cron } from './cron/cron.ts';
 import { heartbeat } from './heartbeat/heartbeat.ts';
+import { jobExec } from './job-exec/job-exec.ts';
 
 const modules = new Map<string, ModuleDefinition>([
   ['barrier', barrier],
   ['cron', cron],
   ['heartbeat', heartbeat],
+  ['job-exec', jobExec],
 ]);
 
 /** The backing stores of content, read when one is wanted: only the thread that runs it needs what it needs. */

@@ -65,6 +65,7 @@ export const bundledEntries: readonly ModuleEntry[] = [
   entry('kvs', { requires: ['content', 'heartbeat'], after: ['content-backing', 'content'] }),
   entry('kvs-watch', { requires: ['kvs'], after: ['kvs'] }),
   entry('resource', { requires: ['kvs-watch'], after: ['kvs-watch'] }),
+  entry('job-exec', { ranks: '0', requires: ['job-manager', 'resource'], after: ['job-manager'] }),
   entry('job-list', { ranks: '0', requires: ['job-manager'], after: ['job-manager'] }),
 ];
 

@@ -125,7 +125,7 @@ export class SimulatedNode {
       store: {},
       backingStore: () => undefined,
       openParent: () => Promise.reject(new FluxError('ENOENT', 'no instance encloses this one')),
-      programs: { slowReaders: this.slowReaders, spawnTurn: async () => {} },
+      programs: { slowReaders: this.slowReaders, spawnTurn: async () => {}, layouts: new Map() },
       transmit: (message, from, to) => this.#line(from, to).send(message),
       listen: async () => {
         this.listening.add(rank);

@@ -42,8 +42,9 @@ import { overlayModule } from '../overlay/overlay.ts';
 import type { Machines } from '../resource/machine.ts';
 import type { OpenParent } from '../resource/parent.ts';
 import { resourceFollower, resourceModule } from '../resource/resource.ts';
-import { type RexecThread, rexecModule } from '../rexec/rexec.ts';
+import { rexecModule } from '../rexec/rexec.ts';
 import type { SlowReaders } from '../rexec/slow-readers.ts';
+import { type ProgramThread, shellModule } from '../shell/host.ts';
 import { DefaultRc } from './default-rc.ts';
 
 export interface RankHost {
@@ -65,7 +66,7 @@ export interface RankHost {
   /** A backing store of content by its module's name; undefined where another thread has it. */
   readonly backingStore: (name: string) => ModuleDefinition | undefined;
   /** What runs programs here; undefined where another thread does it for this rank. */
-  readonly programs: RexecThread | undefined;
+  readonly programs: ProgramThread | undefined;
   /** Hands a message to the broker of a neighbour. */
   transmit(message: Message, from: number, to: number): void;
   /** Opens the socket of a rank's connector, if it is not open. */
@@ -242,10 +243,9 @@ export class Rank {
           }),
         };
       case 'rexec':
-        if (!host.programs) return {};
-        return {
-          definition: this.#rexec(host.programs),
-        };
+        return host.programs ? { definition: rexecModule(() => this.#programHost(host.programs!)) } : {};
+      case 'shell':
+        return host.programs ? { definition: shellModule(() => this.#programHost(host.programs!)) } : {};
       case 'overlay':
         return { definition: overlayModule(this.overlay) };
       case 'content':
@@ -290,12 +290,13 @@ export class Rank {
     return this.rank === 0 ? { definition: define() } : { isRelay: true };
   }
 
-  #rexec(thread: RexecThread): ModuleDefinition {
-    return rexecModule(() => ({
+  /** What those who run programs reach of this rank. */
+  #programHost(thread: ProgramThread) {
+    return {
       environment: async () => this.environment.all(),
       localUri: () => this.localUri(),
       thread,
-    }));
+    };
   }
 
   /** A parent has its modules once this rank may join it; `config`, loaded anew later, need not wait for that. */

@@ -27,7 +27,7 @@ import { bundledModule } from '../bundled.ts';
 import type { ConnectorHost } from '../connector-local/connector.ts';
 import type { StoreThread } from '../content/access.ts';
 import { resolveModule } from '../module-files.ts';
-import type { RexecThread } from '../rexec/rexec.ts';
+import type { ProgramThread } from '../shell/host.ts';
 import { machinesOf, openParent, realWorld } from '../world.ts';
 import { Rank, type RankHost } from './rank.ts';
 
@@ -48,7 +48,7 @@ export class Router {
   readonly #control: ThreadControl;
   readonly #plan: Plan;
   readonly #instance: Instance;
-  readonly #programs: RexecThread;
+  readonly #programs: ProgramThread;
   readonly #store: StoreThread;
   readonly #topology: Topology;
   readonly #bus: EventBus;
@@ -70,7 +70,7 @@ export class Router {
     control: ThreadControl,
     plan: Plan,
     instance: Instance,
-    programs: RexecThread,
+    programs: ProgramThread,
     store: StoreThread,
   ) {
     this.#mailbox = mailbox;

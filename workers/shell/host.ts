@@ -9,9 +9,11 @@
 import { constants } from 'node:os';
 import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
+import { isUtf8Locale } from '../../core/formats/locale.ts';
 import { LATER, type Method, type Request } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
+import type { RexecThread } from '../rexec/rexec.ts';
 import { builtinPlugins } from './builtins.ts';
 import { systemFiles } from './files.ts';
 import { type JobLayout, layOut } from './job-layout.ts';
@@ -21,8 +23,8 @@ import { JobShell, type ShellHost, type ShellResult, shellOptions } from './shel
 export interface ShellModuleHost {
   /** FLUX_URI of the tasks of this rank; its socket is there once this resolves. */
   localUri(): Promise<string>;
-  /** Whether job ids are written with ƒ. */
-  readonly isUtf8: boolean;
+  /** The environment of the rank now. */
+  environment(): Promise<Readonly<Record<string, string>>>;
   readonly thread: ShellThread;
 }
 
@@ -33,6 +35,9 @@ export interface ShellThread {
   /** The layout of jobs that have shells here, by their ids. */
   readonly layouts: Map<bigint, SharedLayout>;
 }
+
+/** What runs programs on one thread, for whoever wants some run. */
+export interface ProgramThread extends RexecThread, ShellThread {}
 
 interface SharedLayout {
   readonly layout: JobLayout;
@@ -46,7 +51,8 @@ export function shellModule(host: (context: ServiceContext) => ShellModuleHost):
   return {
     async start(context) {
       const moduleHost = host(context);
-      return new ShellService(context, moduleHost, await moduleHost.localUri());
+      const isUtf8 = isUtf8Locale({ env: await moduleHost.environment() });
+      return new ShellService(context, moduleHost.thread, isUtf8, await moduleHost.localUri());
     },
   };
 }
@@ -59,7 +65,7 @@ class ShellService implements Service {
   readonly #answers = new Map<string, Map<string, Omit<Method, 'allow'>>>();
   #onIdle: (() => void) | undefined;
 
-  constructor(context: ServiceContext, { thread, isUtf8 }: ShellModuleHost, uri: string) {
+  constructor(context: ServiceContext, thread: ShellThread, isUtf8: boolean, uri: string) {
     this.#context = context;
     this.#thread = thread;
     this.#host = {
