@@ -122,8 +122,6 @@ export interface ShellHooks {
   readonly 'shell.finish'?: () => void;
   /** On the leader: the tasks of all shells have ended. */
   readonly 'shell.tasks-complete'?: () => void;
-  /** R has changed: the end of the job, say. */
-  readonly 'shell.resource-update'?: () => void;
   /** On the leader: another shell is lost. */
   readonly 'shell.lost'?: (shellRank: number, severity: number) => void;
   /** Nobody holds the shell any more; waited for. */

@@ -30,12 +30,6 @@ export const ptyPlugin: ShellPlugin = {
     const sessions = new Map<number, TerminalSession>();
     const created = shell.context.clock.now();
     shell.register('terminus.list', { handler: () => list(shell, created, sessions) });
-    shell.register('disconnect', {
-      handler({ sender }) {
-        for (const session of sessions.values()) session.disconnect(sender);
-        return undefined;
-      },
-    });
     return terminals(shell, sessions);
   },
 };
@@ -86,6 +80,7 @@ function terminals(shell: Shell, sessions: Map<number, TerminalSession>): ShellH
       const given = shell.option(name);
       if (given === undefined) return;
       option = parsePty(given);
+      shell.register('disconnect', { handler: ({ sender }) => disconnect(sessions, sender) });
       for (const task of shell.tasks.filter(({ rank }) => hasTerminal(shell, option, rank))) {
         sessions.set(
           task.rank,
@@ -142,6 +137,10 @@ function openSession(shell: Shell, option: PtyOption, task: ShellTask, onEnd: ()
 /** Nobody attaches interactively to other tasks, so what they show must go somewhere. */
 function isCaptured({ capture }: PtyOption, { rank }: ShellTask): boolean {
   return capture || rank !== INTERACTIVE_RANK;
+}
+
+function disconnect(sessions: ReadonlyMap<number, TerminalSession>, sender: string): undefined {
+  for (const session of sessions.values()) session.disconnect(sender);
 }
 
 /** Puts the task's standard streams on the terminal. */
