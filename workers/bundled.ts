@@ -6,8 +6,8 @@ import { barrier } from './barrier/barrier.ts';
 import type { StoreThread } from './content/access.ts';
 import { cron } from './cron/cron.ts';
 import { heartbeat } from './heartbeat/heartbeat.ts';
-import { schedModule } from './sched/sched.ts';
 import { jobExec } from './job-exec/job-exec.ts';
+import { schedModule } from './sched/sched.ts';
 
 const modules = new Map<string, ModuleDefinition>([
   ['barrier', barrier],
