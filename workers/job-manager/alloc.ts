@@ -192,13 +192,18 @@ export class Alloc {
   // ---- its answers
 
   /** Takes a response to `sched.alloc`; one that makes no sense ends what the manager has to do with this scheduler. */
-  takeResponse(response: Message): void {
+  takeAllocResponse(response: Message): void {
     try {
       if (response.errnum) throw response.error();
       this.#takeAnswer(response);
     } catch (error) {
       this.#teardown('alloc response error', error as Error);
     }
+  }
+
+  /** What is given back needs no answer; an error ends what the manager has to do with this scheduler. */
+  takeFreeResponse(response: Message): void {
+    if (response.errnum) this.#teardown('free response error', response.error());
   }
 
   #takeAnswer(response: Message): void {

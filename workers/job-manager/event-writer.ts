@@ -47,6 +47,8 @@ export class EventWriter {
   /** Those to be committed, in order; what is written now goes into the last. */
   #batches: Batch[] = [];
   #isCommitting = false;
+  /** The one that is being committed. */
+  #current: Batch | undefined;
   #isScheduled = false;
   #retry = RETRY_MIN;
 
@@ -98,8 +100,11 @@ export class EventWriter {
   /** The batch that is open, or another one when it is full and the job is not in it. */
   #batchFor(id: bigint | undefined): Batch {
     let batch = this.#batches.at(-1);
-    const isOpen = batch && (this.#batches.length > 1 || !this.#isCommitting);
-    if (!batch || !isOpen || (batch.logs.size >= BATCH_JOBS && id !== undefined && !batch.logs.has(id))) {
+    if (
+      !batch ||
+      batch === this.#current ||
+      (batch.logs.size >= BATCH_JOBS && id !== undefined && !batch.logs.has(id))
+    ) {
       batch = new Batch();
       this.#batches.push(batch);
     }
@@ -122,6 +127,7 @@ export class EventWriter {
     this.#isCommitting = true;
     while (this.#batches.length) {
       const batch = this.#batches[0]!;
+      this.#current = batch;
       const failure = await this.#commit(batch).catch(asFluxError);
       if (failure) {
         this.#log('err', `eventlog update failed, and is tried again: ${failure.message}`);
@@ -132,6 +138,7 @@ export class EventWriter {
       } else {
         this.#retry = RETRY_MIN;
         this.#batches.shift();
+        this.#current = undefined;
         this.#tell(batch, undefined);
       }
     }
