@@ -2,6 +2,7 @@
 
 import { parseEntry } from '../../../core/broker/log-format.ts';
 import { ModuleHost } from '../../../core/broker/module-host.ts';
+import { type State, stateNumber } from '../../../core/broker/state-machine.ts';
 import { FluxError } from '../../../core/errno.ts';
 import { encodeIo } from '../../../core/formats/io.ts';
 import { makeVal } from '../../../core/formats/treeobj.ts';
@@ -61,6 +62,7 @@ export class ServiceWorld {
   /** What those are answered with. */
   readonly answers = new Map<string, (payload: JsonValue | undefined) => JsonObject | undefined>();
   readonly #watches: Message[] = [];
+  readonly #monitors: Message[] = [];
 
   constructor(config: JsonObject = {}) {
     const welcome = {
@@ -98,6 +100,12 @@ export class ServiceWorld {
     await settled();
   }
 
+  /** The broker is in another state. */
+  async tellState(state: State): Promise<void> {
+    for (const monitor of this.#monitors) this.#respond(monitor, { state: stateNumber(state) });
+    await settled();
+  }
+
   /** Payloads of the requests for a topic. */
   asked(topic: string): (JsonValue | undefined)[] {
     return this.requests.filter((request) => request.topic === topic).map(({ payload }) => payload);
@@ -118,7 +126,8 @@ export class ServiceWorld {
     else if (topic === 'rexec.exec') this.#exec(message);
     else if (topic === 'rexec.kill') this.#kill(message);
     else if (topic === 'kvs-watch.lookup') this.#watches.push(message);
-    else if (message.wantsResponse && topic !== 'state-machine.monitor') this.#answer(topic, message);
+    else if (topic === 'state-machine.monitor') this.#monitors.push(message);
+    else if (message.wantsResponse) this.#answer(topic, message);
   }
 
   #exec(request: Message): void {
