@@ -129,6 +129,9 @@ export class Alloc {
   /** In limited mode the most urgent jobs are to be with the scheduler: others are withdrawn for them. */
   recalculate(): void {
     if (!this.#scheduler || this.#scheduler.limit === Infinity) return;
+    const { first } = this.queue;
+    const { last } = this.sent;
+    if (!first || !last || !comesBefore(first, last)) return;
     const queued = this.queue[Symbol.iterator]();
     const late: Job[] = [];
     for (const job of this.sent.backwards()) {

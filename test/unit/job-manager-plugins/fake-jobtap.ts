@@ -16,7 +16,7 @@ export interface JobOptions {
   readonly userid?: number;
   readonly state?: StateName;
   readonly system?: JsonObject;
-  readonly events?: readonly string[];
+  readonly events?: readonly (string | readonly [string, JsonObject])[];
   readonly R?: JsonObject;
 }
 
@@ -66,7 +66,10 @@ export class FakeJobtap implements JobtapContext {
     job.state = JobState[state];
     job.R = R;
     job.tSubmit = Number(job.id);
-    for (const name of events) this.#log(job, name);
+    for (const event of events) {
+      if (typeof event === 'string') this.#log(job, event);
+      else this.#log(job, ...event);
+    }
     this.#jobs.set(job.id, job);
     return job;
   }

@@ -291,6 +291,62 @@ test('what runs is told, and ends with the plugin', async () => {
   assert.deepEqual(jobtap.world.agenda.timerOwners(), []);
 });
 
+// ---- restarts
+
+const begun = (name: string) => [name, { description: `job-manager.${name.split('-')[0]}` }] as const;
+
+for (const [what, state, events, config, done, commands] of [
+  ['nothing begun', 'run', ['start'], settings({}, {}), [], []],
+  ['a prolog', 'run', [begun('prolog-start')], settings({}), [], ['prolog']],
+  [
+    'a prolog of a job that is canceled',
+    'cleanup',
+    [begun('prolog-start')],
+    settings({}, {}),
+    [`post 5 epilog-start {"description":"${EPILOG}"}`, `prolog-finish 5 ${PROLOG} 256`],
+    ['epilog'],
+  ],
+  [
+    'a prolog that is not configured any more',
+    'run',
+    [begun('prolog-start')],
+    {},
+    ['raise 5 prolog 0: prolog was interrupted by a restart', `prolog-finish 5 ${PROLOG} 256`],
+    [],
+  ],
+  ['a prolog that is over', 'run', [begun('prolog-start'), begun('prolog-finish')], settings({}), [], []],
+  ["another plugin's prolog", 'run', [['prolog-start', { description: 'mine' }]], settings({}), [], []],
+  ['an epilog', 'cleanup', [begun('epilog-start')], settings({}, {}), [], ['epilog']],
+  [
+    'an epilog that is not configured any more',
+    'cleanup',
+    [begun('epilog-start')],
+    {},
+    [`epilog-finish 5 ${EPILOG} 256`],
+    [],
+  ],
+] as [string, 'run' | 'cleanup', (string | readonly [string, JsonObject])[], JsonObject, string[], string[]][]) {
+  test(`after a restart a job with ${what} goes on`, async () => {
+    const jobtap = new FakeJobtap(perilog, config);
+    jobtap.restore({ id: 5n, state, events, R: resources('1-2') });
+    await settled();
+    assert.deepEqual(jobtap.take(), done);
+    assert.deepEqual(
+      jobtap.world.programs.map(({ cmdline }) => (cmdline as string[])[0]),
+      commands,
+    );
+    for (const program of jobtap.world.programs) await program.finish();
+    if (commands.length) assert.match(jobtap.take().join(), new RegExp(`^${commands[0]}-finish 5 .* 0$`));
+  });
+}
+
+test('the epilog of a job that ran through a restart follows', async () => {
+  const jobtap = new FakeJobtap(perilog, settings(undefined, {}));
+  const job = jobtap.restore({ id: 5n, state: 'run', events: ['start'], R: resources('1-2') });
+  jobtap.event(job, 'finish', { status: 0 }, 'cleanup');
+  assert.deepEqual(jobtap.take(), [`epilog-start 5 ${EPILOG}`]);
+});
+
 // ---- the configuration
 
 test('the command is that of the IMP where none is given', () => {
