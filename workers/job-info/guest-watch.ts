@@ -126,7 +126,7 @@ export class GuestWatch implements Watch {
   }
 
   #open(place: LogPlace, listener: LogListener): void {
-    this.#log = new LogStream(this.#host.context, place, listener);
+    this.#log = new LogStream(this.#host.context, place, listener, this.request);
   }
 
   #sendSentinel(): void {

@@ -278,6 +278,29 @@ test('when the module is removed, who watches is told', async () => {
   for (const call of calls) assert.equal(told(call).at(-1), 'ENOSYS');
 });
 
+describe('a client that does not take what it is told holds up nobody but itself', () => {
+  for (const path of ['eventlog', 'guest.output']) {
+    test(path, async () => {
+      const jobs = await Jobs.start();
+      await jobs.submit();
+      await jobs.begin();
+      await jobs.write('output', jobs.line('x'));
+      const [slow, quick] = [jobs.connect(user), jobs.connect(user)];
+      const calls = [slow, quick].map((client) => jobs.watch(path, 0, client));
+      await jobs.settle();
+      const setSlow = (isSlow: boolean) =>
+        jobs.sim.node.slowReaders.set(jobs.sim.ranks[0]!.connector.uuidOf(slow.endpoint)!, isSlow);
+      setSlow(true);
+      await (path === 'eventlog' ? jobs.event('y') : jobs.write('output', jobs.line('y')));
+      const before = told(calls[0]!);
+      assert.deepEqual(told(calls[1]!), [...before, 'y']);
+      setSlow(false);
+      await jobs.settle();
+      assert.deepEqual(told(calls[0]!), [...before, 'y']);
+    });
+  }
+});
+
 test('any rank can be asked', async () => {
   const jobs = await Jobs.start(3);
   await jobs.submit();
