@@ -28,7 +28,7 @@ export async function askInstance<T>(uri: string, work: (handle: Handle) => Prom
 }
 
 /** On the same machine there is a shorter way than ssh. */
-export function nearUri(uri: string): string {
+function nearUri(uri: string): string {
   return uri.startsWith(`ssh://${os.hostname()}/`) ? localUri(uri) : uri;
 }
 

@@ -2,7 +2,6 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { asFluxError, FluxError } from '../core/errno.ts';
 import { describe, Exit, runCommand, subcommand } from './command.ts';
-import { nearUri } from './instance-info.ts';
 import { type ColorOption, colorOption, isColored } from './terminal.ts';
 import { INTERRUPT, type Key, parseKeys } from './top-keys.ts';
 import { describeTop, drawTop } from './top-screen.ts';
@@ -197,7 +196,7 @@ class Session {
     if (job?.uri === undefined) return;
     const title = `${outside.state.title}/${job.encodeId('f58')}`;
     try {
-      await this.#open({ uri: nearUri(job.uri), title, lost: (error) => this.#lost(title, error) });
+      await this.#open({ uri: job.uri, title, lost: (error) => this.#lost(title, error) });
       this.#redraw();
     } catch (error) {
       this.#popup(asFluxError(error).message);
