@@ -8,7 +8,6 @@ import { Handle } from '../core/handle/handle.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../core/handle/kvs.ts';
 import type { JsonObject, JsonValue } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
-import { about } from './command.ts';
 import { resourceCounts } from './instance-info.ts';
 import { readJobStats } from './job-stats.ts';
 import { JobInfo } from './listed-job.ts';
@@ -68,7 +67,8 @@ export class TopView {
   /** Begins to follow an instance; rejects with a FluxError: it cannot be reached, or there is no such queue. */
   static async open(options: ViewOptions): Promise<TopView> {
     const handle = await Handle.open(options.uri).catch((error: unknown) => {
-      throw about('error connecting to Flux', error);
+      const { errno, message } = asFluxError(error);
+      throw new FluxError(errno, `error connecting to Flux: ${message}`);
     });
     try {
       const config = await handle.rpc<JsonObject>('config.get');
@@ -98,7 +98,9 @@ export class TopView {
 
   #follow(): void {
     void this.#handle.closed.then((error) => {
-      if (!this.#isClosed) this.#options.lost(about('lost connection to Flux', error ?? new FluxError('ECONNRESET')));
+      if (this.#isClosed) return;
+      const { errno, message } = error ?? new FluxError('ECONNRESET');
+      this.#options.lost(new FluxError(errno, `lost connection to Flux: ${message}`));
     });
     for (const part of [this.#followStats(), this.#followHeartbeats(), this.#askResources(), this.#askJobs()])
       part.catch((error: unknown) => {
@@ -279,8 +281,8 @@ function queuesOf(config: JsonObject): JsonObject {
 
 /** An instance may not be up yet, or not tell guests. */
 function unlessAbsent(what: string, error: unknown): void {
-  const { code } = asFluxError(error);
-  if (code !== 'ENOSYS' && code !== 'EPERM') throw about(what, error);
+  const { code, errno, message } = asFluxError(error);
+  if (code !== 'ENOSYS' && code !== 'EPERM') throw new FluxError(errno, `${what}: ${message}`);
 }
 
 async function initialState(handle: Handle, { title, queue }: ViewOptions, config: JsonObject): Promise<TopState> {
