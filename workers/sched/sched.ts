@@ -146,7 +146,7 @@ class Sched implements Service {
   #methods(): Methods {
     return {
       alloc: { handler: (request) => this.#alloc(request) },
-      free: { handler: async (request) => this.#free(await this.#ready, request) },
+      free: { handler: (request) => this.#free(this.#known(), request) },
       cancel: { handler: (request) => this.#cancel(request) },
       prioritize: { handler: (request) => this.#prioritize(request) },
       expiration: { handler: async (request) => this.#expiration(await this.#ready, request) },
@@ -188,7 +188,8 @@ class Sched implements Service {
     return this.#scheduler;
   }
 
-  #free(scheduler: Scheduler, request: Request): undefined {
+  /** It has no answer but an error, which tells the job manager that nothing goes on (RFC 27). */
+  #free(scheduler: Scheduler, request: Request): Reply {
     const { id, R, final } = request.unpack({ id: 'I', R: 'o', final: 'b?' });
     const ranks = ranksOf(R);
     const missing = ranks.count - scheduler.release(id, ranks);
@@ -198,7 +199,7 @@ class Sched implements Service {
     if (left > 0) this.#log('err', `free: ${name}: ${left} rank(s) were not named when the job was done`);
     this.#log('debug', `free: ${name}: rank${ranks.encode({ brackets: true })}${final ? ' (final)' : ''}`);
     this.#schedule();
-    return undefined;
+    return request.leaveUnanswered();
   }
 
   #cancel(request: Request): undefined {
