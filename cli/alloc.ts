@@ -1,7 +1,7 @@
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { encodeFluid } from '../core/formats/fluid.ts';
 import { Handle } from '../core/handle/handle.ts';
-import { about, increase, subcommand, withHandle } from './command.ts';
+import { increase, subcommand, withHandle } from './command.ts';
 import { watchEventlog } from './eventlog.ts';
 import { attachJob } from './job-attach.ts';
 import { finishNested, type NestedOptions, nestedJobspec, nestedOptions } from './nested-jobspec.ts';
@@ -76,9 +76,7 @@ async function waitInBackground(handle: Handle, id: bigint, verbose: number): Pr
 }
 
 async function waitForInstance(uri: string, name: string): Promise<void> {
-  // The instance tells a URI for others, `ssh://HOST/PATH`; the socket of one on this host is at its path.
-  const local = uri.replace(/^ssh:\/\/[^/]*\//, 'local:///');
-  const child = await Handle.open(local).catch((error: unknown) => {
+  const child = await Handle.open(uri).catch((error: unknown) => {
     throw about(`unable to connect to ${name}`, error);
   });
   try {

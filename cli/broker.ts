@@ -1,5 +1,6 @@
 import { runCommand, runsAnother, subcommand } from './command.ts';
-import { type BrokerOptions, brokerOptions, brokerSettings, runNode } from './start.ts';
+import { runLaunched } from './run-node.ts';
+import { type BrokerOptions, brokerOptions, brokerSettings } from './start.ts';
 
 /** `flux broker [OPTIONS] [COMMAND…]`: the ranks that the configuration or a launcher gives this process. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -10,7 +11,7 @@ export async function run(args: readonly string[]): Promise<number> {
       'the initial program; a shell when there is none',
     ),
   ).action(async (words: string[], options: BrokerOptions) => {
-    exitCode = await runNode(brokerSettings(words, options));
+    exitCode = await runLaunched(brokerSettings(words, options));
   });
   return (await runCommand(command, args)) || exitCode;
 }

@@ -1,12 +1,12 @@
 /** `flux engine`: which threads an instance has, what lives on each, and how busy they and their rings are. */
 
 import { FluxError } from '../core/errno.ts';
+import { formatSize } from '../core/formats/size.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, stringifyJson } from '../core/json.ts';
 import { duration, runCommand, subcommand, withHandle } from './command.ts';
 import { type Fields, OutputFormat } from './output-format.ts';
 import { print } from './print.ts';
-import { formatSize } from './size.ts';
 
 interface ThreadInfo {
   readonly index: number;

@@ -4,9 +4,10 @@ import os from 'node:os';
 import type { FluxError } from '../core/errno.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { signalText } from '../core/formats/signal.ts';
+import { exitCodeOf, signalOf } from '../core/formats/wait-status.ts';
+import type { ProcessEvents, RemoteProcess } from '../core/handle/remote-process.ts';
 import { Exit } from './command.ts';
 import type { InputForwarder } from './exec-input.ts';
-import { exitCodeOf, type ProcessEvents, type RemoteProcess, signalOf } from './remote-process.ts';
 
 /** Another interrupt within this time after the second ends the command, whatever its programs do. */
 const INTERRUPT_SECONDS = 1;

@@ -1,12 +1,10 @@
 /** What an instance tells of itself that is a job of another one. */
 
-import os from 'node:os';
 import type { ResourceSet } from '../core/formats/resource-set.ts';
 import { Handle } from '../core/handle/handle.ts';
 import { fetchJobStats, type JobStats } from './job-stats.ts';
 import type { JobInfo } from './listed-job.ts';
 import { fetchSchedResources, type SchedResources } from './resource-inventory.ts';
-import { localUri } from './uri-resolve.ts';
 
 export interface InstanceInfo {
   readonly stats: JobStats;
@@ -16,7 +14,7 @@ export interface InstanceInfo {
 /** Does something with the instance that a job is; undefined when it cannot be reached, or does not answer. */
 export async function askInstance<T>(uri: string, work: (handle: Handle) => Promise<T>): Promise<T | undefined> {
   try {
-    const handle = await Handle.open(nearUri(uri));
+    const handle = await Handle.open(uri);
     try {
       return await work(handle);
     } finally {
@@ -25,11 +23,6 @@ export async function askInstance<T>(uri: string, work: (handle: Handle) => Prom
   } catch {
     return undefined;
   }
-}
-
-/** On the same machine there is a shorter way than ssh. */
-function nearUri(uri: string): string {
-  return uri.startsWith(`ssh://${os.hostname()}/`) ? localUri(uri) : uri;
 }
 
 /** Asks the instances that jobs are, `limit` at a time. */

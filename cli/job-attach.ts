@@ -5,6 +5,7 @@ import { asFluxError, FluxError } from '../core/errno.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { JobState } from '../core/formats/job-state.ts';
 import { TaskMap } from '../core/formats/taskmap.ts';
+import { jobExit } from '../core/formats/wait-status.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
 import { eventsOf, INITIAL_SENTINEL, type JobEvent, openEventlog } from './eventlog.ts';
@@ -15,7 +16,6 @@ import { type Buffering, JobInput } from './job-input.ts';
 import { eventLine, execLogText, OutputPrinter, type Write } from './job-output.ts';
 import { PtyClient, type PtyEnd } from './job-pty.ts';
 import { killJob } from './job-raise.ts';
-import { jobExit } from './job-result.ts';
 import { StatusLine } from './job-status-line.ts';
 
 export interface AttachOptions {

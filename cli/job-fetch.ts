@@ -1,10 +1,9 @@
 /** Jobs, as the service job-list tells of them. */
 
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { parseFluid } from '../core/formats/fluid.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
-import { about } from './command.ts';
 
 /** State of a job that runs (RFC 21). */
 const STATE_RUN = 16;

@@ -4,6 +4,8 @@ import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import { encodeFluid, type FluidForm, fluidForms, parseFluid } from '../core/formats/fluid.ts';
+import { jobNamespace } from '../core/formats/job-keys.ts';
+import { isUtf8Locale } from '../core/formats/locale.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { Exit, withHandle } from './command.ts';
 import type { NestedCommand } from './nested.ts';
@@ -22,20 +24,9 @@ export function parseJobId(word: string): bigint {
   }
 }
 
-/** Whether what is written may hold more than ASCII: the `ƒ` before a job id. */
-export function isUtf8Locale({ env }: { readonly env: NodeJS.ProcessEnv } = process): boolean {
-  if (env.FLUX_F58_FORCE_ASCII !== undefined) return false;
-  return /\.utf-?8\b/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || '');
-}
-
 /** A job id as users read it: in base 58, with `f` before it where the terminal may not know `ƒ`. */
 export function formatJobId(id: bigint): string {
   return encodeFluid(id, isUtf8Locale() ? 'f58' : 'f58plain');
-}
-
-/** The name of a job's namespace in the KVS while it is active. */
-export function jobNamespace(id: bigint): string {
-  return `job-${id}`;
 }
 
 /** Splits what follows a command into ids up to the first word that is none, and the words from there on. */

@@ -1,6 +1,7 @@
 /** `flux job info`: what is stored of a job. */
 
 import { FluxError } from '../core/errno.ts';
+import { unwrapJobspec } from '../core/formats/job-envelope.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { withHandle } from './command.ts';
 import { parseJobId } from './job-id.ts';
@@ -46,15 +47,4 @@ export async function lookupJob(handle: Pick<Handle, 'rpc'>, id: bigint, key: st
   const text = answer[key];
   if (typeof text !== 'string') throw new FluxError('EPROTO', `the answer about ${key} is not a text`);
   return text;
-}
-
-/**
- * The jobspec in a signed one: HEADER.PAYLOAD.SIGNATURE, the first two base64 (flux-security). Nothing is verified.
- *
- * @throws FluxError EINVAL: it is not of this form
- */
-export function unwrapJobspec(signed: string): string {
-  const [, payload] = /^[A-Za-z0-9+/=]+\.([A-Za-z0-9+/=]*)\.[^.]+$/.exec(signed.trim()) ?? [];
-  if (payload === undefined) throw new FluxError('EINVAL', 'J is not a signed jobspec');
-  return Buffer.from(payload, 'base64').toString();
 }

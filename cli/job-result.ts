@@ -1,26 +1,9 @@
-/** How a job ended: its exit code, and what that means. */
+/** How a job ended, by its event log. */
 
 import { JobResult as Result } from '../core/formats/job-state.ts';
-import { signalText } from '../core/formats/signal.ts';
+import { jobExit } from '../core/formats/wait-status.ts';
 import { type JsonObject, type JsonValue, real } from '../core/json.ts';
 import type { JobEvent } from './eventlog.ts';
-import { signalOf } from './remote-process.ts';
-
-export interface JobExit {
-  readonly code: number;
-  /** What there is to say about it; nothing when the code is 0. */
-  readonly message: string;
-}
-
-/** What the status of a job's event `finish` means: that of its shells as wait(2) says it. */
-export function jobExit(status: number): JobExit {
-  const signum = signalOf(status);
-  if (signum) return { code: 128 + signum, message: `job shell ${signalText(signum)}` };
-  const code = (status >> 8) & 0xff;
-  // A shell whose tasks a signal ended exits with 128 and the signal.
-  if (code > 128) return { code, message: `task(s) ${signalText(code - 128)}` };
-  return { code, message: code ? `task(s) exited with exit code ${code}` : '' };
-}
 
 /** What a job's eventlog tells of its end. */
 export class JobResult {

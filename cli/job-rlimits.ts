@@ -1,32 +1,12 @@
 /** Limits for processes that a job takes along, as the rules of `--rlimit` choose them. */
 
-import fs from 'node:fs';
 import { FluxError } from '../core/errno.ts';
 import { globMatcher } from '../core/formats/glob.ts';
 import { parsePythonInt } from '../core/formats/python-number.ts';
+import { getLimit, limitNames, readLimit } from '../native/index.ts';
 import { nameMatcher } from './job-environment.ts';
 
 const UNLIMITED = -1;
-
-/** The limits, in the order in which jobspecs have them, and what `/proc/PID/limits` calls each. */
-const limits: readonly (readonly [name: string, line: string])[] = [
-  ['cpu', 'Max cpu time'],
-  ['fsize', 'Max file size'],
-  ['data', 'Max data size'],
-  ['stack', 'Max stack size'],
-  ['core', 'Max core file size'],
-  ['nofile', 'Max open files'],
-  ['ofile', 'Max open files'],
-  ['as', 'Max address space'],
-  ['rss', 'Max resident set'],
-  ['nproc', 'Max processes'],
-  ['memlock', 'Max locked memory'],
-  ['msgqueue', 'Max msgqueue size'],
-  ['nice', 'Max nice priority'],
-  ['rtprio', 'Max realtime priority'],
-  ['rttime', 'Max realtime timeout'],
-  ['sigpending', 'Max pending signals'],
-];
 
 /** These stay behind unless a rule names them. */
 const defaultRules = ['-memlock', '-ofile', '-msgqueue', '-nice', '-rtprio', '-rttime', '-sigpending'];
@@ -70,24 +50,25 @@ function parseLimit(rule: string, text: string): number {
   return value;
 }
 
-/** The soft limits that this process was started with. */
+/** The soft limits that this process was started with, in the order in which jobspecs have them. */
 export function ownLimits(): Limits {
-  const text = fs.readFileSync('/proc/self/limits', 'utf8');
-  const entries = limits.map(([name, line]): [string, number] => [name, softLimit(text, line)]);
-  return new Map(entries).set('nofile', startingFileLimit(text)).set('ofile', startingFileLimit(text));
+  const own = new Map<string, number>();
+  for (const name of limitNames) {
+    if (name !== 'nofile') own.set(name, toNumber(getLimit(name).soft));
+    else own.set('nofile', startingFileLimit()).set('ofile', startingFileLimit());
+  }
+  return own;
 }
 
 /** Node raises its own soft limit of open files when it starts; the parent has what was there before. */
-function startingFileLimit(own: string): number {
-  const line = 'Max open files';
+function startingFileLimit(): number {
   try {
-    return softLimit(fs.readFileSync(`/proc/${process.ppid}/limits`, 'utf8'), line);
+    return toNumber(readLimit(process.ppid, 'nofile').soft);
   } catch {
-    return softLimit(own, line);
+    return toNumber(getLimit('nofile').soft);
   }
 }
 
-function softLimit(text: string, line: string): number {
-  const [value] = text.split(line)[1]?.trim().split(/\s+/) ?? [];
-  return value === undefined || value === 'unlimited' ? UNLIMITED : Number(value);
+function toNumber(limit: number): number {
+  return limit === Infinity ? UNLIMITED : limit;
 }

@@ -1,21 +1,8 @@
 /** States of jobs as they are named on command lines, and the users whose jobs are meant. */
 
 import { FluxError } from '../core/errno.ts';
-import { JobState } from '../core/formats/job-state.ts';
+import { stateBits } from '../core/formats/job-state.ts';
 import { findUserid } from './users.ts';
-
-const abbreviations: Readonly<Record<string, keyof typeof JobState>> = {
-  n: 'new',
-  d: 'depend',
-  p: 'priority',
-  s: 'sched',
-  r: 'run',
-  c: 'cleanup',
-  i: 'inactive',
-  pd: 'pending',
-  ru: 'running',
-  a: 'active',
-};
 
 /**
  * The bits of a state, by name or abbreviation.
@@ -23,10 +10,9 @@ const abbreviations: Readonly<Record<string, keyof typeof JobState>> = {
  * @throws FluxError EINVAL
  */
 export function parseState(text: string): number {
-  const word = text.toLowerCase();
-  const name = Object.hasOwn(abbreviations, word) ? abbreviations[word]! : word;
-  if (!Object.hasOwn(JobState, name)) throw new FluxError('EINVAL', `'${text}' is not a state of jobs`);
-  return JobState[name as keyof typeof JobState];
+  const bits = stateBits(text);
+  if (bits === undefined) throw new FluxError('EINVAL', `'${text}' is not a state of jobs`);
+  return bits;
 }
 
 /** The bits of states with commas between them. */

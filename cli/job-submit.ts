@@ -2,17 +2,17 @@
 
 import fs from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { FluxError } from '../core/errno.ts';
-import { about, collect, integer, refuseOption, withHandle } from './command.ts';
+import { about, FluxError } from '../core/errno.ts';
+import { wrapUnsigned } from '../core/formats/job-envelope.ts';
+import { Urgency } from '../core/formats/job-submission.ts';
+import { collect, integer, refuseOption, withHandle } from './command.ts';
 import { formatJobId } from './job-id.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
-import { submitFlags, wrapUnsigned } from './submission.ts';
+import { submitFlags } from './submission.ts';
 
 /** Bits of `flags` in requests to submit; `signed` is the client's own. */
 const flagBits: Readonly<Record<string, number>> = { ...Object.fromEntries(submitFlags), signed: 0 };
-
-const URGENCY_DEFAULT = 16;
 
 interface Options {
   urgency: number;
@@ -25,7 +25,7 @@ export const submitCommand: NestedCommand = {
     const unsigned = 'jobspecs are signed by the mechanism none only, or by whoever gives --flags=signed';
     const options = command
       .argument('[jobspec]', 'a file; without it, or for -, standard input')
-      .option('-u, --urgency <N>', 'How urgent it is: 0 is held, 31 expedited.', integer, URGENCY_DEFAULT)
+      .option('-u, --urgency <N>', 'How urgent it is: 0 is held, 31 expedited.', integer, Urgency.default)
       .option('-f, --flags <FLAG,...>', `Any of ${Object.keys(flagBits).join(', ')}.`, collect, []);
     return refuseOption(
       refuseOption(options, '-c, --security-config <PATTERN>', unsigned),

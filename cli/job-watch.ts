@@ -2,11 +2,11 @@
 
 import { encodeFluid } from '../core/formats/fluid.ts';
 import { formatFixed } from '../core/formats/printf.ts';
+import { exitCodeOf } from '../core/formats/wait-status.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { stringifyJson } from '../core/json.ts';
 import { type JobEvent, watchEventlog } from './eventlog.ts';
 import { type JobCounts, withoutMovements } from './progress-bar.ts';
-import { exitCodeOf } from './remote-process.ts';
 import { exceptionText, labelLines, watchOutput } from './watched-output.ts';
 
 /** Where the output of a job goes. */

@@ -6,11 +6,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isatty } from 'node:tty';
-import { asFluxError, FluxError } from '../core/errno.ts';
+import { about, asFluxError, FluxError } from '../core/errno.ts';
 import { credentialsFrom } from '../core/handle/connect.ts';
 import { FLUX_CORE_VERSION } from '../core/node/instance.ts';
 import { ProxyServer } from '../core/node/proxy-server.ts';
-import { about, runCommand, runsAnother, subcommand } from './command.ts';
+import { runCommand, runsAnother, subcommand } from './command.ts';
 import { resolveUri } from './uri-resolve.ts';
 
 interface Options {
@@ -57,7 +57,6 @@ async function proxy(target: string, words: readonly string[], options: Options)
   const uri = await resolveUri(target).catch((error: unknown) => {
     throw about(`Unable to resolve ${target} to a URI`, error);
   });
-  if (uri.startsWith('ssh:')) throw new FluxError('ENOSYS', sshText(uri));
   let isLost = false;
   let lost = () => {
     isLost = true;
@@ -88,12 +87,6 @@ async function proxy(target: string, words: readonly string[], options: Options)
     await server.close();
     if (folder !== undefined) fs.rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function sshText(uri: string): string {
-  const [, host, where] = /^ssh:\/\/([^/]*)(.*)/.exec(uri) ?? [];
-  const hint = host && where ? `; on ${host} itself it is local://${where.replace(/^\/+/, '/')}` : '';
-  return `${uri}: connections to other machines by ssh are not there yet${hint}`;
 }
 
 /** Major and minor version must be those of this program; the patch level and what follows it are of no importance. */

@@ -1,169 +1,14 @@
-/**
- * The asking side of the subprocess server protocol (RFC 42): a program that a rank runs for us, its streams and its end.
- */
+/** Programs that ranks run, as commands name them, start them and show what they left. */
 
-import { FluxError } from '../core/errno.ts';
-import { decodeIo, encodeIo } from '../core/formats/io.ts';
+import { decodeIo } from '../core/formats/io.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { type Responses, untilEnd } from '../core/handle/rpc.ts';
-import type { JsonObject, JsonValue } from '../core/json.ts';
-import { stringifyJson } from '../core/json.ts';
-import { Flag, type Message } from '../core/message/message.ts';
+import type { ProcessName } from '../core/handle/remote-process.ts';
+import type { JsonValue } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
-
-/** Bits of `flags` in requests to run and to attach. */
-export const ExecFlag = { stdout: 1, stderr: 2, channel: 4, writeCredit: 8, waitable: 16 } as const;
-
-/** What a program is run with (RFC 42, Command Object). */
-export interface CommandObject {
-  readonly cmdline: readonly string[];
-  readonly cwd?: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly opts: Readonly<Record<string, string>>;
-  readonly label?: string;
-}
-
-/** The payload of a request to run a program; encoded once, it serves any number of ranks. */
-export function encodeExec(command: CommandObject, flags: number): Buffer {
-  const cmd = { ...command, channels: [], msgchan: [] } as unknown as JsonObject;
-  return Buffer.from(`${stringifyJson({ cmd, flags, local_flags: 0 })}\0`);
-}
-
-/** Which program of a rank is meant: by its process id, or by its label. */
-export interface ProcessName {
-  readonly pid: number;
-  readonly label?: string;
-}
 
 /** Reads `PID|LABEL`. */
 export function parseProcessName(text: string): ProcessName {
   return /^[+-]?\d+$/.test(text) ? { pid: Number(text) } : { pid: -1, label: text };
-}
-
-export interface ProcessEvents {
-  output(process: RemoteProcess, stream: string, data: Buffer): void;
-  /** It runs, has ended or could not be started: `state` has changed. */
-  changed(process: RemoteProcess): void;
-  /** More may be written to its stdin. */
-  credit(process: RemoteProcess): void;
-}
-
-/** `starting` until the rank has said so; `failed` when it could not, or when the rank was lost. */
-export type ProcessState = 'starting' | 'running' | 'exited' | 'failed';
-
-export class RemoteProcess {
-  readonly rank: number;
-  state: ProcessState = 'starting';
-  /** What wait(2) said of it, once it has exited. */
-  status = 0;
-  /** Why it failed. */
-  error: FluxError | undefined;
-  /** Resolves when it is over and all its output has come; never rejects. */
-  readonly ended: Promise<void>;
-  /** Bytes that may be written to stdin. */
-  credit = 0;
-  /** Bytes written to stdin that the rank has not passed on yet. */
-  inFlight = 0;
-  readonly #handle: Handle;
-  readonly #service: string;
-  readonly #responses: Responses;
-  readonly #events: ProcessEvents;
-  #pid = -1;
-  #hasCredit = false;
-
-  private constructor(handle: Handle, service: string, rank: number, responses: Responses, events: ProcessEvents) {
-    this.#handle = handle;
-    this.#service = service;
-    this.rank = rank;
-    this.#responses = responses;
-    this.#events = events;
-    this.ended = this.#follow();
-  }
-
-  /** Runs a program on a rank; `payload` comes from `encodeExec`. */
-  static start(handle: Handle, service: string, rank: number, payload: Buffer, events: ProcessEvents): RemoteProcess {
-    const responses = handle.request(`${service}.exec`, payload, { nodeid: rank, flags: Flag.streaming });
-    return new RemoteProcess(handle, service, rank, responses, events);
-  }
-
-  /** Listens to a program that runs in the background. */
-  static attach(
-    handle: Handle,
-    service: string,
-    rank: number,
-    name: ProcessName,
-    events: ProcessEvents,
-  ): RemoteProcess {
-    const request = { ...name, flags: ExecFlag.stdout | ExecFlag.stderr };
-    const responses = handle.request(`${service}.attach`, request, { nodeid: rank, flags: Flag.streaming });
-    return new RemoteProcess(handle, service, rank, responses, events);
-  }
-
-  async #follow(): Promise<void> {
-    const end = await untilEnd(this.#responses, (response) => this.#take(response));
-    if (end.code === 'ENODATA' && this.state === 'exited') return;
-    this.error = end.code === 'ENODATA' ? new FluxError('EPROTO', 'it ended without an exit status') : end;
-    this.#become('failed');
-  }
-
-  #take(response: Message): void {
-    const { type, pid, status, io, channels } = response.unpack({
-      type: 's',
-      pid: 'i?',
-      status: 'i?',
-      io: 'o?',
-      channels: 'o?',
-    });
-    if (type === 'started' || type === 'attached') {
-      this.#pid = pid ?? -1;
-      this.#become('running');
-    } else if (type === 'finished') {
-      this.status = status ?? 0;
-      this.#become('exited');
-    } else if (type === 'output' && io) this.#output(io);
-    else if (type === 'add-credit' && channels) this.#addCredit(channels.stdin);
-  }
-
-  #become(state: ProcessState): void {
-    this.state = state;
-    this.#events.changed(this);
-  }
-
-  #output(io: JsonObject): void {
-    const { stream, data } = decodeIo(io);
-    if (data.length) this.#events.output(this, stream, data);
-  }
-
-  #addCredit(bytes: JsonValue | undefined): void {
-    if (typeof bytes !== 'number') return;
-    this.credit += bytes;
-    // The first is the size of the rank's buffer, the others what has left it.
-    if (this.#hasCredit) this.inFlight -= bytes;
-    this.#hasCredit = true;
-    this.#events.credit(this);
-  }
-
-  /** Sends bytes to its stdin. */
-  write(data: Buffer): void {
-    this.credit -= data.length;
-    this.inFlight += data.length;
-    this.#send(encodeIo('stdin', this.rank, data));
-  }
-
-  /** Ends its stdin. */
-  endInput(): void {
-    this.#send(encodeIo('stdin', this.rank, null));
-  }
-
-  #send(io: JsonObject): void {
-    const { matchtag } = this.#responses;
-    this.#handle.notify(`${this.#service}.write`, { matchtag, io }, { nodeid: this.rank });
-  }
-
-  /** Sends it a signal; rejects with the rank's FluxError. */
-  async kill(signum: number): Promise<void> {
-    await this.#handle.rpc(`${this.#service}.kill`, { pid: this.#pid, signum }, { nodeid: this.rank });
-  }
 }
 
 /** Runs a program in the background and resolves to its process id. */
@@ -174,18 +19,6 @@ export async function startInBackground(
   payload: Buffer,
 ): Promise<number> {
   return (await handle.rpc<{ pid: number }>(`${service}.exec`, payload, { nodeid: rank })).pid;
-}
-
-/** The exit code that a wait(2) status stands for: 128 and the signal when one ended it. */
-export function exitCodeOf(status: number): number {
-  const signal = signalOf(status);
-  return signal ? 128 + signal : (status >> 8) & 0xff;
-}
-
-/** The signal that ended it, or 0. */
-export function signalOf(status: number): number {
-  const signal = status & 0x7f;
-  return signal === 0x7f ? 0 : signal;
 }
 
 /** Writes the output that a server kept of a program. */

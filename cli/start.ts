@@ -3,24 +3,14 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { type Command, Option } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { TaskMap } from '../core/formats/taskmap.ts';
 import type { JsonObject } from '../core/json.ts';
 import { readConfigPath, updateConfig } from '../core/node/config-files.ts';
-import { FluxNode } from '../core/node/node.ts';
 import type { StartOptions } from '../core/node/prepare.ts';
-import {
-  about,
-  collect,
-  count,
-  duration,
-  increase,
-  refuseOption,
-  runCommand,
-  runsAnother,
-  subcommand,
-} from './command.ts';
+import { collect, count, duration, increase, refuseOption, runCommand, runsAnother, subcommand } from './command.ts';
 import { print } from './print.ts';
+import { runLaunched, runNode } from './run-node.ts';
 
 /** Where the instance of the system has its state and its configuration. */
 const SYSTEM_STATEDIR = '/var/lib/flux';
@@ -211,27 +201,8 @@ async function start(words: readonly string[], options: Options): Promise<number
     print(`flux start: ${size} ${size === 1 ? 'rank' : 'ranks'} in one process${program}`);
     return 0;
   }
+  if (settings.size === undefined) return runLaunched(settings);
   const exitCode = await runNode(settings);
-  if (exitCode && settings.size !== undefined)
-    console.error(`flux-start: 0 (pid ${process.pid}) exited with rc=${exitCode}`);
+  if (exitCode) console.error(`flux-start: 0 (pid ${process.pid}) exited with rc=${exitCode}`);
   return exitCode;
-}
-
-/** Signals that end a broker. */
-const deadly = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGALRM'] as const;
-
-/** Runs an instance to its end, and resolves to its exit code. */
-export async function runNode(settings: StartOptions): Promise<number> {
-  let node: FluxNode | undefined;
-  let early: number | undefined;
-  // From now on there are folders to clean up.
-  for (const name of deadly)
-    process.on(name, () => {
-      const signum = os.constants.signals[name];
-      if (node) node.signal(signum);
-      else early = signum;
-    });
-  node = await FluxNode.start(settings);
-  if (early !== undefined) node.signal(early);
-  return node.exited;
 }

@@ -2,22 +2,20 @@
 
 import os from 'node:os';
 import { FluxError } from '../core/errno.ts';
+import { wrapUnsigned } from '../core/formats/job-envelope.ts';
+import { JobFlag, Urgency } from '../core/formats/job-submission.ts';
 import { parsePythonInt } from '../core/formats/python-number.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonValue } from '../core/json.ts';
 import type { SubmissionOptions } from './submission-options.ts';
 
 /** Flags of job-ingest.submit. */
-export const submitFlags: ReadonlyMap<string, number> = new Map([
-  ['debug', 2],
-  ['waitable', 4],
-  ['novalidate', 8],
-]);
+export const submitFlags: ReadonlyMap<string, number> = new Map(Object.entries(JobFlag));
 
 const urgencyNames: ReadonlyMap<string, number> = new Map([
-  ['hold', 0],
-  ['default', 16],
-  ['expedite', 31],
+  ['hold', Urgency.hold],
+  ['default', Urgency.default],
+  ['expedite', Urgency.expedite],
 ]);
 
 export interface SubmitSettings {
@@ -40,12 +38,6 @@ export function submitSettings({ flags, urgency }: Pick<SubmissionOptions, 'flag
   const number = urgencyNames.get(urgency) ?? parsePythonInt(urgency);
   if (number === undefined) throw new FluxError('EINVAL', `--urgency: '${urgency}' is not an urgency`);
   return { urgency: number, flags: bits };
-}
-
-/** A jobspec in an envelope (RFC 15) that is not signed: header, payload and mechanism, with dots between. */
-export function wrapUnsigned(jobspec: string, userid: number): string {
-  const header = `version\0i1\0userid\0i${userid}\0mechanism\0snone\0`;
-  return `${Buffer.from(header).toString('base64')}.${Buffer.from(jobspec).toString('base64')}.none`;
 }
 
 /**

@@ -2,12 +2,12 @@
 
 import { type Command, InvalidArgumentError } from 'commander';
 import { errnoName, FluxError } from '../core/errno.ts';
+import { formatSize } from '../core/formats/size.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, type JsonValue, stringifyJson } from '../core/json.ts';
 import { MessageType } from '../core/message/message.ts';
 import { indentJson } from './json.ts';
 import { print } from './print.ts';
-import { formatSize } from './size.ts';
 import { type ColorOption, colorOption, type Painter, painter, type Style } from './terminal.ts';
 import { formatLocal, MinuteTimestamps } from './timestamps.ts';
 

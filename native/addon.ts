@@ -3,22 +3,25 @@
  * system errors back as negative numbers, which the files beside this one turn into FluxErrors.
  */
 
-import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { getSystemErrorName } from 'node:util';
 import { type ErrnoName, FluxError } from '../core/errno.ts';
+import { findPrebuilt, machine } from './prebuilt.ts';
 
 /** The raw functions; each is described beside its definition in native/src. */
 export interface Addon {
   peerCredentials(fd: number, out: Float64Array): number;
   findUser(uid: number): string[];
   rusage(subject: number, out: Float64Array): number;
+  limits(index: number, out: Float64Array): number;
   writeSyslog(severity: number, line: string): void;
   /** Whether the functions from here to takeStopped work on this system; without pidfd they are missing. */
   readonly processes: boolean;
-  startProcesses(onEvent: (id: number, event: number, stream: number, value: unknown) => void): number;
+  startProcesses(
+    onEvent: (id: number, event: number, stream: number, value: unknown) => void,
+    usage: Float64Array,
+  ): number;
   spawn(
     file: string,
     argv: string,
@@ -26,14 +29,17 @@ export interface Addon {
     env: string,
     envCount: number,
     directory: string | undefined,
-    flags: number,
+    settings: Int32Array,
     stdio: Int32Array,
+    cpus: Int32Array,
+    limits: Float64Array,
     result: Int32Array,
   ): number;
   write(id: number, stream: number, bytes: Uint8Array, offset: number): number;
   endStream(id: number, stream: number): void;
   closeStream(id: number, stream: number): number;
   setReading(id: number, stream: number, reading: number): number;
+  resizeTerminal(id: number, stream: number, rows: number, columns: number): number;
   takeStopped(pairs: Int32Array): number;
   hwloc(xml: string | undefined, bound: boolean): RawTopology | null | undefined;
   pmiOpen(path: string): RawPmi | string | number;
@@ -63,8 +69,7 @@ export interface RawPmi {
   readonly isFlux: boolean;
 }
 
-/** The addon's path below the project's root folder. */
-const binary = path.join('native', 'prebuilt', `${process.platform}-${process.arch}.node`);
+const binary = `${machine}.node`;
 
 type Loaded = { readonly addon: Addon } | { readonly addon: undefined; readonly problem: string };
 
@@ -83,10 +88,10 @@ export function getAddon(): Addon | undefined {
 export function nativeStatus(): string | undefined {
   loaded ??= load();
   if (!loaded.addon) {
-    return `The native addon is missing (${loaded.problem}): no peer credentials, hwloc, libpmi and per-thread resource usage, and processes start more slowly; \`node scripts/build-native.mjs\` builds it.`;
+    return `The native addon is missing (${loaded.problem}): no peer credentials, hwloc, libpmi and per-thread resource usage, processes start more slowly, and they get no terminals, limits and processors of their own; \`node scripts/build-native.mjs\` builds it.`;
   }
   if (!loaded.addon.processes) {
-    return 'This system has no pidfd_open (Linux 5.3), so processes start more slowly and stopped ones go unnoticed.';
+    return 'This system has no pidfd_open (Linux 5.3), so processes start more slowly, stopped ones go unnoticed, and none gets a terminal, limits and processors of its own.';
   }
   return undefined;
 }
@@ -98,19 +103,11 @@ export function systemError(negated: number, detail: string): FluxError {
 }
 
 function load(): Loaded {
-  const file = process.env.FLUX_NATIVE_PATH || find(path.dirname(fileURLToPath(import.meta.url)));
-  if (!file) return { addon: undefined, problem: `there is no ${binary}` };
+  const file = process.env.FLUX_NATIVE_PATH || findPrebuilt(binary);
+  if (!file) return { addon: undefined, problem: `there is no native/prebuilt/${binary}` };
   try {
     return { addon: createRequire(import.meta.url)(path.resolve(file)) as Addon };
   } catch (error) {
     return { addon: undefined, problem: (error as Error).message.split('\n', 1)[0]! };
   }
-}
-
-/** The binary of the package that a folder is part of: this file runs from a checkout and from bundles in dist/. */
-function find(folder: string): string | undefined {
-  const file = path.join(folder, binary);
-  if (fs.existsSync(path.join(folder, 'package.json')) && fs.existsSync(file)) return file;
-  const parent = path.dirname(folder);
-  return parent === folder ? undefined : find(parent);
 }

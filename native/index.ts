@@ -2,20 +2,26 @@
 
 export { nativeStatus } from './addon.ts';
 export { type PeerCredentials, peerCredentials } from './credentials.ts';
+export { findLimit, getLimit, type LimitName, limitNames, readLimit } from './limits.ts';
 export { openPmi, PmiClient, pmiFailure } from './pmi.ts';
+export { pmiLibraryPath } from './prebuilt.ts';
 export {
   type Process,
   type ProcessEvents,
   type ProcessSpec,
+  type ProcessUsage,
+  type SoftLimit,
   SpawnError,
   type SpawnStep,
   type Stdio,
+  type WindowSize,
 } from './process.ts';
 export { spawnProcess, takeStopped } from './processes.ts';
 export { type Rusage, type RusageSubject, rusage } from './rusage.ts';
 export { writeSyslog } from './syslog.ts';
 export {
   type CpuTopology,
+  coreCpus,
   countCoresAndGpus,
   countGpus,
   cpuTopology,

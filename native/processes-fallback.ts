@@ -4,7 +4,9 @@
  * The interface is that of process.ts, with these differences, which are Node's: a new process group is also a new
  * session; pipes are socket pairs; a core dump does not show in the status; `closed` below descriptor 3 is /dev/null;
  * we cannot read the child's descriptor 0; descriptors that this process got without close-on-exec go on to the child;
- * a failed start costs a second look to tell why.
+ * descriptors that are the same are pipes of their own, whose bytes come mixed; a failed start costs a second look to
+ * tell why. There are no terminals, and processors, limits, umask and a stop before the start are not set: nativeStatus()
+ * says so.
  */
 
 import { type ChildProcess, type StdioPipe, spawn } from 'node:child_process';
@@ -12,13 +14,16 @@ import fs from 'node:fs';
 import type net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { asFluxError, errno } from '../core/errno.ts';
+import { asFluxError, errno, FluxError } from '../core/errno.ts';
 import {
+  checkShared,
+  leadsGroup,
   type Process,
   type ProcessEvents,
   type ProcessSpec,
   SpawnError,
   type SpawnStep,
+  type Stdio,
   sendSignal,
 } from './process.ts';
 
@@ -44,7 +49,10 @@ function check(spec: ProcessSpec): void {
     throw new SpawnError(errno.EINVAL, 'exec', spec);
   }
   if ((spec.file ?? spec.argv[0]) === '') throw new SpawnError(errno.ENOENT, 'exec', spec);
-  if (spec.stdio[0] === 'output' || spec.stdio[0] === 'channel') throw new SpawnError(errno.ENOSYS, 'stdio', spec);
+  if (spec.stdio[0] === 'output' || spec.stdio[0] === 'channel' || spec.stdio.includes('terminal')) {
+    throw new SpawnError(errno.ENOSYS, 'stdio', spec);
+  }
+  for (const stdio of spec.stdio) if (typeof stdio === 'object') checkShared(stdio.sameAs, spec);
 }
 
 function launch(spec: ProcessSpec, opened: number[]): ChildProcess {
@@ -54,8 +62,8 @@ function launch(spec: ProcessSpec, opened: number[]): ChildProcess {
       argv0,
       env: Object.fromEntries(spec.env.map(splitVariable)),
       cwd: spec.cwd,
-      detached: spec.processGroup === true,
-      stdio: spec.stdio.map((stdio, index) => toNode(stdio, index, opened)),
+      detached: leadsGroup(spec),
+      stdio: spec.stdio.map((stdio, index) => toNode(shared(stdio, spec), index, opened)),
     });
   } catch (error) {
     throw new SpawnError(asFluxError(error).errno, directoryProblem(spec) ? 'cwd' : 'exec', spec);
@@ -67,7 +75,11 @@ function splitVariable(text: string): [string, string] {
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-function toNode(stdio: ProcessSpec['stdio'][number], index: number, opened: number[]): StdioPipe | 'ignore' | number {
+function shared(stdio: Stdio, spec: ProcessSpec): Stdio {
+  return typeof stdio === 'object' ? spec.stdio[stdio.sameAs]! : stdio;
+}
+
+function toNode(stdio: Stdio, index: number, opened: number[]): StdioPipe | 'ignore' | number {
   if (typeof stdio === 'number') return stdio;
   if (stdio === 'closed') return 'ignore';
   if (stdio !== 'null') return 'pipe';
@@ -121,6 +133,8 @@ class FallbackProcess implements Process {
   /** Streams whose end of file has not been reported, nor made uninteresting by `close`. */
   readonly #reading = new Set<number>();
   readonly #writing = new Set<number>();
+  /** Those of a stream's other descriptors that have not ended. */
+  readonly #sharing = new Map<number, Set<net.Socket>>();
   /** Streams that owe the caller a `drain`. */
   readonly #full = new Set<number>();
   #exited = false;
@@ -129,10 +143,13 @@ class FallbackProcess implements Process {
   constructor(child: ChildProcess, pid: number, spec: ProcessSpec, events: ProcessEvents) {
     this.pid = pid;
     this.#events = events;
-    this.#isLeader = spec.processGroup === true;
+    this.#isLeader = leadsGroup(spec);
     spec.stdio.forEach((stdio, index) => {
-      if (stdio !== 'input' && stdio !== 'output' && stdio !== 'channel') return;
-      this.#connect(index, child.stdio[index] as net.Socket, stdio);
+      const kind = shared(stdio, spec);
+      if (kind !== 'input' && kind !== 'output' && kind !== 'channel') return;
+      const socket = child.stdio[index] as net.Socket;
+      if (typeof stdio !== 'object') this.#connect(index, socket, kind);
+      else if (kind !== 'input') this.#mix(stdio.sameAs, socket);
     });
     child.on('exit', (code, signal) => this.#finish(code === null ? os.constants.signals[signal!] : code << 8));
   }
@@ -157,16 +174,20 @@ class FallbackProcess implements Process {
   close(stream: number): void {
     this.#writing.delete(stream);
     this.#full.delete(stream);
-    this.#sockets.get(stream)?.destroy();
+    for (const socket of this.#socketsOf(stream)) socket.destroy();
     if (this.#reading.delete(stream)) queueMicrotask(() => this.#settle());
   }
 
   pause(stream: number): void {
-    this.#sockets.get(stream)?.pause();
+    for (const socket of this.#socketsOf(stream)) socket.pause();
   }
 
   resume(stream: number): void {
-    this.#sockets.get(stream)?.resume();
+    for (const socket of this.#socketsOf(stream)) socket.resume();
+  }
+
+  resize(stream: number): void {
+    throw new FluxError('ENOTTY', `descriptor ${stream} of process ${this.pid} is no terminal`);
   }
 
   kill(signal: number): void {
@@ -188,6 +209,23 @@ class FallbackProcess implements Process {
     socket.on('end', () => this.#ended(stream));
   }
 
+  #socketsOf(stream: number): net.Socket[] {
+    const socket = this.#sockets.get(stream);
+    return socket ? [socket, ...(this.#sharing.get(stream) ?? [])] : [];
+  }
+
+  /** What another descriptor brings comes as if from the stream that it is the same as, which ends with the last. */
+  #mix(stream: number, socket: net.Socket): void {
+    const sharing = this.#sharing.get(stream) ?? new Set();
+    this.#sharing.set(stream, sharing.add(socket));
+    socket.on('error', () => {});
+    socket.on('data', (bytes: Buffer) => this.#reading.has(stream) && this.#events.data(stream, bytes));
+    socket.on('close', () => {
+      sharing.delete(socket);
+      this.#ended(stream);
+    });
+  }
+
   #drained(stream: number): void {
     if (this.#full.delete(stream)) this.#events.drain?.(stream);
   }
@@ -199,7 +237,8 @@ class FallbackProcess implements Process {
   }
 
   #ended(stream: number): void {
-    if (!this.#reading.delete(stream)) return;
+    if (!this.#sockets.get(stream)!.readableEnded && !this.#sockets.get(stream)!.destroyed) return;
+    if (this.#sharing.get(stream)?.size || !this.#reading.delete(stream)) return;
     this.#events.data(stream, null);
     this.#settle();
   }

@@ -2,15 +2,30 @@
 
 import { errno } from '../core/errno.ts';
 import { type Addon, systemError } from './addon.ts';
-import { type Process, type ProcessEvents, type ProcessSpec, SpawnError, sendSignal, spawnSteps } from './process.ts';
+import { limitNames } from './limits.ts';
+import {
+  checkShared,
+  leadsGroup,
+  type Process,
+  type ProcessEvents,
+  type ProcessSpec,
+  SpawnError,
+  type Stdio,
+  sendSignal,
+  spawnSteps,
+  type WindowSize,
+} from './process.ts';
 
-const stdioCodes = { closed: -1, null: -2, input: -3, output: -4, channel: -5 } as const;
+const stdioCodes = { closed: -1, null: -2, input: -3, output: -4, channel: -5, terminal: -6 } as const;
+/** Minus the number of the descriptor that another is the same as. */
+const sharedBase = -16;
 const eventCodes = { data: 0, drain: 1, exit: 2, close: 3 } as const;
-const newGroup = 1;
+const flags = { group: 1, session: 2, stopInExec: 4 } as const;
 
 /** Processes of this thread that have not closed yet, by the addon's id. */
 const processes = new Map<number, NativeProcess>();
 const result = new Int32Array(2);
+const usage = new Float64Array(3);
 let started = false;
 
 /** As `spawnProcess`, by the addon. */
@@ -23,14 +38,32 @@ export function spawnNative(addon: Addon, spec: ProcessSpec, events: ProcessEven
     spec.env.join('\0'),
     spec.env.length,
     spec.cwd,
-    spec.processGroup ? newGroup : 0,
-    Int32Array.from(spec.stdio, (stdio) => (typeof stdio === 'number' ? descriptor(stdio, spec) : stdioCodes[stdio])),
+    settings(spec),
+    Int32Array.from(spec.stdio, (stdio) => stdioCode(stdio, spec)),
+    Int32Array.from(spec.cpus ?? []),
+    Float64Array.from((spec.limits ?? []).flatMap(({ limit, soft }) => [limitNames.indexOf(limit), soft])),
     result,
   );
   if (id < 0) throw new SpawnError(result[0]!, spawnSteps[result[1]! - 1]!, spec);
-  const created = new NativeProcess(addon, id, result[0]!, spec.processGroup === true, events);
+  const created = new NativeProcess(addon, id, result[0]!, leadsGroup(spec), events);
   processes.set(id, created);
   return created;
+}
+
+function settings(spec: ProcessSpec): Int32Array {
+  const { umask, windowSize } = spec;
+  const set =
+    (spec.processGroup ? flags.group : 0) |
+    (spec.session ? flags.session : 0) |
+    (spec.stopInExec ? flags.stopInExec : 0);
+  return Int32Array.of(set, umask ?? -1, windowSize?.rows ?? 0, windowSize?.columns ?? 0);
+}
+
+function stdioCode(stdio: Stdio, spec: ProcessSpec): number {
+  if (typeof stdio === 'number') return descriptor(stdio, spec);
+  if (typeof stdio === 'string') return stdioCodes[stdio];
+  checkShared(stdio.sameAs, spec);
+  return sharedBase - stdio.sameAs;
 }
 
 /** A descriptor of ours, for which negative codes are not available. */
@@ -40,7 +73,7 @@ function descriptor(number: number, spec: ProcessSpec): number {
 }
 
 function start(addon: Addon): void {
-  const status = addon.startProcesses(onEvent);
+  const status = addon.startProcesses(onEvent, usage);
   if (status < 0) throw systemError(status, 'cannot watch child processes');
   started = true;
 }
@@ -90,6 +123,11 @@ class NativeProcess implements Process {
     if (status < 0) throw systemError(status, `cannot read descriptor ${stream} of process ${this.pid}`);
   }
 
+  resize(stream: number, { rows, columns }: WindowSize): void {
+    const status = this.#addon.resizeTerminal(this.#id, stream, rows, columns);
+    if (status < 0) throw systemError(status, `cannot resize descriptor ${stream} of process ${this.pid}`);
+  }
+
   kill(signal: number): void {
     sendSignal(this.pid, signal, this.#isLeader, this.#exited);
   }
@@ -104,7 +142,7 @@ class NativeProcess implements Process {
         break;
       case eventCodes.exit:
         this.#exited = true;
-        this.#events.exit(value as number);
+        this.#events.exit(value as number, { utime: usage[0]!, stime: usage[1]!, maxrss: usage[2]! });
         break;
       case eventCodes.close:
         processes.delete(this.#id);

@@ -7,6 +7,7 @@ import { FluxError } from '../core/errno.ts';
 import { countCoresAndGpus, hwloc, rusage, spawnProcess, topology } from '../native/index.ts';
 import type { Process, ProcessSpec } from '../native/process.ts';
 import type { Machines } from './resource/machine.ts';
+import type { Parent } from './resource/parent.ts';
 
 /** What setTimeout can wait for; anything longer would come at once. */
 const TIMEOUT_MAX = 2 ** 31 - 1;
@@ -75,6 +76,12 @@ export function processStopped(pid: number): void {
 }
 
 export const realWorld: World = { clock, random, rusage, spawn };
+
+/** Connects to the instance that this one is a job of; what that needs is read by those that are jobs. */
+export async function openParent(uri: string): Promise<Parent> {
+  const { Handle } = await import('../core/handle/handle.ts');
+  return Handle.open(uri, { env: {} });
+}
 
 /** What the machines have that ranks are on, this one being called `hostname`. */
 export function machinesOf(hostname: string): Machines {

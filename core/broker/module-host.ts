@@ -9,7 +9,7 @@ import { type Responses, RpcClient, type RpcOptions } from '../handle/rpc.ts';
 import { Subscriptions } from '../handle/subscriptions.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { type Credentials, Role } from '../message/credentials.ts';
-import { Flag, Message, MessageType, NODEID_UPSTREAM, type Payload } from '../message/message.ts';
+import { Flag, MATCHTAG_NONE, Message, MessageType, NODEID_UPSTREAM, type Payload } from '../message/message.ts';
 import { commonMethods, MessageCounters, type ResourceUsage, type UsageOf } from './common-methods.ts';
 import { formatEntry, formatTimestamp, type Severity, severityNumber } from './log-format.ts';
 import type { Clock, ModuleDefinition, Random, Service, ServiceContext, Spawn } from './service.ts';
@@ -136,7 +136,7 @@ export class ModuleHost implements ServiceContext {
   receive(message: Message): void {
     this.counters.received(message);
     if (message.type === MessageType.request) this.#call(message);
-    else if (message.type === MessageType.response) this.#rpc.receive(message);
+    else if (message.type === MessageType.response) this.#takeResponse(message);
     else if (message.type === MessageType.event) this.#dispatchEvent(message);
   }
 
@@ -154,6 +154,15 @@ export class ModuleHost implements ServiceContext {
       this.#remember(request);
       // Who sent it is gone, and waits for nothing any more (RFC 6, Disconnection).
     } else if (topic.endsWith('.disconnect')) this.#unanswered?.delete(request.sender);
+  }
+
+  #takeResponse(response: Message): void {
+    if (this.#rpc.receive(response) || response.matchtag !== MATCHTAG_NONE || !this.#running) return;
+    try {
+      this.#service.takeResponse?.(response);
+    } catch (error) {
+      this.#reportBug(response.topic ?? '', error);
+    }
   }
 
   #remember(request: Request): void {
@@ -213,6 +222,11 @@ export class ModuleHost implements ServiceContext {
 
   request(topic: string, payload?: Payload, options?: RpcOptions): Responses {
     return this.#rpc.request(topic, payload, this.#asOwner(options));
+  }
+
+  sendUntagged(topic: string, payload?: Payload): void {
+    // Of several responses only the last ends a request, and which one that is, is up to the service.
+    this.#send(Message.request({ topic, payload, flags: Flag.streaming, credentials: this.#credentials }));
   }
 
   notify(topic: string, payload?: Payload, options?: RpcOptions): void {

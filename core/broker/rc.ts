@@ -8,6 +8,7 @@
 import { FluxError } from '../errno.ts';
 import { decodeIo } from '../formats/io.ts';
 import { signalText } from '../formats/signal.ts';
+import { exitCodeOf } from '../formats/wait-status.ts';
 import { untilEnd } from '../handle/rpc.ts';
 import { Flag } from '../message/message.ts';
 import type { Broker } from './broker.ts';
@@ -65,12 +66,6 @@ const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 const LOCAL_FLAG = { passThrough: 1, sameGroup: 2 } as const;
 const EXEC_FLAG = { stdout: 1, stderr: 2 } as const;
-
-/** What a wait(2) status says in one number: the exit code, or 128 and the signal. */
-export function exitCodeOf(status: number): number {
-  const signal = status & 0x7f;
-  return signal === 0 ? (status >> 8) & 0xff : 128 + signal;
-}
 
 export class RcPrograms {
   readonly #broker: Broker;

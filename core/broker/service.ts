@@ -56,6 +56,11 @@ export interface ServiceContext {
   rpc(topic: string, payload?: Payload, options?: RpcOptions): Promise<JsonValue | undefined>;
   /** Sends a request and gives all its responses, errors too. */
   request(topic: string, payload?: Payload, options?: RpcOptions): Responses;
+  /**
+   * Sends a request without a matchtag, for protocols that find the request of a response by its payload (RFC 27, RFC 32):
+   * its responses come to the service's `takeResponse`.
+   */
+  sendUntagged(topic: string, payload?: Payload): void;
   /** Sends a request that gets no response. */
   notify(topic: string, payload?: Payload, options?: RpcOptions): void;
   /** Publishes an event; resolves once it has its sequence number. */
@@ -83,6 +88,8 @@ export interface Service {
    * @throws FluxError EINVAL with a sentence when it will not; the old one then stays
    */
   configure?(config: JsonObject): void;
+  /** Takes a response to a request that was sent without a matchtag. */
+  takeResponse?(response: Message): void;
   /** Ends it; nothing is called afterwards. */
   stop?(): void | Promise<void>;
 }

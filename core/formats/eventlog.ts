@@ -17,11 +17,17 @@ export interface EventlogEntry {
  *
  * @throws FluxError EINVAL: no name, a timestamp that is negative or no number
  */
-export function encodeEventlogEntry({ timestamp, name, context }: EventlogEntry): string {
+export function encodeEventlogEntry(entry: EventlogEntry): string {
+  const { timestamp, name } = entry;
   if (!Number.isFinite(timestamp) || timestamp < 0)
     throw new FluxError('EINVAL', `the timestamp of an event is not ${timestamp}`);
   if (name === '') throw new FluxError('EINVAL', 'an event needs a name');
-  return `${stringifyJson({ timestamp: real(timestamp), name, ...(context && { context }) })}\n`;
+  return `${stringifyJson(eventToJson(entry))}\n`;
+}
+
+/** An entry as journals and logs have it. */
+export function eventToJson({ timestamp, name, context }: EventlogEntry): JsonObject {
+  return context ? { timestamp: real(timestamp), name, context } : { timestamp: real(timestamp), name };
 }
 
 /** A whole log; nothing is the empty text. */

@@ -6,6 +6,7 @@
 import { FluxError } from '../errno.ts';
 import type { JsonValue } from '../json.ts';
 import { isObject } from '../message/unpack.ts';
+import { decodeBase64 } from './base64.ts';
 import { isBlobref } from './blobref.ts';
 import { encodeJson } from './jansson.ts';
 import { DEPTH_MAX } from './json-scanner.ts';
@@ -63,12 +64,8 @@ export function makeSymlink(target: string, namespace?: string): Symlink {
  */
 export function valBytes(object: Treeobj | undefined): Buffer {
   if (object?.type !== 'val') throw new FluxError('EPROTO', `a ${object?.type ?? 'missing object'} is no value`);
-  const { data } = object;
-  const bytes = Buffer.from(data, 'base64');
-  // What is no base64 is passed over in silence, and then there are fewer bytes.
-  const digits = data.length - /=*$/.exec(data.slice(-4))![0].length;
-  if (digits % 4 === 1 || bytes.length !== Math.floor((digits * 3) / 4))
-    throw new FluxError('EPROTO', 'a value is no base64');
+  const bytes = decodeBase64(object.data);
+  if (!bytes) throw new FluxError('EPROTO', 'a value is no base64');
   return bytes;
 }
 

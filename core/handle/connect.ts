@@ -1,5 +1,6 @@
 /** Connecting to a broker: where it is, and as whom. */
 
+import os from 'node:os';
 import { asFluxError, FluxError } from '../errno.ts';
 import { type Credentials, Role, UNKNOWN_CREDENTIALS, USERID_UNKNOWN } from '../message/credentials.ts';
 import { connectDescriptor, connectLocal, type SocketTransport } from './socket-transport.ts';
@@ -10,12 +11,26 @@ export const DEFAULT_URI = 'local:///run/flux/local';
 
 type Connector = (address: string, events: TransportEvents) => Promise<SocketTransport>;
 
-const connectors: Readonly<Record<string, Connector>> = { local: connectLocal, fd: connectDescriptor };
+const connectors: Readonly<Record<string, Connector>> = {
+  local: connectLocal,
+  fd: connectDescriptor,
+  ssh: connectHost,
+};
+
+/** `ssh://HOST/PATH` is how a broker is told to other machines; on its own one there is a shorter way. */
+async function connectHost(address: string, events: TransportEvents): Promise<SocketTransport> {
+  const [, host = '', path = ''] = /^([^/]*)(.*)$/s.exec(address) ?? [];
+  const socket = path.replace(/\/+/g, '/');
+  if (host === os.hostname()) return connectLocal(socket, events);
+  const hint = socket ? `; on ${host} itself it is local://${socket}` : '';
+  throw new FluxError('ENOSYS', `connections to other machines by ssh are not there yet${hint}`);
+}
 
 /**
  * Connects to the broker at a URI.
  *
- * @throws FluxError what the connection failed with; EPERM for a user who may not connect; ENOENT for an unknown scheme
+ * @throws FluxError what the connection failed with; EPERM for a user who may not connect; ENOENT for an unknown scheme;
+ * ENOSYS for a broker on another machine
  */
 export async function connect(uri: string, events: TransportEvents): Promise<SocketTransport> {
   const { scheme, address } = parseUri(uri);

@@ -53,12 +53,27 @@ function tbonFromConfig(config: JsonObject): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(table ?? {}).map(([key, value]) => [key, String(value)]));
 }
 
+/** The instance that this one is a job of. */
+export interface Enclosing {
+  /** Id of the job there, in base 58. */
+  readonly jobid: string;
+  /** How many instances enclose this one. */
+  readonly level: string;
+  readonly uri: string | undefined;
+  /** Namespace of the job there. */
+  readonly namespace: string | undefined;
+  /** Ids of jobs from the outermost instance to this one. */
+  readonly jobidPath: string;
+}
+
 export interface AttributeFacts {
   readonly size: number;
   readonly owner: number;
   readonly topology: Topology;
   readonly hostnames: readonly string[];
   readonly bootMethod: string;
+  /** Of an instance that is a job. */
+  readonly enclosing?: Enclosing | undefined;
   /** See StartOptions. */
   readonly mapping: string | null | undefined;
   readonly rundir: string;
@@ -76,9 +91,7 @@ export function sharedAttributes(facts: AttributeFacts, set: ReadonlyMap<string,
     ['size', String(size)],
     ['version', FLUX_CORE_VERSION],
     ['security.owner', String(facts.owner)],
-    ['instance-level', '0'],
-    ['jobid-path', '/'],
-    ['parent-uri', null],
+    ...enclosingAttributes(facts.enclosing),
     ['rundir', facts.rundir],
     ['rundir-cleanup', facts.rundirCleanup ? '1' : '0'],
     ['hostlist', Hostlist.from(hostnames).encode()],
@@ -100,12 +113,28 @@ export function sharedAttributes(facts: AttributeFacts, set: ReadonlyMap<string,
   const tbon = { ...tbonDefaults, ...tbonFromConfig(facts.config) };
   for (const [key, value] of Object.entries(tbon)) attributes.set(`tbon.${key}`, value);
   if (facts.configPath !== undefined) attributes.set('config.path', facts.configPath);
-  // What was wished for the run directory has become a fact.
-  for (const [name, value] of set) if (name !== 'rundir') attributes.set(name, value);
+  // What was wished for these has become a fact.
+  for (const [name, value] of set) if (name !== 'rundir' && name !== 'broker.boot-method') attributes.set(name, value);
   // These are rank 0's, or were wishes for what is among the facts.
   for (const name of ['statedir', 'statedir-cleanup', 'hostname', 'local-uri', 'content.backing-module'])
     attributes.delete(name);
   return [...attributes];
+}
+
+function enclosingAttributes(enclosing: Enclosing | undefined): [string, string | null][] {
+  if (!enclosing)
+    return [
+      ['instance-level', '0'],
+      ['jobid-path', '/'],
+      ['parent-uri', null],
+    ];
+  return [
+    ['instance-level', enclosing.level],
+    ['jobid', enclosing.jobid],
+    ['jobid-path', enclosing.jobidPath],
+    ['parent-uri', enclosing.uri ?? null],
+    ['parent-kvs-namespace', enclosing.namespace ?? null],
+  ];
 }
 
 function mappingOf({ size, mapping }: AttributeFacts): string | null {

@@ -11,7 +11,13 @@ import { type JsonObject, stringifyJson } from '../json.ts';
 import { Topology } from '../overlay/topology.ts';
 import { initialProgram, leadsProcessGroup } from './initial-program.ts';
 import { type Instance, socketPath } from './instance.ts';
-import { checkSetAttributes, customHosts, sharedAttributes, topologyUri } from './instance-attributes.ts';
+import {
+  checkSetAttributes,
+  customHosts,
+  type Enclosing,
+  sharedAttributes,
+  topologyUri,
+} from './instance-attributes.ts';
 import { checkSocketPath } from './listen.ts';
 import { makePlan, type Plan } from './plan.ts';
 import { type InstanceFolder, openFolder, removeFolder } from './run-directory.ts';
@@ -32,6 +38,8 @@ export interface StartOptions {
   /** Host names by rank, as an RFC 29 hostlist; this machine's for all when absent. */
   readonly hosts?: string;
   readonly bootMethod?: string;
+  /** The instance that this one is a job of. */
+  readonly enclosing?: Enclosing;
   /** Which ranks share a node, as an RFC 34 task map; null: nobody says. All share one when absent. */
   readonly mapping?: string | null;
   /** Start rank 0 alone; the others are never online. */
@@ -103,6 +111,7 @@ export function prepare(options: StartOptions): Prepared {
         topology,
         hostnames,
         bootMethod: options.bootMethod ?? (size === 1 ? 'single' : 'simple'),
+        enclosing: options.enclosing,
         mapping: options.mapping,
         rundir: rundir.path,
         rundirCleanup: rundir.cleanup && !options.rundirIsCallers,

@@ -71,6 +71,9 @@ class LibraryPmi implements Pmi {
     this.#client = client;
   }
 
+  get method(): string {
+    return `libpmi:${this.#client.library}`;
+  }
   get rank(): number {
     return this.#client.rank;
   }

@@ -4,6 +4,8 @@ import { FluxError } from '../errno.ts';
 
 /** What a process has of it. Each call rejects with a FluxError that says what the other side said. */
 export interface Pmi {
+  /** Which interface it is, as the attribute broker.boot-method tells it. */
+  readonly method: string;
   readonly rank: number;
   readonly size: number;
   /** Of the key-value space, which names the program. */
@@ -22,6 +24,7 @@ export interface Pmi {
 
 /** The interface of a process that is alone. */
 export class SinglePmi implements Pmi {
+  readonly method = 'single';
   readonly rank = 0;
   readonly size = 1;
   readonly name = 'single';

@@ -13,6 +13,7 @@ interface Asked {
 }
 
 export class SimplePmi implements Pmi {
+  readonly method = 'simple';
   readonly rank: number;
   readonly size: number;
   #name = '';

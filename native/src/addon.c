@@ -56,6 +56,12 @@ bool get_int32s(napi_env env, napi_value value, int32_t **data, size_t *length) 
   return type == napi_int32_array;
 }
 
+bool get_doubles(napi_env env, napi_value value, double **data, size_t *length) {
+  napi_typedarray_type type;
+  if (napi_get_typedarray_info(env, value, &type, length, (void **)data, NULL, NULL) != napi_ok) return false;
+  return type == napi_float64_array;
+}
+
 napi_value from_int(napi_env env, int64_t value) {
   napi_value result;
   NAPI_TRY(env, napi_create_int64(env, value, &result));
@@ -88,6 +94,7 @@ NAPI_MODULE_INIT() {
   NAPI_TRY(env, export_credentials(env, exports));
   NAPI_TRY(env, export_users(env, exports));
   NAPI_TRY(env, export_rusage(env, exports));
+  NAPI_TRY(env, export_limits(env, exports));
   NAPI_TRY(env, export_syslog(env, exports));
   NAPI_TRY(env, export_processes(env, exports));
   NAPI_TRY(env, export_hwloc(env, exports));

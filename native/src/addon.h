@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 struct processes;
@@ -39,19 +40,27 @@ bool get_arguments(napi_env env, napi_callback_info info, size_t count, napi_val
 /* A string argument as UTF-8 to be freed by the caller; NULL for undefined, null, or (`*failed` set) a failure. */
 char *get_string(napi_env env, napi_value value, size_t *length, bool *failed);
 
-/* The elements of an Int32Array argument; false for anything else. */
+/* The elements of an Int32Array or Float64Array argument; false for anything else. */
 bool get_int32s(napi_env env, napi_value value, int32_t **data, size_t *length);
+bool get_doubles(napi_env env, napi_value value, double **data, size_t *length);
 
 napi_value from_int(napi_env env, int64_t value);
 
-/* credentials.c, users.c, rusage.c, syslog.c, hwloc.c, pmi.c, process-calls.c: what each adds to the exports object. */
+/* credentials.c, users.c, rusage.c, limits.c, syslog.c, hwloc.c, pmi.c, process-calls.c: what each adds to the exports object. */
 napi_status export_credentials(napi_env env, napi_value exports);
 napi_status export_users(napi_env env, napi_value exports);
 napi_status export_rusage(napi_env env, napi_value exports);
+napi_status export_limits(napi_env env, napi_value exports);
 napi_status export_syslog(napi_env env, napi_value exports);
 napi_status export_hwloc(napi_env env, napi_value exports);
 napi_status export_pmi(napi_env env, napi_value exports);
 napi_status export_processes(napi_env env, napi_value exports);
+
+/* limits.c: the system's number of limit `index` of `limitNames` in native/limits.ts; -1: it has no such limit. */
+int limit_resource(double index);
+
+/* Infinity is no limit, and so is what does not fit. */
+rlim_t limit_value(double number);
 
 napi_status export_function(napi_env env, napi_value exports, const char *name, napi_callback function);
 
@@ -60,7 +69,13 @@ napi_status export_function(napi_env env, napi_value exports, const char *name, 
 /* spawn.c: starting a program. No N-API in here, and after the clone no memory allocation either. */
 
 /* Which step of starting a program failed; native/process.ts names them in this order. */
-enum spawn_step { STEP_STDIO = 1, STEP_CLONE, STEP_GROUP, STEP_DIRECTORY, STEP_EXEC };
+enum spawn_step { STEP_STDIO = 1, STEP_CLONE, STEP_GROUP, STEP_DIRECTORY, STEP_CPUS, STEP_LIMITS, STEP_EXEC };
+
+/* A soft limit; the child lowers it to the hard limit. */
+struct limit {
+  int resource;
+  rlim_t soft;
+};
 
 struct program {
   char **argv;
@@ -69,6 +84,14 @@ struct program {
   char **shell_argv;  /* /bin/sh, room for the script's path, argv from 1 on, and NULL */
   const char *directory; /* NULL: ours */
   bool new_group;
+  bool new_session;
+  bool stop_in_exec;  /* SIGSTOP before the program's first instruction */
+  int terminal;       /* becomes the controlling terminal of the new session; -1: none */
+  int umask;          /* -1: ours */
+  void *cpus;         /* a cpu_set_t of cpus_bytes; NULL: ours */
+  size_t cpus_bytes;
+  struct limit *limits;
+  size_t limit_count;
   int *sources;       /* sources[i] becomes descriptor i of the child; -1: i is closed. The child rearranges them. */
   int source_count;
 };

@@ -89,6 +89,19 @@ static napi_value set_reading(napi_env env, napi_callback_info info) {
   return from_int(env, stream_rearm(stream));
 }
 
+/* resizeTerminal(id, stream, rows, columns) -> 0, also when it is closed, or a negated errno */
+static napi_value resize_terminal(napi_env env, napi_callback_info info) {
+  napi_value arguments[4];
+  int32_t rows, columns;
+  if (!get_arguments(env, info, 4, arguments)) return NULL;
+  NAPI_TRY(env, napi_get_value_int32(env, arguments[2], &rows));
+  NAPI_TRY(env, napi_get_value_int32(env, arguments[3], &columns));
+  struct stream *stream = get_stream(env, arguments);
+  if (!stream) return from_int(env, 0);
+  if (!stream->is_terminal) return from_int(env, -ENOTTY);
+  return from_int(env, stream->fd < 0 ? 0 : terminal_resize(stream->fd, rows, columns));
+}
+
 /*
  * takeStopped(Int32Array) -> how many pairs [pid, signal] of children that have stopped since were put there. Children
  * of every thread, since they are the process's; their exits are left for those who wait for them.
@@ -116,7 +129,7 @@ napi_status export_processes(napi_env env, napi_value exports) {
   } functions[] = {
     {"startProcesses", start_processes}, {"spawn", spawn},           {"write", write_stream},
     {"endStream", end_stream},           {"closeStream", close_stream_of}, {"setReading", set_reading},
-    {"takeStopped", take_stopped},
+    {"resizeTerminal", resize_terminal}, {"takeStopped", take_stopped},
   };
   napi_value available;
   napi_status status = napi_get_boolean(env, pidfd_available(), &available);

@@ -70,12 +70,22 @@ static bool end_all_writing(struct process *process) {
 /* The status that is reported when something else in this process has taken it: exit code 255. */
 #define STATUS_LOST (255 << 8)
 
+static double seconds(struct timeval time) { return (double)time.tv_sec + (double)time.tv_usec / 1e6; }
+
+static void report_usage(struct processes *all, const struct rusage *usage) {
+  all->usage[0] = seconds(usage->ru_utime);
+  all->usage[1] = seconds(usage->ru_stime);
+  all->usage[2] = (double)usage->ru_maxrss;
+}
+
 static bool on_exit_ready(struct process *process) {
   int status;
-  pid_t reaped = waitpid(process->pid, &status, WNOHANG);
+  struct rusage usage = {0};
+  pid_t reaped = wait4(process->pid, &status, WNOHANG, &usage);
   if (reaped == 0 || (reaped < 0 && errno == EINTR)) return true;
   if (reaped < 0) status = STATUS_LOST;
   process->exited = true;
+  report_usage(process->owner, &usage);
   stream_close(&process->exit);
   napi_value value;
   if (!end_all_writing(process) || napi_create_int32(process->owner->env, status, &value) != napi_ok) return false;
@@ -168,6 +178,7 @@ static void on_cleanup(napi_async_cleanup_hook_handle handle, void *data) {
   }
   processes_free_finished(all);
   if (all->on_event) napi_delete_reference(all->env, all->on_event);
+  if (all->usage_reference) napi_delete_reference(all->env, all->usage_reference);
   if (all->async_context) napi_async_destroy(all->env, all->async_context);
   uv_close((uv_handle_t *)&all->poll, on_poll_closed);
 }
@@ -192,11 +203,17 @@ struct processes *get_processes(napi_env env) {
   return napi_get_instance_data(env, (void **)&addon) == napi_ok ? addon->processes : NULL;
 }
 
-/* startProcesses(onEvent(id, event, stream, value)) -> 0 or a negated errno. Once per environment, before the rest. */
+/*
+ * startProcesses(onEvent(id, event, stream, value), Float64Array of 3) -> 0 or a negated errno. Once per environment,
+ * before the rest. The array holds, during EVENT_EXIT, what the process used.
+ */
 napi_value start_processes(napi_env env, napi_callback_info info) {
-  napi_value on_event, name;
+  napi_value arguments[2], name;
+  double *usage;
+  size_t usage_length;
   struct addon *addon;
-  if (!get_arguments(env, info, 1, &on_event)) return NULL;
+  if (!get_arguments(env, info, 2, arguments)) return NULL;
+  if (!get_doubles(env, arguments[1], &usage, &usage_length) || usage_length < 3) return from_int(env, -EINVAL);
   NAPI_TRY(env, napi_get_instance_data(env, (void **)&addon));
   if (addon->processes) return from_int(env, -EALREADY);
   struct processes *all = calloc(1, sizeof *all);
@@ -209,9 +226,11 @@ napi_value start_processes(napi_env env, napi_callback_info info) {
     return from_int(env, error);
   }
   all->poll.data = all;
+  all->usage = usage;
   addon->processes = all;
   NAPI_TRY(env, napi_add_async_cleanup_hook(env, on_cleanup, all, &all->cleanup));
-  NAPI_TRY(env, napi_create_reference(env, on_event, 1, &all->on_event));
+  NAPI_TRY(env, napi_create_reference(env, arguments[0], 1, &all->on_event));
+  NAPI_TRY(env, napi_create_reference(env, arguments[1], 1, &all->usage_reference));
   NAPI_TRY(env, napi_create_string_utf8(env, "flux:processes", NAPI_AUTO_LENGTH, &name));
   NAPI_TRY(env, napi_async_init(env, NULL, name, &all->async_context));
   error = uv_poll_start(&all->poll, UV_READABLE, on_ready);

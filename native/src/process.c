@@ -116,7 +116,7 @@ void stream_end_writing(struct stream *stream) {
     stream_close(stream);
     return;
   }
-  shutdown(stream->fd, SHUT_WR);
+  if (!stream->is_terminal) shutdown(stream->fd, SHUT_WR);
   stream_rearm(stream);
 }
 

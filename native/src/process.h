@@ -19,8 +19,19 @@
 
 #include <uv.h>
 
-/* What a child's descriptor is; the numbers of `stdioCodes` in native/processes-native.ts. From 0 on: one of ours. */
-enum { STDIO_CLOSED = -1, STDIO_NULL = -2, STDIO_INPUT = -3, STDIO_OUTPUT = -4, STDIO_CHANNEL = -5 };
+/*
+ * What a child's descriptor is; the numbers of `stdioCodes` in native/processes-native.ts. From 0 on: one of ours; from
+ * STDIO_SHARED down: the same as the child's descriptor STDIO_SHARED - n.
+ */
+enum {
+  STDIO_CLOSED = -1,
+  STDIO_NULL = -2,
+  STDIO_INPUT = -3,
+  STDIO_OUTPUT = -4,
+  STDIO_CHANNEL = -5,
+  STDIO_TERMINAL = -6,
+  STDIO_SHARED = -16,
+};
 
 /* What is reported; the numbers of `eventCodes` in native/processes-native.ts. */
 enum event { EVENT_DATA, EVENT_DRAIN, EVENT_EXIT, EVENT_CLOSE };
@@ -36,6 +47,7 @@ struct stream {
   uint32_t armed;      /* events registered with epoll; 0: not registered */
   int32_t index;       /* the child's descriptor */
   bool is_exit;
+  bool is_terminal;
   bool can_read;       /* not yet at end of file, nor closed */
   bool can_write;
   bool reading;        /* not paused */
@@ -57,6 +69,8 @@ struct process {
 struct processes {
   napi_env env;
   napi_ref on_event;
+  napi_ref usage_reference;
+  double *usage;            /* of the process whose exit is reported: seconds of user and system time, KiB */
   napi_async_context async_context;
   napi_async_cleanup_hook_handle cleanup;
   uv_poll_t poll;
@@ -91,6 +105,10 @@ void stream_end_writing(struct stream *stream);
 /* process-events.c: an environment's processes are watched from startProcesses on until its end. */
 napi_value start_processes(napi_env env, napi_callback_info info);
 struct processes *get_processes(napi_env env); /* NULL before that */
+
+/* terminal.c: opens a pseudo terminal of that size. 0 or a negated errno. */
+int terminal_open(int *ours, int *theirs, int rows, int columns);
+int terminal_resize(int ours, int rows, int columns);
 
 /* process-start.c */
 napi_value spawn(napi_env env, napi_callback_info info);

@@ -16,8 +16,13 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef SYS_pidfd_open
@@ -112,16 +117,53 @@ _Noreturn static void execute_first(struct child *child) {
   fail(child, STEP_EXEC);
 }
 
+/* A leader of a new session leads a new group too. Its terminal, if it has one, becomes the controlling one. */
+static void make_group(struct child *child) {
+  struct program *program = child->program;
+  if (program->new_session) {
+    if (setsid() < 0) fail(child, STEP_GROUP);
+    if (program->terminal >= 0 && ioctl(program->terminal, TIOCSCTTY, 0) < 0) fail(child, STEP_STDIO);
+  } else if (program->new_group && setpgid(0, 0) < 0) {
+    fail(child, STEP_GROUP);
+  }
+}
+
+static void set_limits(struct child *child) {
+  for (size_t i = 0; i < child->program->limit_count; i++) {
+    const struct limit *limit = &child->program->limits[i];
+    struct rlimit both;
+    if (getrlimit(limit->resource, &both) < 0) fail(child, STEP_LIMITS);
+    both.rlim_cur = limit->soft < both.rlim_max ? limit->soft : both.rlim_max;
+    if (setrlimit(limit->resource, &both) < 0) fail(child, STEP_LIMITS);
+  }
+}
+
 static int run_child(void *argument) {
   struct child *child = argument;
   struct program *program = child->program;
   reset_signals();
-  if (program->new_group && setpgid(0, 0) < 0) fail(child, STEP_GROUP);
+  make_group(child);
   if (program->directory && chdir(program->directory) < 0) fail(child, STEP_DIRECTORY);
   place_descriptors(child);
   make_standard_descriptors_blocking(program->source_count);
   close_others_on_exec(program->source_count);
+  if (program->umask >= 0) umask((mode_t)program->umask);
+  if (program->cpus && sched_setaffinity(0, program->cpus_bytes, program->cpus) < 0) fail(child, STEP_CPUS);
+  set_limits(child); /* last, since they would hold for the above: of open files, say */
+  if (program->stop_in_exec) ptrace(PTRACE_TRACEME, 0, NULL, NULL);
   execute_first(child);
+}
+
+/*
+ * The child stops with SIGTRAP when it has executed the program; there it is let go with a SIGSTOP to come. It may take
+ * a moment to get to that stop, and others may take notice of it (takeStopped), so it is not waited for but tried.
+ */
+static void turn_into_stopped(pid_t pid) {
+  const struct timespec moment = {.tv_nsec = 50 * 1000};
+  kill(pid, SIGSTOP);
+  for (int tries = 0; tries < 20000 && ptrace(PTRACE_DETACH, pid, NULL, NULL) < 0 && errno == ESRCH; tries++) {
+    nanosleep(&moment, NULL);
+  }
 }
 
 static void reap(pid_t pid) {
@@ -147,6 +189,7 @@ pid_t program_spawn(struct program *program, void *stack, int *pidfd, struct spa
     reap(pid);
     return -1;
   }
+  if (program->stop_in_exec) turn_into_stopped(pid);
   return pid;
 }
 

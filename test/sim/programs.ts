@@ -2,7 +2,13 @@
 
 import type { Clock, Spawn, Timer } from '../../core/broker/service.ts';
 import { errno, FluxError } from '../../core/errno.ts';
-import { type Process, type ProcessEvents, type ProcessSpec, SpawnError } from '../../native/process.ts';
+import {
+  type Process,
+  type ProcessEvents,
+  type ProcessSpec,
+  SpawnError,
+  type WindowSize,
+} from '../../native/process.ts';
 
 /** What a program does: it is called when it starts, and goes on in callbacks. */
 export type Program = (process: SimulatedProcess) => void;
@@ -27,17 +33,20 @@ export class SimulatedProcess implements Process {
   onInput: (stream: number) => void = () => {};
   onInputEnd: (stream: number) => void = () => {};
   isRunning = true;
+  /** Of its terminal. */
+  windowSize: WindowSize | undefined;
   /** Outputs that nobody reads for now. */
   readonly paused = new Set<number>();
 
   constructor(pid: number, spec: ProcessSpec, clock: Clock, events: ProcessEvents, onEnd: () => void) {
     this.pid = pid;
     this.spec = spec;
+    this.windowSize = spec.windowSize;
     this.clock = { ...clock, after: (seconds, callback) => this.#after(clock, seconds, callback) };
     this.#events = events;
     this.#onEnd = onEnd;
     for (const [stream, stdio] of spec.stdio.entries())
-      if (stdio === 'output' || stdio === 'channel') this.#openOutputs.add(stream);
+      if (stdio === 'output' || stdio === 'channel' || stdio === 'terminal') this.#openOutputs.add(stream);
   }
 
   #after(clock: Clock, seconds: number, callback: () => void): Timer {
@@ -136,6 +145,10 @@ export class SimulatedProcess implements Process {
 
   resume(stream: number): void {
     this.paused.delete(stream);
+  }
+
+  resize(_stream: number, size: WindowSize): void {
+    this.windowSize = size;
   }
 
   kill(signal: number): void {

@@ -8,7 +8,7 @@ import type { IdSet } from '../../core/formats/idset.ts';
 import { resourceSetToJson } from '../../core/formats/resource-json.ts';
 import type { Request } from '../../core/handle/methods.ts';
 import { RequestList } from '../../core/handle/request-list.ts';
-import type { JsonObject } from '../../core/json.ts';
+import { type JsonObject, real } from '../../core/json.ts';
 import { unpack } from '../../core/message/unpack.ts';
 import type { Availability } from './availability.ts';
 
@@ -51,7 +51,7 @@ export class Acquire {
       if (name === 'resource-define') this.#tellAll();
     } else if (name === 'resource-update') {
       const { expiration } = unpack(context, { expiration: 'n?' });
-      if (expiration !== undefined) this.requests.respondAll({ expiration });
+      if (expiration !== undefined) this.requests.respondAll({ expiration: real(expiration) });
     } else if (moves.has(name)) this.#tellChanges();
   }
 

@@ -13,27 +13,33 @@ import { noProperties, resourcesOf } from '../../core/formats/resource-node.ts';
 import { ResourceSet } from '../../core/formats/resource-set.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
-import { type JsonObject, parseJson } from '../../core/json.ts';
+import { type JsonObject, parseJson, real } from '../../core/json.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import type { Journal } from './journal.ts';
 import type { Machine, Machines } from './machine.ts';
+import { JobResources, type OpenParent } from './parent.ts';
+import type { ResourceSettings } from './settings.ts';
 
 const KEY = 'resource.R';
 
-export type Method = 'configuration' | 'kvs' | 'dynamic-discovery' | 'reload';
+export type Method = 'configuration' | 'kvs' | 'job-info' | 'dynamic-discovery' | 'reload';
 
 export class Inventory {
   readonly #context: ServiceContext;
   readonly #kvs: Kvs;
   readonly #machines: Machines;
+  readonly #openParent: OpenParent;
   #R: JsonObject | undefined;
   #set: ResourceSet | undefined;
   #method: Method | undefined;
+  /** Where this instance is a job. */
+  #job: JobResources | undefined;
 
-  constructor(context: ServiceContext, machines: Machines) {
+  constructor(context: ServiceContext, machines: Machines, openParent: OpenParent) {
     this.#context = context;
     this.#kvs = new Kvs(context, PRIMARY_NAMESPACE);
     this.#machines = machines;
+    this.#openParent = openParent;
   }
 
   /** As JSON; undefined until it is known. */
@@ -61,13 +67,19 @@ export class Inventory {
     this.#method = method;
   }
 
-  /** Takes what is configured, or else what the KVS has of an earlier life. */
-  async restore(configured: ResourceSet | undefined): Promise<void> {
-    if (configured) {
-      const set = this.#context.config.bootstrap === undefined ? configured : this.#rerank(configured);
+  /** Takes what is configured, or else what the KVS has of an earlier life, or else what the job has that this is. */
+  async restore(settings: ResourceSettings): Promise<void> {
+    const { resources } = settings;
+    if (resources) {
+      const set = this.#context.config.bootstrap === undefined ? resources : this.#rerank(resources);
       this.#define(resourceSetToJson(set), 'configuration', set);
       return;
     }
+    await this.#takeKept();
+    if (!this.#R) await this.#takeFromJob(settings);
+  }
+
+  async #takeKept(): Promise<void> {
     try {
       const R = await this.#kvs.getJson(KEY);
       if (!isObject(R)) throw new FluxError('EINVAL', `${KEY} is not a JSON object`);
@@ -75,6 +87,15 @@ export class Inventory {
     } catch (error) {
       if (asFluxError(error).code !== 'ENOENT') throw error;
     }
+  }
+
+  async #takeFromJob({ rediscovers, followsJob }: ResourceSettings): Promise<void> {
+    const job = await JobResources.open(this.#context, this.#openParent, followsJob);
+    if (!job) return;
+    const set = rediscovers ? undefined : job.toOwn();
+    if (set) this.#define(resourceSetToJson(set), 'job-info', set);
+    if (set || rediscovers) this.#job = job;
+    else await job.close();
   }
 
   /** Which rank a host has is told by the configuration of the brokers. */
@@ -96,7 +117,8 @@ export class Inventory {
     if (this.#R) return;
     const { size } = this.#context;
     const machine = this.#machines.look();
-    const set = partitions ? sharedSet(size, machine) : machineSet(IdSet.range(0, size - 1), machine);
+    const { nodes } = partitions ? sharedSet(size, machine) : machineSet(IdSet.range(0, size - 1), machine);
+    const set = new ResourceSet(nodes, { expiration: this.#job?.expiration ?? 0 });
     this.#define(resourceSetToJson(set), 'dynamic-discovery', set);
   }
 
@@ -156,7 +178,16 @@ export class Inventory {
     const set = new ResourceSet(this.set.nodes, { ...this.set, expiration });
     this.#define(resourceSetToJson(set), this.#method!, set);
     await this.#keep();
-    await journal.post('resource-update', { expiration }, { isKept: true });
+    await journal.post('resource-update', { expiration: real(expiration) }, { isKept: true });
+  }
+
+  /** Ends when the job does that this instance is, whenever that is to be. */
+  follow(journal: Journal): void {
+    this.#job?.onExpiration((expiration) => this.setExpiration(expiration, journal));
+  }
+
+  async stop(): Promise<void> {
+    await this.#job?.close();
   }
 
   /**

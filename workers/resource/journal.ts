@@ -7,13 +7,13 @@
 
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, type FluxError } from '../../core/errno.ts';
-import { decodeEventlog, type EventlogEntry, encodeEventlog } from '../../core/formats/eventlog.ts';
+import { decodeEventlog, type EventlogEntry, encodeEventlog, eventToJson } from '../../core/formats/eventlog.ts';
 import { CommitFlag } from '../../core/formats/kvs-flags.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
 import type { Request } from '../../core/handle/methods.ts';
 import { RequestList } from '../../core/handle/request-list.ts';
-import { type JsonObject, real } from '../../core/json.ts';
+import type { JsonObject } from '../../core/json.ts';
 
 const EVENTLOG = 'resource.eventlog';
 /** Events in one response of a backlog. */
@@ -148,9 +148,7 @@ export class Journal {
 
   #response(events: readonly EventlogEntry[]): JsonObject {
     const R = events[0]?.name === 'resource-define' ? this.#resources() : undefined;
-    const shown = events.map(
-      ({ timestamp, name, context }): JsonObject => ({ timestamp: real(timestamp), name, ...(context && { context }) }),
-    );
+    const shown = events.map(eventToJson);
     return { events: shown, ...(R && { R }) };
   }
 

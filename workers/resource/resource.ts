@@ -19,15 +19,16 @@ import { Inventory, machineSet } from './inventory.ts';
 import { Journal } from './journal.ts';
 import type { Machines } from './machine.ts';
 import { Monitor } from './monitor.ts';
+import type { OpenParent } from './parent.ts';
 import { type ResourceArguments, type ResourceSettings, resourceArguments, resourceSettings } from './settings.ts';
 import { Status } from './status.ts';
 
 /** The module of rank 0. */
-export function resourceModule(machines: Machines): ModuleDefinition {
+export function resourceModule(machines: Machines, openParent: OpenParent): ModuleDefinition {
   return {
     async start(context, args) {
       const settings = resourceSettings(context.config);
-      const resource = new Resource(context, settings, machines);
+      const resource = new Resource(context, settings, machines, openParent);
       await resource.open(settings, resourceArguments(args));
       return resource;
     },
@@ -45,10 +46,10 @@ class Resource implements Service {
   #acquire!: Acquire;
   #status!: Status;
 
-  constructor(context: ServiceContext, settings: ResourceSettings, machines: Machines) {
+  constructor(context: ServiceContext, settings: ResourceSettings, machines: Machines, openParent: OpenParent) {
     this.#context = context;
     this.#machines = machines;
-    this.#inventory = new Inventory(context, machines);
+    this.#inventory = new Inventory(context, machines, openParent);
     this.#journal = new Journal(context, settings.journalMax, () => this.#inventory.R);
   }
 
@@ -56,7 +57,7 @@ class Resource implements Service {
 
   async open(settings: ResourceSettings, { forcesUp, verifies, truncates }: ResourceArguments): Promise<void> {
     const past = await this.#journal.load();
-    await this.#inventory.restore(settings.resources);
+    await this.#inventory.restore(settings);
     const exclude = this.#excluded(settings.exclude);
     const drain = new Drain(this.#context, this.#journal, this.#inventory, exclude);
     const checkpoint = await drain.restore(past);
@@ -75,6 +76,7 @@ class Resource implements Service {
     this.methods = this.#methods();
     await monitor.start(forcesUp);
     this.#inventory.publish(this.#journal).catch((error: Error) => this.#context.log('err', error.message));
+    this.#inventory.follow(this.#journal);
   }
 
   #excluded(targets: string | undefined): IdSet {
@@ -106,6 +108,7 @@ class Resource implements Service {
     this.#resources.monitor.stop();
     await this.#resources.drain.checkpoint();
     this.#journal.stop();
+    await this.#inventory.stop();
   }
 
   configure(config: JsonObject): void {

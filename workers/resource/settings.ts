@@ -15,6 +15,10 @@ export interface ResourceSettings {
   readonly resources: ResourceSet | undefined;
   /** Whether each rank gets a share of the machine that they are on, instead of all of it. */
   readonly partitions: boolean;
+  /** Whether an instance that is a job takes what the ranks have instead of what the job has. */
+  readonly rediscovers: boolean;
+  /** Whether an instance that is a job learns of changes to when it is to end. */
+  readonly followsJob: boolean;
   /** Ranks or hosts that are not to be used: an idset or a hostlist. */
   readonly exclude: string | undefined;
   /** How ranks are compared with what is configured; undefined: not at all. */
@@ -57,6 +61,8 @@ export function resourceSettings(config: JsonObject): ResourceSettings {
   return {
     resources: withScheduling(resources, table.scheduling),
     partitions: table.partition ?? false,
+    rediscovers: table.rediscover ?? false,
+    followsJob: !table['no-update-watch'],
     exclude: table.exclude,
     verify: table.noverify ? undefined : verify,
     journalMax: table['journal-max'] ?? JOURNAL_MAX,

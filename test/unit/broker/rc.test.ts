@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exitCodeOf } from '../../../core/broker/rc.ts';
+import { exitCodeOf } from '../../../core/formats/wait-status.ts';
 import { refused } from '../../errors.ts';
 import { guest } from '../../sim/client.ts';
 import type { Program, SimulatedProcess } from '../../sim/programs.ts';

@@ -7,17 +7,18 @@ import { parseTail } from '../../../cli/job-attach.ts';
 import { parseUrgency, readMemo } from '../../../cli/job-change.ts';
 import { findLog, parseContextText } from '../../../cli/job-eventlog.ts';
 import { readProctable, shellServiceOf } from '../../../cli/job-hostpids.ts';
-import { convertId, isUtf8Locale, parseSlice, splitIds } from '../../../cli/job-id.ts';
-import { unwrapJobspec } from '../../../cli/job-info.ts';
+import { convertId, parseSlice, splitIds } from '../../../cli/job-id.ts';
 import { readyBytes } from '../../../cli/job-input.ts';
 import { execLogText, logLine, OutputPrinter, outputOf, redirectLine } from '../../../cli/job-output.ts';
-import { decodePtyData, encodePtyData } from '../../../cli/job-pty.ts';
-import { JobResult, jobExit } from '../../../cli/job-result.ts';
+import { JobResult } from '../../../cli/job-result.ts';
 import { parseStates } from '../../../cli/job-states.ts';
 import { JobPhase, statusLine } from '../../../cli/job-status-line.ts';
 import { formatSeconds, timeLeft } from '../../../cli/job-timeleft.ts';
-import { wrapUnsigned } from '../../../cli/submission.ts';
+import { unwrapJobspec, wrapUnsigned } from '../../../core/formats/job-envelope.ts';
 import { JobState } from '../../../core/formats/job-state.ts';
+import { isUtf8Locale } from '../../../core/formats/locale.ts';
+import { decodePtyData, encodePtyData } from '../../../core/formats/pty-data.ts';
+import { jobExit } from '../../../core/formats/wait-status.ts';
 import { type JsonObject, stringifyJson } from '../../../core/json.ts';
 
 test('output of tasks', () => {

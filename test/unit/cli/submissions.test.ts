@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { mock, test } from 'node:test';
 import { commands } from '../../../cli/commands.ts';
-import { wrapUnsigned } from '../../../cli/submission.ts';
+import { wrapUnsigned } from '../../../core/formats/job-envelope.ts';
 
 interface Row {
   readonly args: readonly [name: string, ...words: string[]];

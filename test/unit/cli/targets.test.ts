@@ -5,10 +5,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { filterTargets, instanceTargets } from '../../../cli/exec-targets.ts';
 import { hostsOf, rankOf, ranksOf, translateTarget } from '../../../cli/hosts.ts';
-import { exitCodeOf, parseProcessName, signalOf } from '../../../cli/remote-process.ts';
+import { parseProcessName } from '../../../cli/remote-process.ts';
 import { localUri, remoteUri, resolveUri } from '../../../cli/uri-resolve.ts';
 import { Hostlist } from '../../../core/formats/hostlist.ts';
 import { IdSet } from '../../../core/formats/idset.ts';
+import { exitCodeOf, signalOf } from '../../../core/formats/wait-status.ts';
 import { refused, throwsCode } from '../../errors.ts';
 
 test('targets of flux exec are included, excluded, or an error', () => {

@@ -97,7 +97,10 @@ function tests() {
     fs.utimesSync(path.join(folder, 'native/src/addon.c'), later, later);
     assert.deepEqual(build(folder), { status: 0, said: '' });
     assert.notEqual(fs.statSync(target).mtimeMs, built);
-    assert.deepEqual(fs.readdirSync(path.dirname(target)), [path.basename(target)]);
+    const kind = path.basename(target, '.node');
+    assert.deepEqual(fs.readdirSync(path.dirname(target)).sort(), [kind, path.basename(target)]);
+    const files = fs.readdirSync(path.join(path.dirname(target), kind)).sort();
+    assert.deepEqual(files, ['flux-pmi', 'libpmi.so', 'libpmi.so.0', 'libpmi2.so', 'libpmi2.so.0']);
   });
 
   test('a binary that does not load is built anew', () => {
@@ -129,9 +132,10 @@ function tests() {
     const code = `
       const loaded = { exports: {} };
       process.dlopen(loaded, process.argv[1]);
-      loaded.exports.startProcesses((id, event, stream, value) => console.log(event, stream, String(value).trim()));
-      loaded.exports.spawn('sh', 'sh\\0-c\\0sleep 0.2; echo done', 3, '', 0, undefined, 0,
-        Int32Array.of(-2, -4, 2), new Int32Array(2));
+      loaded.exports.startProcesses((id, event, stream, value) => console.log(event, stream, String(value).trim()),
+        new Float64Array(3));
+      loaded.exports.spawn('sh', 'sh\\0-c\\0sleep 0.2; echo done', 3, '', 0, undefined, Int32Array.of(0, -1, 0, 0),
+        Int32Array.of(-2, -4, 2), new Int32Array(0), new Float64Array(0), new Int32Array(2));
       if (process.argv[2]) process.exit(3);`;
     const inner = (...more: string[]) => {
       const { status, stdout } = spawnSync(process.execPath, ['-e', code, path.resolve(binary), ...more], {

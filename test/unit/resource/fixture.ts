@@ -3,13 +3,15 @@
 import assert from 'node:assert/strict';
 import { parseEntry } from '../../../core/broker/log-format.ts';
 import { ModuleHost } from '../../../core/broker/module-host.ts';
-import { errnoName, FluxError } from '../../../core/errno.ts';
+import { type ErrnoName, errno, errnoName, FluxError } from '../../../core/errno.ts';
 import { OperationFlag } from '../../../core/formats/kvs-flags.ts';
 import { makeVal, type Treeobj, valBytes } from '../../../core/formats/treeobj.ts';
+import { type Responses, RpcClient, type RpcOptions } from '../../../core/handle/rpc.ts';
 import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '../../../core/json.ts';
 import { type Credentials, Role } from '../../../core/message/credentials.ts';
 import { Flag, Message, MessageType, type Payload } from '../../../core/message/message.ts';
 import type { Machine, Machines } from '../../../workers/resource/machine.ts';
+import type { Parent } from '../../../workers/resource/parent.ts';
 import { resourceModule } from '../../../workers/resource/resource.ts';
 import { moduleWorld } from '../../module-world.ts';
 import { Agenda } from '../../sim/agenda.ts';
@@ -26,6 +28,8 @@ export interface FixtureOptions {
   readonly machine?: Machine;
   /** What the KVS has from an earlier life. */
   readonly kvs?: Map<string, string>;
+  /** The instance that this one is a job of. */
+  readonly parent?: EnclosingInstance;
   /** Ranks that are online from the start. */
   readonly online?: string;
 }
@@ -85,7 +89,11 @@ export class Fixture {
       describe: () => '<topology/>',
       read: (xml) => ({ ...machine, cores: Number(xml) }),
     };
-    await fixture.host.start(resourceModule(machines));
+    const openParent = async (uri: string) => {
+      if (!options.parent) throw new FluxError('ECONNREFUSED', `nobody is at ${uri}`);
+      return options.parent;
+    };
+    await fixture.host.start(resourceModule(machines, openParent));
     await settled();
     return fixture;
   }
@@ -216,6 +224,56 @@ export class Fixture {
         const { name, context } = parseJson(line) as JsonObject;
         return `${name} ${stringifyJson(context ?? {})}`;
       });
+  }
+}
+
+/** An instance whose job is the one under test, as far as a module resource asks it. */
+export class EnclosingInstance implements Parent {
+  /** What was asked, in order. */
+  readonly asked: { readonly topic: string; readonly payload: unknown }[] = [];
+  isClosed = false;
+  readonly #R: JsonObject;
+  readonly #hasWatch: boolean;
+  readonly #rpc: RpcClient;
+  #watch: Message | undefined;
+
+  /** @param hasWatch whether it can tell of changes of R */
+  constructor(R: string, hasWatch = true) {
+    this.#R = parseJson(R) as JsonObject;
+    this.#hasWatch = hasWatch;
+    this.#rpc = new RpcClient((request) => this.#answer(request));
+  }
+
+  request(topic: string, payload?: Payload, options?: RpcOptions): Responses {
+    this.asked.push({ topic, payload });
+    return this.#rpc.request(topic, payload, options);
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.#rpc.fail(new FluxError('ECONNABORTED', 'the handle is closed'));
+  }
+
+  #answer(request: Message): void {
+    if (request.topic === 'job-info.update-watch' && this.#hasWatch) {
+      this.#watch = request;
+      this.#rpc.receive(request.respond({ R: this.#R }, owner));
+    } else if (request.topic === 'job-info.lookup')
+      this.#rpc.receive(request.respond({ id: 1, R: stringifyJson(this.#R) }, owner));
+    else this.#rpc.receive(request.respondError(errno.ENOSYS, undefined, owner));
+  }
+
+  /** The job ends at another time: seconds since the epoch. */
+  async update(expiration: number): Promise<void> {
+    const R = { ...this.#R, execution: { ...(this.#R.execution as JsonObject), expiration } };
+    this.#rpc.receive(this.#watch!.respond({ R }, owner));
+    await settled();
+  }
+
+  /** It fails, or will not tell any more. */
+  async fail(code: ErrnoName): Promise<void> {
+    this.#rpc.receive(this.#watch!.respondError(errno[code], undefined, owner));
+    await settled();
   }
 }
 

@@ -1,7 +1,7 @@
 /** Numbers of bytes as people write them: `1.5K`. */
 
-import { FluxError } from '../core/errno.ts';
-import { formatGeneral } from '../core/formats/printf.ts';
+import { FluxError } from '../errno.ts';
+import { formatGeneral } from './printf.ts';
 
 const units = ['', 'K', 'M', 'G', 'T', 'P', 'E'];
 

@@ -1,0 +1,128 @@
+/**
+ * Follows the journal of the job manager: all events of all jobs there are, a message for each job, an empty one behind
+ * them, and then events as they happen.
+ *
+ * Of a job manager that is loaded anew the journal is asked for again, and all jobs with it.
+ */
+
+import type { ServiceContext } from '../../core/broker/service.ts';
+import type { FluxError } from '../../core/errno.ts';
+import type { EventlogEntry } from '../../core/formats/eventlog.ts';
+import { type Responses, untilEnd } from '../../core/handle/rpc.ts';
+import type { JsonObject } from '../../core/json.ts';
+import { Flag, type Message } from '../../core/message/message.ts';
+import { unpack } from '../../core/message/unpack.ts';
+
+/** What a message of the journal says of a job. */
+export interface JournalRecord {
+  readonly id: bigint;
+  readonly events: readonly EventlogEntry[];
+  readonly jobspec: JsonObject | undefined;
+  readonly R: JsonObject | undefined;
+}
+
+export interface JournalReader {
+  /** The journal begins: whatever was known before, it tells anew. */
+  begin(): void;
+  take(record: JournalRecord): void;
+  /** All is told that has happened so far. */
+  upToDate(): void;
+  /** There is no journal now. */
+  lost(error: FluxError): void;
+}
+
+/** Which job the message is of that stands behind all that has happened so far. */
+const ANY_JOB = -1n;
+/** Seconds between two attempts to get a journal. */
+const RETRY_DELAY = 1;
+/** Seconds for which events are taken without others having their turns. */
+const SLICE = 0.005;
+
+export class Journal {
+  readonly #context: ServiceContext;
+  readonly #reader: JournalReader;
+  #responses: Responses | undefined;
+  #isStopped = false;
+  #sliceEnd = 0;
+
+  constructor(context: ServiceContext, reader: JournalReader) {
+    this.#context = context;
+    this.#reader = reader;
+  }
+
+  /**
+   * Begins to follow the journal; goes on by itself.
+   *
+   * @throws FluxError ENOSYS: there is no job manager
+   */
+  async start(): Promise<void> {
+    const first = await this.#open();
+    if (first.errnum) throw first.error();
+    this.#follow(first);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#responses?.abandon();
+  }
+
+  #open(): Promise<Message> {
+    this.#responses = this.#context.request('job-manager.events-journal', { full: true }, { flags: Flag.streaming });
+    return this.#responses.next();
+  }
+
+  async #follow(first: Message): Promise<void> {
+    for (let message: Message | undefined = first; !this.#isStopped; message = undefined) {
+      if (!message) message = await this.#reopen();
+      if (!message) return;
+      this.#reader.begin();
+      this.#take(message);
+      const error = await untilEnd(this.#responses!, (next) => this.#take(next));
+      if (this.#isStopped) return;
+      this.#context.log('err', `the journal of the job manager ended: ${error.message}`);
+      this.#reader.lost(error);
+    }
+  }
+
+  async #reopen(): Promise<Message | undefined> {
+    while (!this.#isStopped) {
+      await this.#pause(RETRY_DELAY);
+      const message = await this.#open().catch(() => undefined);
+      if (message && !message.errnum) return message;
+    }
+    return undefined;
+  }
+
+  #pause(seconds: number): Promise<void> {
+    return new Promise((resolve) => this.#context.clock.after(seconds, resolve));
+  }
+
+  #take(message: Message): void | Promise<void> {
+    try {
+      const { id, events, jobspec, R } = message.unpack({ id: 'I', events: 'a', jobspec: 'o?', R: 'o?' });
+      if (id === ANY_JOB) this.#reader.upToDate();
+      else this.#reader.take({ id, events: events.map(readEvent), jobspec, R });
+    } catch (error) {
+      this.#context.log('err', `journal of the job manager: ${(error as Error).message}`);
+    }
+    return this.#endOfSlice();
+  }
+
+  /** A long sequence of messages is taken in slices. */
+  #endOfSlice(): void | Promise<void> {
+    const { clock } = this.#context;
+    const now = clock.monotonic();
+    if (now < this.#sliceEnd) return;
+    const wasIdle = now > this.#sliceEnd + SLICE;
+    this.#sliceEnd = now + SLICE;
+    if (wasIdle) return;
+    return this.#pause(0).then(() => {
+      this.#sliceEnd = clock.monotonic() + SLICE;
+    });
+  }
+}
+
+function readEvent(value: unknown): EventlogEntry {
+  const { timestamp, name, context } = unpack(value as JsonObject, { timestamp: 'n', name: 's', context: 'o?' });
+  return context ? { timestamp, name, context } : { timestamp, name };
+}

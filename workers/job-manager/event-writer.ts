@@ -1,0 +1,159 @@
+/**
+ * Writes event logs to the KVS. What comes while a commit is under way is the next commit, so the more there is to write
+ * the less each event costs. Commits are made in order, one at a time.
+ *
+ * A commit that fails is told to all who wait for it, and made again: events are not lost, but jobs whose submission
+ * could not be committed are given up.
+ */
+
+import type { Clock, ServiceContext } from '../../core/broker/service.ts';
+import { asFluxError, type FluxError } from '../../core/errno.ts';
+import { type EventlogEntry, encodeEventlogEntry } from '../../core/formats/eventlog.ts';
+import { encodeFluid } from '../../core/formats/fluid.ts';
+import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
+import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
+import type { JsonValue } from '../../core/json.ts';
+import type { Job } from './job.ts';
+
+/** Jobs in one commit: one that is too large would hold up everybody else's. */
+const BATCH_JOBS = 1000;
+/** Seconds after which a commit that failed is made again, at first and at most. */
+const RETRY_MIN = 0.1;
+const RETRY_MAX = 10;
+
+/** Told how a commit went; not again when it is made again. */
+export type Committed = (error: FluxError | undefined) => void;
+
+/** Told that a job's submission is committed, or why it can't be: the job is then to be forgotten. */
+export type Submitted = (error: FluxError | undefined) => void;
+
+class Batch {
+  /** Texts to append, by the job. */
+  readonly logs = new Map<bigint, string>();
+  /** Keys that are put or, undefined, removed. */
+  readonly others: { readonly key: string; readonly value: JsonValue | undefined }[] = [];
+  waiting: Committed[] = [];
+  held = new Map<bigint, Submitted>();
+
+  get isEmpty(): boolean {
+    return this.logs.size === 0 && this.others.length === 0;
+  }
+}
+
+export class EventWriter {
+  readonly #kvs: Kvs;
+  readonly #clock: Clock;
+  readonly #log: ServiceContext['log'];
+  /** Those to be committed, in order; what is written now goes into the last. */
+  #batches: Batch[] = [];
+  #isCommitting = false;
+  #isScheduled = false;
+  #retry = RETRY_MIN;
+
+  constructor(context: ServiceContext) {
+    this.#kvs = new Kvs(context, PRIMARY_NAMESPACE);
+    this.#clock = context.clock;
+    this.#log = (severity, text) => context.log(severity, text);
+  }
+
+  /**
+   * Appends an event to the log of a job.
+   *
+   * @throws FluxError EINVAL: it can't be encoded
+   */
+  append(job: Job, entry: EventlogEntry): void {
+    const text = encodeEventlogEntry(entry);
+    const batch = this.#batchFor(job.id);
+    batch.logs.set(job.id, (batch.logs.get(job.id) ?? '') + text);
+  }
+
+  /** Puts a JSON value at a key; undefined removes the key. */
+  put(key: string, value: JsonValue | undefined): void {
+    this.#batchFor(undefined).others.push({ key, value });
+  }
+
+  /** Calls back when all that was written so far is committed. */
+  whenCommitted(committed: Committed): void {
+    this.#batchFor(undefined).waiting.push(committed);
+  }
+
+  /** Resolves when all that was written so far is committed. */
+  committed(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#batches.length === 0) resolve();
+      else this.whenCommitted((error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** Calls back when what was written of a job that is submitted is committed, or cannot be. */
+  whenSubmitted(job: Job, submitted: Submitted): void {
+    this.#batchFor(job.id).held.set(job.id, submitted);
+  }
+
+  /** Takes back what was written of a job that is refused. */
+  drop(job: Job): void {
+    this.#batches.at(-1)?.logs.delete(job.id);
+  }
+
+  /** The batch that is open, or another one when it is full and the job is not in it. */
+  #batchFor(id: bigint | undefined): Batch {
+    let batch = this.#batches.at(-1);
+    const isOpen = batch && (this.#batches.length > 1 || !this.#isCommitting);
+    if (!batch || !isOpen || (batch.logs.size >= BATCH_JOBS && id !== undefined && !batch.logs.has(id))) {
+      batch = new Batch();
+      this.#batches.push(batch);
+    }
+    this.#schedule();
+    return batch;
+  }
+
+  /** Commits at the end of this turn, so that all its events are together. */
+  #schedule(): void {
+    if (this.#isScheduled || this.#isCommitting) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      void this.#commitAll();
+    });
+  }
+
+  async #commitAll(): Promise<void> {
+    if (this.#isCommitting) return;
+    this.#isCommitting = true;
+    while (this.#batches.length) {
+      const batch = this.#batches[0]!;
+      const failure = await this.#commit(batch).catch(asFluxError);
+      if (failure) {
+        this.#log('err', `eventlog update failed, and is tried again: ${failure.message}`);
+        for (const id of batch.held.keys()) batch.logs.delete(id);
+        this.#tell(batch, failure);
+        await new Promise<void>((resolve) => this.#clock.after(this.#retry, resolve));
+        this.#retry = Math.min(this.#retry * 2, RETRY_MAX);
+      } else {
+        this.#retry = RETRY_MIN;
+        this.#batches.shift();
+        this.#tell(batch, undefined);
+      }
+    }
+    this.#isCommitting = false;
+  }
+
+  async #commit(batch: Batch): Promise<undefined> {
+    if (batch.isEmpty) return;
+    const transaction = new KvsTransaction();
+    for (const [id, text] of batch.logs) transaction.append(`${encodeFluid(id, 'kvs')}.eventlog`, text);
+    for (const { key, value } of batch.others) {
+      if (value === undefined) transaction.unlink(key);
+      else transaction.putJson(key, value);
+    }
+    await this.#kvs.commit(transaction);
+  }
+
+  #tell(batch: Batch, error: FluxError | undefined): void {
+    const { held, waiting } = batch;
+    batch.held = new Map();
+    batch.waiting = [];
+    for (const submitted of held.values()) submitted(error);
+    for (const committed of waiting) committed(error);
+  }
+}
