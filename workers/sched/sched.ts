@@ -16,7 +16,7 @@
  */
 
 import { type Severity, severityNumber } from '../../core/broker/log-format.ts';
-import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
+import type { ModuleDefinition, Service, ServiceContext, Timer } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { IdSet } from '../../core/formats/idset.ts';
@@ -60,7 +60,7 @@ class Sched implements Service {
   #forecaster: Forecaster | undefined;
   /** What is being decided; undefined when it has to be asked anew. */
   #decisions: Generator<Decision, void, undefined> | undefined;
-  #isTurnAsked = false;
+  #timer: Timer | undefined;
   #isStopped = false;
   #passes = 0;
   #turns = 0;
@@ -118,6 +118,7 @@ class Sched implements Service {
 
   stop(): void {
     this.#isStopped = true;
+    this.#timer?.cancel();
     this.#forecaster?.stop();
     this.#writer.stop();
   }
@@ -263,14 +264,11 @@ class Sched implements Service {
   }
 
   #askTurn(): void {
-    if (this.#isTurnAsked || this.#isStopped) return;
-    this.#isTurnAsked = true;
-    this.#context.clock.after(0, () => this.#turn(this.#scheduler!));
+    if (!this.#isStopped) this.#timer ??= this.#context.clock.after(0, () => this.#turn(this.#scheduler!));
   }
 
   #turn(scheduler: Scheduler): void {
-    this.#isTurnAsked = false;
-    if (this.#isStopped) return;
+    this.#timer = undefined;
     this.#turns++;
     const now = this.#context.clock.now();
     this.#decisions ??= scheduler.decide(now);
