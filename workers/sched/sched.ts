@@ -127,6 +127,11 @@ class Sched implements Service {
     if (severityNumber(severity) <= severityNumber(this.#options.logLevel)) this.#context.log(severity, text);
   }
 
+  /** What most never see is made only for those who do. */
+  #debug(text: () => string): void {
+    if (this.#options.logLevel === 'debug') this.#context.log('debug', text());
+  }
+
   // ---- resources
 
   /** What `resource.acquire` tells (RFC 28). */
@@ -194,11 +199,10 @@ class Sched implements Service {
     const { id, R, final } = request.unpack({ id: 'I', R: 'o', final: 'b?' });
     const ranks = ranksOf(R);
     const missing = ranks.count - scheduler.release(id, ranks);
-    const name = encodeFluid(id);
-    if (missing > 0) this.#log('err', `free: ${name}: ${missing} of the ranks ${ranks} are not the job's`);
+    if (missing > 0) this.#log('err', `free: ${encodeFluid(id)}: ${missing} of the ranks ${ranks} are not the job's`);
     const left = final ? scheduler.release(id) : 0;
-    if (left > 0) this.#log('err', `free: ${name}: ${left} rank(s) were not named when the job was done`);
-    this.#log('debug', `free: ${name}: rank${ranks.encode({ brackets: true })}${final ? ' (final)' : ''}`);
+    if (left > 0) this.#log('err', `free: ${encodeFluid(id)}: ${left} rank(s) were not named when the job was done`);
+    this.#debug(() => `free: ${encodeFluid(id)}: rank${ranks.encode({ brackets: true })}${final ? ' (final)' : ''}`);
     this.#schedule();
     return request.leaveUnanswered();
   }
@@ -302,7 +306,7 @@ class Sched implements Service {
     const resource_summary = resources.describe();
     const sched = around === undefined ? { resource_summary } : { resource_summary, backfill: encodeFluid(around) };
     this.#writer.add({ id, request, R: encodeAllocation(scheduler.pool, resources, times), sched });
-    this.#log('debug', `alloc: ${encodeFluid(id)}: ${resource_summary}`);
+    this.#debug(() => `alloc: ${encodeFluid(id)}: ${resource_summary}`);
   }
 
   /** As flux-core's schedulers count, and what they have no word for is 0. */
@@ -365,7 +369,6 @@ function sharesOf({ nodes, free }: Pool, share: (node: number) => Share | undefi
 function ranksOf(R: JsonObject): IdSet {
   const { execution } = unpack(R, { execution: 'o' });
   const { R_lite } = unpack(execution, { R_lite: 'a' });
-  let ranks = IdSet.empty;
-  for (const entry of R_lite) ranks = ranks.union(IdSet.parse(unpack(entry, { rank: 's' }).rank));
-  return ranks;
+  const sets = R_lite.map((entry) => IdSet.parse(unpack(entry, { rank: 's' }).rank));
+  return sets.length === 1 ? sets[0]! : sets.reduce((all, each) => all.union(each), IdSet.empty);
 }
