@@ -368,7 +368,14 @@ export class RunningJob {
   }
 
   #timers(): readonly (Timer | undefined)[] {
-    return [this.#expirationTimer, this.#killTimer, this.#killShellTimer, this.#maxKillTimer, this.#shellExitTimer];
+    return [
+      this.#linkTimer,
+      this.#expirationTimer,
+      this.#killTimer,
+      this.#killShellTimer,
+      this.#maxKillTimer,
+      this.#shellExitTimer,
+    ];
   }
 
   async #release(): Promise<void> {
