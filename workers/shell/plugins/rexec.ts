@@ -27,7 +27,7 @@ export function rexecPlugin(thread: RexecThread): ShellPlugin {
         'shell.init'() {
           for (const method of methods) shell.register(`rexec.${method}`, { handler: answer(method) });
           shell.register('disconnect', {
-            handler: (request) => rexec?.methods!.disconnect!.handler(request),
+            handler: (request) => rexec?.methods?.disconnect?.handler(request),
           });
         },
         'shell.finish'() {
