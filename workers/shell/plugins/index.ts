@@ -3,6 +3,7 @@
  */
 
 import type { ShellPlugin } from '../plugin.ts';
+import { batchPlugin } from './batch.ts';
 import { cpuAffinityPlugin } from './cpu-affinity.ts';
 import { gpuAffinityPlugin } from './gpu-affinity.ts';
 import { hwlocPlugin } from './hwloc.ts';
@@ -26,6 +27,7 @@ export const plugins: readonly ShellPlugin[] = [
   gpuAffinityPlugin,
   stopTasksPlugin,
   ptyPlugin,
+  batchPlugin,
   rlimitPlugin,
   signalPlugin,
   oomPlugin(),
