@@ -1,12 +1,10 @@
-/** Plugins that look at control groups, of a machine made up of files; and scripts of batch jobs. */
+/** Plugins that look at control groups, of a machine made up of files. */
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import type { JsonValue } from '../../../core/json.ts';
 import { type ShellFiles, systemFiles } from '../../../workers/shell/files.ts';
-import { batchPlugin, parseBatch } from '../../../workers/shell/plugins/batch.ts';
 import { Cgroup } from '../../../workers/shell/plugins/cgroup.ts';
 import { oomPlugin } from '../../../workers/shell/plugins/oom.ts';
 import { sysmonPlugin } from '../../../workers/shell/plugins/sysmon.ts';
@@ -200,32 +198,3 @@ test('what is not to be had is told and left out; without the option there is no
   ]);
   assert.deepEqual((await monitored(new Machine(used), { options: {} })).logged, []);
 });
-
-test('a script of a batch job is run by an instance', async () => {
-  const env = { FLUX_JOB_TMPDIR: fs.mkdtempSync(path.join(folder, 'batch-')) };
-  const jobspec = { attributes: { system: { batch: { script: '#!/bin/sh\n', 'broker-opts': ['-v', '-Sa=b'] } } } };
-  const shell = await new FakeShell({ env, jobspec, tasks: 2 }).load(batchPlugin);
-  const script = path.join(env.FLUX_JOB_TMPDIR, 'script');
-  assert.equal(fs.readFileSync(script, 'utf8'), '#!/bin/sh\n');
-  for (const task of shell.tasks) {
-    task.spec.argv = ['name', 'argument'];
-    shell.hooks['task.init']?.(task);
-  }
-  assert.deepEqual(
-    shell.tasks.map(({ spec }) => spec.argv.join(' ')),
-    [`flux broker -v -Sa=b ${script} argument`, 'flux broker -v -Sa=b'],
-  );
-  shell.tasks[0]!.spec.argv = ['/bin/flux', 'broker', 'x'];
-  shell.hooks['task.init']?.(shell.tasks[0]!);
-  assert.deepEqual(shell.tasks[0]!.spec.argv, ['/bin/flux', 'broker', 'x']);
-});
-
-const faults: [batch: JsonValue, message: string][] = [
-  [1, 'failed to unpack batch info: it has no script'],
-  [{}, 'failed to unpack batch info: it has no script'],
-  [{ script: '', 'broker-opts': '-v' }, 'batch.broker-opts attribute must be an array'],
-];
-
-for (const [batch, message] of faults) {
-  test(`no batch: ${JSON.stringify(batch)}`, () => assert.throws(() => parseBatch(batch), { code: 'EINVAL', message }));
-}

@@ -3,7 +3,6 @@
  */
 
 import type { ShellPlugin } from '../plugin.ts';
-import { batchPlugin } from './batch.ts';
 import { cpuAffinityPlugin } from './cpu-affinity.ts';
 import { gpuAffinityPlugin } from './gpu-affinity.ts';
 import { hwlocPlugin } from './hwloc.ts';
@@ -27,7 +26,6 @@ export const plugins: readonly ShellPlugin[] = [
   gpuAffinityPlugin,
   stopTasksPlugin,
   ptyPlugin,
-  batchPlugin,
   rlimitPlugin,
   signalPlugin,
   oomPlugin(),
