@@ -67,6 +67,9 @@ export const bundledEntries: readonly ModuleEntry[] = [
   entry('resource', { requires: ['kvs-watch'], after: ['kvs-watch'] }),
   entry('job-exec', { ranks: '0', requires: ['job-manager', 'resource'], after: ['job-manager'] }),
   entry('job-list', { ranks: '0', requires: ['job-manager'], after: ['job-manager'] }),
+  entry('job-manager', { ranks: '0', requires: ['resource', 'kvs'], after: ['resource', 'kvs'] }),
+  entry('job-info', { requires: ['kvs-watch', 'kvs'] }),
+  entry('job-ingest', { requires: ['kvs', 'job-manager'], after: ['job-manager'] }),
 ];
 
 /** What an instance loads when it starts, with all that it requires. */

@@ -35,6 +35,10 @@ import type { StoreThread } from '../content/access.ts';
 import { contentModule } from '../content/content.ts';
 import { groupsModule } from '../groups/groups.ts';
 import { jobListModule } from '../job-list/job-list.ts';
+import { jobManager } from '../job-manager/job-manager.ts';
+import { jobInfo } from '../job-info/job-info.ts';
+import { jobIngestFollower, jobIngestModule } from '../job-ingest/job-ingest.ts';
+import type { PluginThreads } from '../job-ingest/plugin-files.ts';
 import { kvsModule } from '../kvs/kvs.ts';
 import { dispatcher, shardedKvs } from '../kvs/shards.ts';
 import { kvsWatchModule } from '../kvs-watch/kvs-watch.ts';
@@ -63,6 +67,8 @@ export interface RankHost {
   readonly kvsShards: number;
   /** What the services of the store share on this thread. */
   readonly store: StoreThread;
+  /** Where plugins of job-ingest run. */
+  readonly plugins: PluginThreads;
   /** A backing store of content by its module's name; undefined where another thread has it. */
   readonly backingStore: (name: string) => ModuleDefinition | undefined;
   /** What runs programs here; undefined where another thread does it for this rank. */
@@ -260,6 +266,16 @@ export class Rank {
           : { isRelay: true, definition: resourceFollower(host.machines) };
       case 'job-list':
         return { definition: jobListModule(host.slowReaders) };
+      case 'job-manager':
+        return this.rank === 0 ? { definition: jobManager } : undefined;
+      case 'job-info':
+        return this.#nodeService(() => jobInfo);
+      case 'job-ingest': {
+        const thread = { plugins: host.plugins, soon: host.store.soon };
+        return this.rank === 0
+          ? { definition: jobIngestModule(thread) }
+          : { isRelay: true, definition: jobIngestFollower(thread) };
+      }
       case 'content-sqlite':
       case 'content-files': {
         const definition = host.backingStore(name);

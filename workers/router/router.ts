@@ -26,6 +26,7 @@ import type { Mailbox } from '../../core/ring/mailbox.ts';
 import { bundledModule } from '../bundled.ts';
 import type { ConnectorHost } from '../connector-local/connector.ts';
 import type { StoreThread } from '../content/access.ts';
+import { PluginPool } from '../job-ingest/plugin-pool.ts';
 import { resolveModule } from '../module-files.ts';
 import type { ProgramThread } from '../shell/host.ts';
 import { machinesOf, openParent, realWorld } from '../world.ts';
@@ -113,6 +114,7 @@ export class Router {
       slowReaders: this.#programs.slowReaders,
       kvsShards: kvsShards(this.#plan),
       store: this.#store,
+      plugins: new PluginPool(),
       backingStore: () => undefined,
       programs: this.#plan.threads[thread]!.services.includes('rexec') ? this.#programs : undefined,
       transmit: (message, from, to) => this.#transmit(message, from, to),

@@ -5,10 +5,12 @@ import type { ShellPlugin } from './plugin.ts';
 import { envExpandPlugin } from './plugins/env-expand.ts';
 import { plugins } from './plugins/index.ts';
 import { inputPlugin } from './plugins/input.ts';
+import { pmiPlugin } from './plugins/pmi.ts';
 import { taskExitPlugin } from './plugins/task-exit.ts';
 import { taskmapPlugin } from './plugins/taskmap.ts';
 
 export const builtinPlugins: readonly ShellPlugin[] = [
+  pmiPlugin,
   inputPlugin,
   outputPlugin,
   taskmapPlugin,

@@ -194,7 +194,8 @@ export class JobShell implements Shell {
     return this.nodeAt(this.rank)!;
   }
   get nodes(): readonly ShellNode[] {
-    return this.#nodes.map((_, rank) => this.nodeAt(rank)!);
+    // Those that nobody has asked for are holes, which `map` passes over.
+    return Array.from(this.#nodes, (_, rank) => this.nodeAt(rank)!);
   }
   get verbosity(): number {
     const verbose = this.option('verbose');
