@@ -172,6 +172,8 @@ export class RunningJob {
   async #execute(execution: Execution): Promise<void> {
     this.#post('starting');
     this.#isStarted = true;
+    // Whoever sees that the job has started may watch its events: there are some before that.
+    this.#writer.flush();
     await execution.start();
   }
 
@@ -368,7 +370,14 @@ export class RunningJob {
   }
 
   #timers(): readonly (Timer | undefined)[] {
-    return [this.#expirationTimer, this.#killTimer, this.#killShellTimer, this.#maxKillTimer, this.#shellExitTimer];
+    return [
+      this.#linkTimer,
+      this.#expirationTimer,
+      this.#killTimer,
+      this.#killShellTimer,
+      this.#maxKillTimer,
+      this.#shellExitTimer,
+    ];
   }
 
   async #release(): Promise<void> {
