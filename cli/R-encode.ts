@@ -3,13 +3,13 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import type { Command } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { Hostlist } from '../core/formats/hostlist.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { encodeResourceSet } from '../core/formats/resource-json.ts';
 import { type Resources, resourcesOf } from '../core/formats/resource-node.ts';
 import { ResourceSet } from '../core/formats/resource-set.ts';
-import { about, collect, idset, reader } from './command.ts';
+import { collect, idset, reader } from './command.ts';
 import { print } from './print.ts';
 import { assignProperties } from './R-properties.ts';
 

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { compileConstraint } from '../core/formats/constraint.ts';
 import { Hostlist } from '../core/formats/hostlist.ts';
 import type { IdSet } from '../core/formats/idset.ts';
@@ -15,7 +15,7 @@ import { verifyResources } from '../core/formats/resource-verify.ts';
 import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { readConfigPath } from '../core/node/config-files.ts';
-import { about, Exit, idset, reader } from './command.ts';
+import { Exit, idset, reader } from './command.ts';
 import { runNested } from './nested.ts';
 import { print } from './print.ts';
 import { encodeCommand } from './R-encode.ts';

@@ -1,7 +1,7 @@
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { encodeFluid } from '../core/formats/fluid.ts';
 import { Handle } from '../core/handle/handle.ts';
-import { about, increase, subcommand, withHandle } from './command.ts';
+import { increase, subcommand, withHandle } from './command.ts';
 import { watchEventlog } from './eventlog.ts';
 import { attachJob } from './job-attach.ts';
 import { finishNested, type NestedOptions, nestedJobspec, nestedOptions } from './nested-jobspec.ts';

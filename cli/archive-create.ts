@@ -3,7 +3,7 @@
 import { constants, type Stats } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
-import { asFluxError, FluxError } from '../core/errno.ts';
+import { about, asFluxError, FluxError } from '../core/errno.ts';
 import {
   dataLength,
   decodeArchive,
@@ -28,7 +28,7 @@ import {
   verboseOption,
 } from './archive-store.ts';
 import { BlobWriter } from './blob-writer.ts';
-import { about, withHandle } from './command.ts';
+import { withHandle } from './command.ts';
 import { byteCount } from './content-options.ts';
 import type { NestedCommand } from './nested.ts';
 

@@ -1,7 +1,7 @@
 /** Where archives are in the KVS (RFC 37), and what the subcommands of `flux archive` have in common. */
 
 import { type Command, Option } from 'commander';
-import { asFluxError, FluxError, strerror } from '../core/errno.ts';
+import { about, asFluxError, FluxError, strerror } from '../core/errno.ts';
 import { decodeArchive, type FileObject } from '../core/formats/archive.ts';
 import { globMatcher } from '../core/formats/glob.ts';
 import { LookupFlag } from '../core/formats/kvs-flags.ts';
@@ -10,7 +10,7 @@ import type { Handle } from '../core/handle/handle.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../core/handle/kvs.ts';
 import { KvsTransaction } from '../core/handle/kvs-transaction.ts';
 import { type JsonValue, parseJson } from '../core/json.ts';
-import { about } from './command.ts';
+
 import { within } from './limits.ts';
 
 /** Options of all subcommands. */

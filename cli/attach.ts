@@ -3,8 +3,9 @@
 import { FluxError } from '../core/errno.ts';
 import type { IdSet } from '../core/formats/idset.ts';
 import type { Handle } from '../core/handle/handle.ts';
+import { RemoteProcess } from '../core/handle/remote-process.ts';
 import { ExecGroup, type GroupOptions } from './exec-group.ts';
-import { parseProcessName, RemoteProcess } from './remote-process.ts';
+import { parseProcessName } from './remote-process.ts';
 
 /**
  * Prints what a program writes from now on, until it ends or the user interrupts this command.

@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import fs from 'node:fs';
 import { type Command, CommanderError } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { encodeFluid } from '../core/formats/fluid.ts';
 import { parseDirectives } from './batch-directives.ts';
-import { about, Exit, PYTHON_USAGE_ERROR, subcommand, withHandle } from './command.ts';
+import { Exit, PYTHON_USAGE_ERROR, subcommand, withHandle } from './command.ts';
 import { finishNested, type NestedOptions, nestedJobspec, nestedOptions } from './nested-jobspec.ts';
 import { print } from './print.ts';
 import { submitJob, submitSettings } from './submission.ts';

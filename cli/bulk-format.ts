@@ -1,9 +1,8 @@
 /** Replaces `{}`, `{0}`, `{seq}`, `{cc}` and their like in the command and the options of a job (Python's str.format). */
 
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { type FieldValue, formatValue, parseFormat, parseFormatSpec, textOf } from '../core/formats/python-format.ts';
 import type { BulkOptions } from './bulk-options.ts';
-import { about } from './command.ts';
 
 /** A command line: one for each job. */
 export interface JobLine {

@@ -1,8 +1,7 @@
 /** The inputs of `flux bulksubmit`: lists behind `:::` on the command line, in files behind `::::`, or on stdin. */
 
 import fs from 'node:fs';
-import { FluxError } from '../core/errno.ts';
-import { about } from './command.ts';
+import { about, FluxError } from '../core/errno.ts';
 
 export interface Template {
   readonly words: readonly string[];

@@ -1,12 +1,12 @@
 /** Submits jobs one after another without waiting for answers, and follows them if that is asked for. */
 
 import fs from 'node:fs';
-import { asFluxError, FluxError } from '../core/errno.ts';
+import { about, asFluxError, FluxError } from '../core/errno.ts';
 import { encodeFluid } from '../core/formats/fluid.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { formatLine, type JobLine } from './bulk-format.ts';
 import { type BulkOptions, copies } from './bulk-options.ts';
-import { about, withHandle } from './command.ts';
+import { withHandle } from './command.ts';
 import { JobWatcher, type Sinks } from './job-watch.ts';
 import { print } from './print.ts';
 import { type JobCounts, jobsBar, submissionsBar } from './progress-bar.ts';

@@ -120,13 +120,6 @@ export async function withHandle<T>(work: (handle: Handle) => Promise<T>, uri?: 
   }
 }
 
-/** Adds what the user calls it to an error's sentence. */
-export function about(what: string, error: unknown): FluxError {
-  const { errno, message } = asFluxError(error);
-  // The path of a system call is mostly what the user calls it, too.
-  return new FluxError(errno, message.startsWith(`${what}: `) ? message : `${what}: ${message}`);
-}
-
 /** An option that flux-core has and that makes no sense here: whoever gives it is told why. */
 export function refuseOption(command: Command, flags: string, why: string): Command {
   const option = new Option(flags).hideHelp();

@@ -3,12 +3,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { nextMatch, parseCrontabLine, readTimePattern } from '../core/formats/crontab.ts';
 import { strftime } from '../core/formats/strftime.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
-import { about, integer, reader, withHandle } from './command.ts';
+import { integer, reader, withHandle } from './command.ts';
 import { seconds } from './cron-arguments.ts';
 import type { CronEntry } from './cron-entry.ts';
 import type { NestedCommand } from './nested.ts';

@@ -1,9 +1,9 @@
 /** `flux dmesg`: the log of the broker. */
 
 import { type LogEntry, parseEntry, severities } from '../core/broker/log-format.ts';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { about, runCommand, subcommand, withHandle } from './command.ts';
+import { runCommand, subcommand, withHandle } from './command.ts';
 import { print } from './print.ts';
 import { type ColorOption, colorOption, type Painter, painter, type Style } from './terminal.ts';
 import { formatLocal, formatOffset, MinuteTimestamps } from './timestamps.ts';

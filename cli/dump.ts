@@ -1,13 +1,13 @@
 /** `flux dump`: writes what is in the KVS at one moment to a tar archive. */
 
 import process from 'node:process';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { encodeTarHeader, TAR_END, type TarHeader, tarPadding } from '../core/formats/tar.ts';
 import { type Symlink, type Valref, valBytes } from '../core/formats/treeobj.ts';
 import { Content } from '../core/handle/content.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { createNamespace, Kvs, PRIMARY_NAMESPACE, removeNamespace } from '../core/handle/kvs.ts';
-import { about, Exit, runCommand, subcommand, withHandle } from './command.ts';
+import { Exit, runCommand, subcommand, withHandle } from './command.ts';
 import { OutputFile } from './compressed-file.ts';
 import { requestCount } from './content-options.ts';
 import { KEY_RECORD, needsKeyRecord } from './dump-keys.ts';

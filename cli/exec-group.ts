@@ -5,9 +5,9 @@ import type { FluxError } from '../core/errno.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { signalText } from '../core/formats/signal.ts';
 import { exitCodeOf, signalOf } from '../core/formats/wait-status.ts';
+import type { ProcessEvents, RemoteProcess } from '../core/handle/remote-process.ts';
 import { Exit } from './command.ts';
 import type { InputForwarder } from './exec-input.ts';
-import type { ProcessEvents, RemoteProcess } from './remote-process.ts';
 
 /** Another interrupt within this time after the second ends the command, whatever its programs do. */
 const INTERRUPT_SECONDS = 1;

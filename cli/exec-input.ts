@@ -5,7 +5,7 @@
  * still runs. What waits here is one chunk; what is on its way is bounded by WINDOW_BYTES over all ranks.
  */
 
-import type { RemoteProcess } from './remote-process.ts';
+import type { RemoteProcess } from '../core/handle/remote-process.ts';
 
 /** Bytes on their way to all ranks together; each has at least SHARE_MIN of them. */
 const WINDOW_BYTES = 16 * 1024 * 1024;

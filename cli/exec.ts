@@ -5,6 +5,7 @@ import { Option } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import type { IdSet } from '../core/formats/idset.ts';
 import type { Handle } from '../core/handle/handle.ts';
+import { type CommandObject, ExecFlag, encodeExec, RemoteProcess } from '../core/handle/remote-process.ts';
 import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { attach } from './attach.ts';
@@ -13,7 +14,7 @@ import { ExecGroup, type GroupOptions } from './exec-group.ts';
 import { InputForwarder } from './exec-input.ts';
 import { filterTargets, instanceTargets, type Targets } from './exec-targets.ts';
 import { print } from './print.ts';
-import { type CommandObject, ExecFlag, encodeExec, RemoteProcess, startInBackground } from './remote-process.ts';
+import { startInBackground } from './remote-process.ts';
 
 interface Options {
   rank?: IdSet | 'all';

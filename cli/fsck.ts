@@ -1,16 +1,16 @@
 /** `flux fsck`: looks whether all that the KVS refers to is in the backing store, and takes out what is not. */
 
 import process from 'node:process';
-import { asFluxError, FluxError } from '../core/errno.ts';
+import { about, asFluxError, FluxError } from '../core/errno.ts';
 import { blobrefToDigest, type HashName, isBlobref, makeBlobref } from '../core/formats/blobref.ts';
 import { strftime } from '../core/formats/strftime.ts';
 import { makeVal, makeValref, type Valref } from '../core/formats/treeobj.ts';
+import { atMost } from '../core/handle/at-most.ts';
 import { Content, type ContentCheckpoint } from '../core/handle/content.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { BlobWriter } from './blob-writer.ts';
-import { about, Exit, runCommand, subcommand, withHandle } from './command.ts';
+import { Exit, runCommand, subcommand, withHandle } from './command.ts';
 import { isKvsRunning } from './kvs-running.ts';
-import { atMost } from './limits.ts';
 import { print } from './print.ts';
 import { TreeEditor } from './tree-editor.ts';
 import { type Outcome, type TreePath, type Visit, walkTree } from './tree-walk.ts';

@@ -1,11 +1,11 @@
 /** `flux gc`: removes from the backing store what no root of the KVS refers to, while the instance runs. */
 
 import { Option } from 'commander';
-import { asFluxError, FluxError } from '../core/errno.ts';
+import { about, asFluxError, FluxError } from '../core/errno.ts';
 import { Content } from '../core/handle/content.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { listNamespaces, PRIMARY_NAMESPACE } from '../core/handle/kvs.ts';
-import { about, count, increase, runCommand, subcommand, withHandle } from './command.ts';
+import { count, increase, runCommand, subcommand, withHandle } from './command.ts';
 import { requestCount } from './content-options.ts';
 import { walkTree } from './tree-walk.ts';
 

@@ -1,4 +1,5 @@
-import { about, runCommand, subcommand, withHandle } from './command.ts';
+import { about } from '../core/errno.ts';
+import { runCommand, subcommand, withHandle } from './command.ts';
 import { print } from './print.ts';
 
 /** `flux getattr NAME` */

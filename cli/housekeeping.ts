@@ -1,11 +1,11 @@
 /** `flux housekeeping`: what tidies nodes up when a job has ended. */
 
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { encodeFluid, type FluidForm, fluidForms, parseFluid } from '../core/formats/fluid.ts';
 import type { Hostlist } from '../core/formats/hostlist.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { type JsonObject, real } from '../core/json.ts';
-import { about, integer, PYTHON_USAGE_ERROR, reader, withHandle } from './command.ts';
+import { integer, PYTHON_USAGE_ERROR, reader, withHandle } from './command.ts';
 import { fetchHosts, ranksOf } from './hosts.ts';
 import { loadFormats, type NamedFormats } from './named-formats.ts';
 import { type NestedCommand, runNested } from './nested.ts';

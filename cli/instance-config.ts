@@ -3,12 +3,12 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { parseToml } from '../core/formats/toml.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { mergeConfig } from '../core/node/config-files.ts';
-import { about } from './command.ts';
+
 import { withValueAt } from './config-path.ts';
 
 /**

@@ -1,12 +1,12 @@
 /** `flux job urgency`, `memo` and `purge`: what is changed of jobs. */
 
 import { text } from 'node:stream/consumers';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { parseDuration } from '../core/formats/duration.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, type JsonValue, parseJson, real } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
-import { about, integer, reader, withHandle } from './command.ts';
+import { integer, reader, withHandle } from './command.ts';
 import { parseJobId } from './job-id.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';

@@ -1,10 +1,9 @@
 /** Jobs, as the service job-list tells of them. */
 
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { parseFluid } from '../core/formats/fluid.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
-import { about } from './command.ts';
 
 /** State of a job that runs (RFC 21). */
 const STATE_RUN = 16;
@@ -14,7 +13,11 @@ const STATE_RUN = 16;
  *
  * @throws FluxError ENOENT: there is no such job
  */
-export async function fetchJob(handle: Handle, text: string, attrs: readonly string[]): Promise<JsonObject> {
+export async function fetchJob(
+  handle: Pick<Handle, 'rpc'>,
+  text: string,
+  attrs: readonly string[],
+): Promise<JsonObject> {
   const request = { id: parseFluid(text), attrs: [...attrs] };
   const { job } = await handle.rpc<{ job: JsonObject }>('job-list.list-id', request).catch((error: FluxError) => {
     throw error.code === 'ENOENT' ? new FluxError('ENOENT', `there is no job ${text}`) : about(`job ${text}`, error);

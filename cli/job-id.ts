@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { FluxError } from '../core/errno.ts';
 import { encodeFluid, type FluidForm, fluidForms, parseFluid } from '../core/formats/fluid.ts';
 import { jobNamespace } from '../core/formats/job-keys.ts';
+import { isUtf8Locale } from '../core/formats/locale.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { Exit, withHandle } from './command.ts';
 import type { NestedCommand } from './nested.ts';
@@ -21,12 +22,6 @@ export function parseJobId(word: string): bigint {
   } catch {
     throw new FluxError('EINVAL', `error parsing jobid: '${word}' is not one`);
   }
-}
-
-/** Whether what is written may hold more than ASCII: the `ƒ` before a job id. */
-export function isUtf8Locale({ env }: { readonly env: NodeJS.ProcessEnv } = process): boolean {
-  if (env.FLUX_F58_FORCE_ASCII !== undefined) return false;
-  return /\.utf-?8\b/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || '');
 }
 
 /** A job id as users read it: in base 58, with `f` before it where the terminal may not know `ƒ`. */

@@ -1,8 +1,8 @@
 /** The asking side of a job's pseudo terminal: what is typed here goes there, and what is written there is shown here. */
 
-import { isUtf8 } from 'node:buffer';
 import { spawnSync } from 'node:child_process';
 import { asFluxError, type FluxError } from '../core/errno.ts';
+import { decodePtyData, encodePtyData } from '../core/formats/pty-data.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { untilEnd } from '../core/handle/rpc.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -20,17 +20,6 @@ export interface PtyEnd {
   readonly wasAttached: boolean;
   /** What wait(2) said of the program, or 256 when the terminal was lost. */
   readonly status: number;
-}
-
-/** Data for or from a terminal: text where it is some, else base64. */
-export function encodePtyData(data: Buffer): JsonObject {
-  if (isUtf8(data) && !data.includes(0)) return { type: 'data', data: data.toString() };
-  return { type: 'data', encoding: 'base64', data: data.toString('base64') };
-}
-
-/** The bytes of data from a terminal. */
-export function decodePtyData({ data, encoding }: JsonObject): Buffer {
-  return Buffer.from(typeof data === 'string' ? data : '', encoding === 'base64' ? 'base64' : 'utf8');
 }
 
 export class PtyClient {

@@ -2,10 +2,10 @@
 
 import fs from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { wrapUnsigned } from '../core/formats/job-envelope.ts';
 import { Urgency } from '../core/formats/job-submission.ts';
-import { about, collect, integer, refuseOption, withHandle } from './command.ts';
+import { collect, integer, refuseOption, withHandle } from './command.ts';
 import { formatJobId } from './job-id.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';

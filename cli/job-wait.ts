@@ -1,11 +1,11 @@
 /** `flux job status` and `wait`: waiting for the end of jobs. */
 
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { encodeJson } from '../core/formats/jansson.ts';
 import { signalOf } from '../core/formats/wait-status.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
-import { about, Exit, increase, integer, withHandle } from './command.ts';
+import { Exit, increase, integer, withHandle } from './command.ts';
 import { watchEventlog } from './eventlog.ts';
 import { formatJobId, parseJobId } from './job-id.ts';
 import { JobResult } from './job-result.ts';

@@ -3,14 +3,14 @@
 import { isUtf8 } from 'node:buffer';
 import fs from 'node:fs';
 import path from 'node:path';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { parseConstraint } from '../core/formats/constraint-syntax.ts';
 import { parseDurationArgument } from '../core/formats/duration.ts';
 import type { Jobspec, JobspecFile } from '../core/formats/jobspec.ts';
 import { parsePythonFloat, parsePythonInt } from '../core/formats/python-number.ts';
 import { parseSignal } from '../core/formats/signal.ts';
 import { type JsonValue, parseJson, real } from '../core/json.ts';
-import { about } from './command.ts';
+
 import { jobEnvironment } from './job-environment.ts';
 import { jobLimits } from './job-rlimits.ts';
 import { parseJobUri } from './job-uri.ts';

@@ -1,8 +1,9 @@
 /** `flux jobtap`: the plugins of the job manager. */
 
 import type { FluxError } from '../core/errno.ts';
+import { about } from '../core/errno.ts';
 import { stringifyJson } from '../core/json.ts';
-import { about, PYTHON_USAGE_ERROR, withHandle } from './command.ts';
+import { PYTHON_USAGE_ERROR, withHandle } from './command.ts';
 import { parseKeyValues } from './key-values.ts';
 import { type NestedCommand, runNested } from './nested.ts';
 import { print } from './print.ts';

@@ -3,9 +3,10 @@
 import { generateKeyPairSync } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
+import { about } from '../core/errno.ts';
 import { type Certificate, encodeCertificate, KEY_BYTES } from '../core/formats/certificate.ts';
 import { FLUX_CORE_VERSION } from '../core/node/instance.ts';
-import { about, collect, runCommand, subcommand } from './command.ts';
+import { collect, runCommand, subcommand } from './command.ts';
 import { formatLocal } from './timestamps.ts';
 
 /** `flux keygen [--name=NAME] [--meta=KEY=VALUE,…] [PATH]` */

@@ -1,10 +1,11 @@
 /** Changes of the KVS, from one root to another, as `flux kvs diff` and `flux kvs log` show them. */
 
+import { about } from '../core/errno.ts';
 import { checkDirectory, type Dir, type Hdir, makeDirref } from '../core/formats/treeobj.ts';
 import { Content } from '../core/handle/content.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, parseJson } from '../core/json.ts';
-import { about } from './command.ts';
+
 import { type Change, differences } from './kvs-difference.ts';
 import type { Painter } from './terminal.ts';
 

@@ -1,13 +1,13 @@
 /** `flux kvs diff`: what has changed between two roots. */
 
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { isBlobref } from '../core/formats/blobref.ts';
 import { checkTreeobj } from '../core/formats/treeobj.ts';
 import { Content } from '../core/handle/content.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { Kvs } from '../core/handle/kvs.ts';
 import { parseJson, stringifyJson } from '../core/json.ts';
-import { about, withHandle } from './command.ts';
+import { withHandle } from './command.ts';
 import { changesBetween, changeToJson, formatChange } from './kvs-changes.ts';
 import { aboutKvs, type NamespaceOption, namespaceOption } from './kvs-options.ts';
 import type { NestedCommand } from './nested.ts';

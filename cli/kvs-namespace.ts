@@ -1,8 +1,9 @@
 /** `flux kvs namespace`: makes, removes and lists namespaces. */
 
+import { about } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { createNamespace, listNamespaces, removeNamespace } from '../core/handle/kvs.ts';
-import { about, reader, withHandle } from './command.ts';
+import { reader, withHandle } from './command.ts';
 import type { NestedCommand } from './nested.ts';
 import { print } from './print.ts';
 

@@ -1,9 +1,8 @@
 /** What the commands of `flux kvs` share: their options, and how they say what they are about. */
 
 import type { Command } from 'commander';
-import { asFluxError, errno, FluxError } from '../core/errno.ts';
+import { about, asFluxError, errno, FluxError } from '../core/errno.ts';
 import { type JsonValue, parseJson } from '../core/json.ts';
-import { about } from './command.ts';
 
 export interface NamespaceOption {
   namespace?: string;

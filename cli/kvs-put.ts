@@ -1,14 +1,14 @@
 /** `flux kvs put`: sets keys to values, all of them at once. */
 
 import type { Command } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { CommitFlag } from '../core/formats/kvs-flags.ts';
 import { checkTreeobj, type Treeobj } from '../core/formats/treeobj.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { Kvs } from '../core/handle/kvs.ts';
 import { KvsTransaction } from '../core/handle/kvs-transaction.ts';
 import { parseJson } from '../core/json.ts';
-import { about, withHandle } from './command.ts';
+import { withHandle } from './command.ts';
 import { commit, printRoot, type RootOptions, rootOptions } from './kvs-commit.ts';
 import { type NamespaceOption, namespaceOption } from './kvs-options.ts';
 import type { NestedCommand } from './nested.ts';

@@ -1,4 +1,4 @@
-/** Bounds for what a command asks of brokers: in time, and at once. */
+/** A bound in time for what a command asks of brokers. */
 
 import { FluxError } from '../core/errno.ts';
 
@@ -19,21 +19,4 @@ export async function within<T>(seconds: number, promise: Promise<T>): Promise<T
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Runs tasks as they are given, `count` at a time. */
-export function atMost(count: number): <T>(task: () => Promise<T>) => Promise<T> {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (task) => {
-    if (running === count) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running++;
-    try {
-      return await task();
-    } finally {
-      const next = waiting.shift();
-      if (next) next();
-      else running--;
-    }
-  };
 }

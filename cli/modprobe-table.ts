@@ -13,12 +13,12 @@ import {
   type ModuleEntry,
   provides,
 } from '../core/broker/module-table.ts';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { parseToml } from '../core/formats/toml.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
-import { about } from './command.ts';
+
 import { valueAt } from './config-path.ts';
 import { optionalAttribute } from './optional-attribute.ts';
 

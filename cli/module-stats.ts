@@ -1,11 +1,11 @@
 /** `flux module stats`: what a module counts, and what its thread has used. */
 
 import { type Command, Option } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { formatFixed } from '../core/formats/printf.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, Real } from '../core/json.ts';
-import { about, reader, withHandle } from './command.ts';
+import { reader, withHandle } from './command.ts';
 import { valueAt } from './config-path.ts';
 import { indentJson } from './json.ts';
 import { print } from './print.ts';

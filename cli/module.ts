@@ -3,9 +3,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { type Command, Option } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { about, integer, withHandle } from './command.ts';
+import { integer, withHandle } from './command.ts';
 import { statsCommand } from './module-stats.ts';
 import { runNested } from './nested.ts';
 import { print } from './print.ts';

@@ -1,9 +1,8 @@
 /** The files of `flux multi-prog`: which ranks of a job run which program. */
 
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { splitShellWords } from '../core/formats/shell-words.ts';
-import { about } from './command.ts';
 
 interface Line {
   /** undefined: any rank that no other line has. */

@@ -1,8 +1,8 @@
 import fs from 'node:fs';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import type { IdSet } from '../core/formats/idset.ts';
 import { quoteShellWord } from '../core/formats/shell-words.ts';
-import { about, idset, PYTHON_USAGE_ERROR, runCommand, subcommand } from './command.ts';
+import { idset, PYTHON_USAGE_ERROR, runCommand, subcommand } from './command.ts';
 import { execute } from './execute.ts';
 import { MultiProg } from './multi-prog-file.ts';
 import { print } from './print.ts';

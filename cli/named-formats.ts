@@ -6,11 +6,11 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { parseToml } from '../core/formats/toml.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
-import { about, Exit } from './command.ts';
+import { Exit } from './command.ts';
 import { print } from './print.ts';
 
 export interface NamedFormat {

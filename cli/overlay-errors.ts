@@ -1,10 +1,10 @@
 /** `flux overlay errors`: why ranks are lost or offline, one line for each reason. */
 
 import { IdSet } from '../core/formats/idset.ts';
+import { atMost } from '../core/handle/at-most.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { duration, withHandle } from './command.ts';
 import { fetchHosts, hostsOf } from './hosts.ts';
-import { atMost } from './limits.ts';
 import type { NestedCommand } from './nested.ts';
 import { type ChildHealth, fetchHealth, HEALTH_TIMEOUT, isOnline, sentenceOf } from './overlay-health.ts';
 import { print } from './print.ts';

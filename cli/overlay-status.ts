@@ -1,15 +1,15 @@
 /** `flux overlay status`: the tree of ranks, and how each of its subtrees is. */
 
 import { type Command, Option } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { formatDuration } from '../core/formats/duration.ts';
 import type { Hostlist } from '../core/formats/hostlist.ts';
+import { atMost } from '../core/handle/at-most.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonValue } from '../core/json.ts';
-import { about, collect, count, duration, increase, rank, withHandle } from './command.ts';
+import { collect, count, duration, increase, rank, withHandle } from './command.ts';
 import { fetchHosts, ranksOf } from './hosts.ts';
 import { indentJson } from './json.ts';
-import { atMost } from './limits.ts';
 import type { NestedCommand } from './nested.ts';
 import {
   type ChildHealth,

@@ -1,8 +1,8 @@
 /** `flux overlay`: the tree that connects the ranks. */
 
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { about, rank, withHandle } from './command.ts';
+import { rank, withHandle } from './command.ts';
 import { fetchHosts, rankOf, translateTarget } from './hosts.ts';
 import { runNested } from './nested.ts';
 import { errorsCommand } from './overlay-errors.ts';

@@ -1,10 +1,10 @@
 /** `flux ping`: how long a service takes to answer, and the way there. */
 
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { parseSize } from '../core/formats/size.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { NODEID_ANY, NODEID_UPSTREAM } from '../core/message/message.ts';
-import { about, count, duration, runCommand, subcommand, withHandle } from './command.ts';
+import { count, duration, runCommand, subcommand, withHandle } from './command.ts';
 import { fetchHosts, rankOf } from './hosts.ts';
 import { print } from './print.ts';
 

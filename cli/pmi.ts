@@ -1,10 +1,10 @@
 /** `flux pmi`: a client of whatever process management interface this process was started with (RFC 13). */
 
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { openPmiBy } from '../core/pmi/methods.ts';
 import type { Pmi } from '../core/pmi/pmi.ts';
-import { about, count, duration, Exit, increase, runCommand, runsAnother, subcommand } from './command.ts';
+import { count, duration, Exit, increase, runCommand, runsAnother, subcommand } from './command.ts';
 import { type NestedCommand, runNested } from './nested.ts';
 import { print } from './print.ts';
 

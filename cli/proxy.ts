@@ -6,11 +6,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isatty } from 'node:tty';
-import { asFluxError, FluxError } from '../core/errno.ts';
+import { about, asFluxError, FluxError } from '../core/errno.ts';
 import { credentialsFrom } from '../core/handle/connect.ts';
 import { FLUX_CORE_VERSION } from '../core/node/instance.ts';
 import { ProxyServer } from '../core/node/proxy-server.ts';
-import { about, runCommand, runsAnother, subcommand } from './command.ts';
+import { runCommand, runsAnother, subcommand } from './command.ts';
 import { resolveUri } from './uri-resolve.ts';
 
 interface Options {

@@ -1,10 +1,10 @@
 /** `flux queue`: what queues there are, and whether they take and schedule jobs. */
 
 import { type Command, Option } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { parseDurationArgument } from '../core/formats/duration.ts';
 import type { Handle } from '../core/handle/handle.ts';
-import { about, PYTHON_USAGE_ERROR, withHandle } from './command.ts';
+import { PYTHON_USAGE_ERROR, withHandle } from './command.ts';
 import { within } from './limits.ts';
 import { type NestedCommand, runNested } from './nested.ts';
 import { print } from './print.ts';

@@ -3,10 +3,9 @@
 import fs from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
-import { about } from './command.ts';
 
 /** Which resources a command shows, and where it knows them from. */
 export interface SelectOptions {

@@ -1,6 +1,6 @@
 /** `flux restore`: puts what `flux dump` has written, or any tar archive, into the KVS. */
 
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import type { HashName } from '../core/formats/blobref.ts';
 import { type TarHeader, TarReader } from '../core/formats/tar.ts';
 import { makeDirref, makeSymlink, makeVal, makeValref, type Treeobj } from '../core/formats/treeobj.ts';
@@ -9,7 +9,7 @@ import type { Handle } from '../core/handle/handle.ts';
 import { Kvs } from '../core/handle/kvs.ts';
 import { KvsTransaction } from '../core/handle/kvs-transaction.ts';
 import { BlobWriter } from './blob-writer.ts';
-import { about, runCommand, subcommand, withHandle } from './command.ts';
+import { runCommand, subcommand, withHandle } from './command.ts';
 import { readCompressed } from './compressed-file.ts';
 import { byteCount, requestCount } from './content-options.ts';
 import { keyOfEntry } from './dump-keys.ts';

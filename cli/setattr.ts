@@ -1,4 +1,5 @@
-import { about, runCommand, subcommand, withHandle } from './command.ts';
+import { about } from '../core/errno.ts';
+import { runCommand, subcommand, withHandle } from './command.ts';
 
 /** `flux setattr [--force] NAME VALUE` */
 export function run(args: readonly string[]): Promise<number> {

@@ -2,11 +2,11 @@
 
 import readline from 'node:readline/promises';
 import { Option } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
-import { about, count, runCommand, subcommand, withHandle } from './command.ts';
+import { count, runCommand, subcommand, withHandle } from './command.ts';
 import { optionalAttribute } from './optional-attribute.ts';
 import { resolveUri } from './uri-resolve.ts';
 

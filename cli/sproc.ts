@@ -2,13 +2,14 @@
 
 import type { Command } from 'commander';
 import type { FluxError } from '../core/errno.ts';
+import { about } from '../core/errno.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import { parseSignal } from '../core/formats/signal.ts';
 import { exitCodeOf } from '../core/formats/wait-status.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonValue } from '../core/json.ts';
 import { attach } from './attach.ts';
-import { about, Exit, PYTHON_USAGE_ERROR, rank, withHandle } from './command.ts';
+import { Exit, PYTHON_USAGE_ERROR, rank, withHandle } from './command.ts';
 import { runNested } from './nested.ts';
 import { type Fields, OutputFormat } from './output-format.ts';
 import { print } from './print.ts';

@@ -3,22 +3,12 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { type Command, Option } from 'commander';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { TaskMap } from '../core/formats/taskmap.ts';
 import type { JsonObject } from '../core/json.ts';
 import { readConfigPath, updateConfig } from '../core/node/config-files.ts';
 import type { StartOptions } from '../core/node/prepare.ts';
-import {
-  about,
-  collect,
-  count,
-  duration,
-  increase,
-  refuseOption,
-  runCommand,
-  runsAnother,
-  subcommand,
-} from './command.ts';
+import { collect, count, duration, increase, refuseOption, runCommand, runsAnother, subcommand } from './command.ts';
 import { print } from './print.ts';
 import { runLaunched, runNode } from './run-node.ts';
 

@@ -2,14 +2,14 @@
 
 import { Option } from 'commander';
 import { LIFE_EVENT_VERSION, LIFE_EVENTLOG, lifeEventCommit } from '../core/broker/life-event.ts';
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { formatDuration } from '../core/formats/duration.ts';
 import { decodeEventlog, type EventlogEntry } from '../core/formats/eventlog.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { Kvs } from '../core/handle/kvs.ts';
 import { stringifyJson } from '../core/json.ts';
 import { unpack } from '../core/message/unpack.ts';
-import { about, count, Exit, runCommand, subcommand, withHandle } from './command.ts';
+import { count, Exit, runCommand, subcommand, withHandle } from './command.ts';
 import { print } from './print.ts';
 import { formatLocal } from './timestamps.ts';
 

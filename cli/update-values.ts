@@ -1,9 +1,9 @@
 /** What `flux update` changes: `KEY=VALUE` as members of a jobspec. */
 
-import { FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { formatDurationBriefly, parseDurationArgument } from '../core/formats/duration.ts';
 import { type JsonObject, type JsonValue, real } from '../core/json.ts';
-import { about } from './command.ts';
+
 import { jsonOrText } from './context-match.ts';
 
 const DURATION = 'attributes.system.duration';

@@ -1,11 +1,11 @@
 /** `flux uptime`: how long the instance has been up, and how it is. */
 
-import { type ErrnoName, FluxError } from '../core/errno.ts';
+import { about, type ErrnoName, FluxError } from '../core/errno.ts';
 import { formatDuration } from '../core/formats/duration.ts';
 import { IdSet } from '../core/formats/idset.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
-import { about, runCommand, subcommand, withHandle } from './command.ts';
+import { runCommand, subcommand, withHandle } from './command.ts';
 import { print } from './print.ts';
 import { formatTimeOfDay } from './timestamps.ts';
 import { userName } from './users.ts';

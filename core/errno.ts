@@ -203,3 +203,10 @@ export function asFluxError(error: unknown, otherwise: ErrnoName = 'EIO'): FluxE
   const sentence = path === undefined ? strerror(number) : `${path}: ${strerror(number)}`;
   return new FluxError(number, syscall === undefined ? message : sentence, { cause: error });
 }
+
+/** Adds what the user calls it to an error's sentence. */
+export function about(what: string, error: unknown): FluxError {
+  const { errno, message } = asFluxError(error);
+  // The path of a system call is mostly what the user calls it, too.
+  return new FluxError(errno, message.startsWith(`${what}: `) ? message : `${what}: ${message}`);
+}

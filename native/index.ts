@@ -21,6 +21,7 @@ export { type Rusage, type RusageSubject, rusage } from './rusage.ts';
 export { writeSyslog } from './syslog.ts';
 export {
   type CpuTopology,
+  coreCpus,
   countCoresAndGpus,
   countGpus,
   cpuTopology,

@@ -129,22 +129,86 @@ function attribute(attributes: string, name: string): string {
  * of one package. `allowed` is a list such as `0-3,8`; by default that of this process.
  */
 export function cpuTopology(root = '/sys', allowed = allowedCpus()): CpuTopology {
-  const folder = path.join(root, 'devices/system/cpu');
-  const online = readText(path.join(folder, 'online'));
-  if (online === undefined) {
+  const cpus = usableCpus(root, allowed);
+  if (!cpus) {
     const count = os.availableParallelism();
     return { packages: 1, cores: count, pus: count, numaNodes: 1 };
   }
-  const permitted = allowed === undefined ? undefined : new Set(parseList(allowed));
-  const cpus = parseList(online).filter((cpu) => permitted?.has(cpu) ?? true);
+  const folder = path.join(root, cpuFolder);
   const nodes = readText(path.join(root, 'devices/system/node/online'));
   return {
-    packages: new Set(cpus.map((cpu) => readText(path.join(folder, `cpu${cpu}/topology/physical_package_id`)) ?? '0'))
-      .size,
+    packages: new Set(cpus.map((cpu) => packageOf(folder, cpu))).size,
     cores: new Set(cpus.map((cpu) => siblings(folder, cpu))).size,
     pus: cpus.length,
     numaNodes: nodes === undefined ? 1 : parseList(nodes).length,
   };
+}
+
+/**
+ * The system's numbers of the processors of each core that this process may run on, by the core's logical index: that
+ * of hwloc and so of R, which counts what lies in one package, one memory and one cache together. From /sys (below
+ * `root`), and without it a core for each processor.
+ */
+export function coreCpus(root = '/sys', allowed = allowedCpus()): readonly (readonly number[])[] {
+  const cpus = usableCpus(root, allowed);
+  if (!cpus) return Array.from({ length: os.availableParallelism() }, (_, cpu) => [cpu]);
+  const folder = path.join(root, cpuFolder);
+  const nodeOf = numaNodes(root);
+  const cores = groupBy(cpus, (cpu) => siblings(folder, cpu));
+  const places = Array.from(cores.values(), (cpus): Place => {
+    const [first] = cpus as [number, ...number[]];
+    const cache = readText(path.join(folder, `cpu${first}/cache/index3/shared_cpu_list`)) ?? '';
+    return { cpus, within: [packageOf(folder, first), String(nodeOf.get(first)), cache] };
+  });
+  return inOrder(places, 0).map(({ cpus }) => cpus);
+}
+
+/** A core and what it lies in, from the outside inwards. */
+interface Place {
+  readonly cpus: readonly number[];
+  readonly within: readonly string[];
+}
+
+/** Cores as hwloc orders them: those of one package (at level 0) together, and so on, each group by its first processor. */
+function inOrder(places: readonly Place[], level: number): readonly Place[] {
+  if (level === places[0]?.within.length) return places;
+  const groups = groupBy(places, ({ within }) => within[level]!);
+  return [...groups.values()].flatMap((group) => inOrder(group, level + 1));
+}
+
+/** Values by their keys, in the order in which the keys first come. */
+function groupBy<T>(values: readonly T[], key: (value: T) => string): ReadonlyMap<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const value of values) {
+    const group = groups.get(key(value));
+    if (group) group.push(value);
+    else groups.set(key(value), [value]);
+  }
+  return groups;
+}
+
+const cpuFolder = 'devices/system/cpu';
+
+/** Those online that may be used, ascending; undefined without /sys. */
+function usableCpus(root: string, allowed: string | undefined): number[] | undefined {
+  const online = readText(path.join(root, cpuFolder, 'online'));
+  if (online === undefined) return undefined;
+  const permitted = allowed === undefined ? undefined : new Set(parseList(allowed));
+  return parseList(online).filter((cpu) => permitted?.has(cpu) ?? true);
+}
+
+function packageOf(folder: string, cpu: number): string {
+  return readText(path.join(folder, `cpu${cpu}/topology/physical_package_id`)) ?? '0';
+}
+
+function numaNodes(root: string): ReadonlyMap<number, number> {
+  const folder = path.join(root, 'devices/system/node');
+  const nodes = parseList(readText(path.join(folder, 'online')) ?? '');
+  return new Map(
+    nodes.flatMap((node) =>
+      parseList(readText(path.join(folder, `node${node}/cpulist`)) ?? '').map((cpu): [number, number] => [cpu, node]),
+    ),
+  );
 }
 
 /** The hardware threads of a processor's core, which identify the core; the file's name before Linux 5.2 comes second. */

@@ -35,7 +35,7 @@ const lazyChildProcess = {
 export const common = {
   ...shared,
   format: 'esm',
-  external: ['@photostructure/sqlite', 'lz4-wasm-nodejs'],
+  external: ['@photostructure/sqlite', 'lz4-wasm-nodejs', 'piscina'],
   // CommonJS dependencies inside an ES module bundle still ask for Node's modules with require().
   banner: {
     js: "import { createRequire as createRequire_ } from 'node:module'; const require = createRequire_(import.meta.url);",
@@ -65,7 +65,12 @@ async function main() {
   });
   await build({
     ...common,
-    entryPoints: { index: 'core/index.ts', host: 'workers/host.ts', 'module-host': 'workers/module-host.ts' },
+    entryPoints: {
+      index: 'core/index.ts',
+      host: 'workers/host.ts',
+      'module-host': 'workers/module-host.ts',
+      'ingest-plugins': 'workers/job-ingest/plugin-worker.ts',
+    },
     outdir: fresh,
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',

@@ -6,11 +6,17 @@ import { barrier } from './barrier/barrier.ts';
 import type { StoreThread } from './content/access.ts';
 import { cron } from './cron/cron.ts';
 import { heartbeat } from './heartbeat/heartbeat.ts';
+import { jobExec } from './job-exec/job-exec.ts';
+import { schedModule } from './sched/sched.ts';
 
 const modules = new Map<string, ModuleDefinition>([
   ['barrier', barrier],
   ['cron', cron],
   ['heartbeat', heartbeat],
+  ['sched-simple', schedModule('fifo')],
+  ['sched-fifo', schedModule('fifo')],
+  ['sched-backfill', schedModule('backfill')],
+  ['job-exec', jobExec],
 ]);
 
 /** The backing stores of content, read when one is wanted: only the thread that runs it needs what it needs. */

@@ -13,10 +13,10 @@ import { Mailbox } from '../core/ring/mailbox.ts';
 import { preloadStore } from './bundled.ts';
 import type { StoreThread } from './content/access.ts';
 import { RemoteModules } from './remote-modules.ts';
-import type { RexecThread } from './rexec/rexec.ts';
 import { SlowReaders } from './rexec/slow-readers.ts';
 import { SpawnTurns } from './rexec/spawn-turns.ts';
 import type { Router } from './router/router.ts';
+import type { ProgramThread } from './shell/host.ts';
 import { processStopped, realWorld } from './world.ts';
 
 /** Bytes that may wait for one thread before this one takes no more from the sockets. */
@@ -28,7 +28,7 @@ const own = plan.threads[thread];
 const spawnTurns = new SpawnTurns();
 const slowReaders = new SlowReaders();
 const store: StoreThread = { soon: (callback) => mailbox.afterRound(callback) };
-const programs: RexecThread = { slowReaders, spawnTurn: () => spawnTurns.take() };
+const programs: ProgramThread = { slowReaders, spawnTurn: () => spawnTurns.take(), layouts: new Map() };
 
 /** What ranks need is much, and read where there are some. */
 async function makeRouter(): Promise<Router> {

@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ModuleDefinition } from '../core/broker/service.ts';
-import { FluxError } from '../core/errno.ts';
+import { asFluxError, FluxError } from '../core/errno.ts';
+import type { JobtapPlugin } from './job-manager/plugin.ts';
 
 const suffixes = ['.js', '.mjs'];
 
@@ -43,10 +44,27 @@ function findInPath(name: string, searchPath: string): string | undefined {
  *
  * @throws FluxError EINVAL: it does not export what a module exports; what reading it failed with
  */
-export async function importModule(file: string): Promise<ModuleDefinition> {
+export function importModule(file: string): Promise<ModuleDefinition> {
+  return importDefault<ModuleDefinition>(file, 'module');
+}
+
+/**
+ * Reads the file of a plugin of the job manager anew.
+ *
+ * @throws FluxError as `importModule`
+ */
+export async function importPlugin(file: string): Promise<JobtapPlugin> {
+  try {
+    return await importDefault<JobtapPlugin>(path.resolve(file), 'plugin');
+  } catch (error) {
+    throw asFluxError(error, 'EINVAL');
+  }
+}
+
+async function importDefault<T extends { readonly start: unknown }>(file: string, what: string): Promise<T> {
   const { mtimeMs } = fs.statSync(file);
-  const exports = (await import(`${pathToFileURL(file).href}?${mtimeMs}`)) as { default?: Partial<ModuleDefinition> };
+  const exports = (await import(`${pathToFileURL(file).href}?${mtimeMs}`)) as { default?: Partial<T> };
   if (typeof exports.default?.start !== 'function')
-    throw new FluxError('EINVAL', `${file}: a module exports by default an object with a start function`);
-  return exports.default as ModuleDefinition;
+    throw new FluxError('EINVAL', `${file}: a ${what} exports by default an object with a start function`);
+  return exports.default as T;
 }

@@ -5,7 +5,7 @@
 
 import { ModuleStatus } from '../core/broker/module.ts';
 import { ModuleHost, type World } from '../core/broker/module-host.ts';
-import type { ModuleDefinition } from '../core/broker/service.ts';
+import type { ModuleDefinition, ServiceContext } from '../core/broker/service.ts';
 import { asFluxError, FluxError } from '../core/errno.ts';
 import type { Methods } from '../core/handle/methods.ts';
 import type { JsonObject } from '../core/json.ts';
@@ -17,7 +17,8 @@ import type { Mailbox } from '../core/ring/mailbox.ts';
 import { backingStore, bundledModule, kvsPart } from './bundled.ts';
 import type { StoreThread } from './content/access.ts';
 import { importModule } from './module-files.ts';
-import { type RexecThread, rexecModule } from './rexec/rexec.ts';
+import { rexecModule } from './rexec/rexec.ts';
+import { type ProgramThread, shellModule } from './shell/host.ts';
 
 /** Runs one module for a broker that it exchanges messages with; where the messages go is up to who makes it. */
 export class RemoteModule {
@@ -115,7 +116,7 @@ export class RemoteModules {
   readonly #mailbox: Mailbox;
   readonly #control: () => ThreadControl;
   readonly #world: World;
-  readonly #programs: RexecThread;
+  readonly #programs: ProgramThread;
   readonly #store: StoreThread;
   readonly #kvsShards: number;
   readonly #modules = new Map<number, RemoteModule>();
@@ -126,7 +127,7 @@ export class RemoteModules {
     mailbox: Mailbox,
     control: () => ThreadControl,
     world: World,
-    programs: RexecThread,
+    programs: ProgramThread,
     store: StoreThread,
     kvsShards: number,
   ) {
@@ -139,20 +140,21 @@ export class RemoteModules {
   }
 
   async #service(name: string, rankEndpoint: number): Promise<ModuleDefinition> {
-    if (name === 'rexec') return this.#rexec(rankEndpoint);
+    if (name === 'rexec') return rexecModule((context) => this.#programHost(context, rankEndpoint));
+    if (name === 'shell') return shellModule((context) => this.#programHost(context, rankEndpoint));
     const definition = (await backingStore(name)) ?? (await kvsPart(name, this.#kvsShards, this.#store));
     if (!definition) throw new FluxError('ENOENT', `no service ${name} can run here`);
     return definition;
   }
 
-  /** rexec for a rank of another thread. */
-  #rexec(rankEndpoint: number): ModuleDefinition {
-    return rexecModule((context) => ({
+  /** What those who run programs reach of a rank of another thread. */
+  #programHost(context: ServiceContext, rankEndpoint: number) {
+    return {
       environment: () =>
         this.#control().rpc<Record<string, string>>(threadOf(rankEndpoint), 'rank.environment', { rank: context.rank }),
       localUri: async () => ((await context.rpc('attr.get', { name: 'local-uri' })) as { value: string }).value,
       thread: this.#programs,
-    }));
+    };
   }
 
   #add(definition: () => Promise<ModuleDefinition>, rankEndpoint: number): number {

@@ -43,7 +43,9 @@ export class Relay {
 
   #startHost(): ModuleHost {
     const host = this.#makeHost();
-    void host.start(this.#follower ?? { start: () => ({}) });
+    host
+      .start(this.#follower ?? { start: () => ({}) })
+      .catch((error: Error) => host.log('err', `it does not start here: ${error.message}`));
     return host;
   }
 

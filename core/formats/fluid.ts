@@ -74,10 +74,8 @@ function decode(word: string): bigint | undefined {
 }
 
 function dothex(id: bigint): string {
-  return id
-    .toString(16)
-    .padStart(16, '0')
-    .replace(/\B(?=(.{4})+$)/g, '.');
+  const hex = id.toString(16).padStart(16, '0');
+  return `${hex.slice(0, 4)}.${hex.slice(4, 8)}.${hex.slice(8, 12)}.${hex.slice(12)}`;
 }
 
 function decodeDothex(word: string): bigint | undefined {

@@ -35,6 +35,22 @@ export function withMergedAt(object: JsonObject, path: string, members: JsonObje
   return withoutNulls(changed(object, path.split('.'), path, (value) => merged(value, members)));
 }
 
+/** As `withMergedAt`, with the object itself. */
+export function withMerged(object: JsonObject, members: JsonObject): JsonObject {
+  return withoutNulls(merged(object, members));
+}
+
+/** The object without what is at a path; itself when nothing is. */
+export function withoutValueAt(object: JsonObject, path: string): JsonObject {
+  return valueAt(object, path) === undefined ? object : without(object, path.split('.'));
+}
+
+function without(object: JsonObject, [key, ...more]: readonly string[]): JsonObject {
+  if (more.length) return withMember(object, key!, without(object[key!] as JsonObject, more));
+  const { [key!]: _, ...others } = object;
+  return others;
+}
+
 function changed(
   object: JsonObject,
   keys: readonly string[],

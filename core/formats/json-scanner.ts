@@ -152,6 +152,7 @@ export class JsonScanner {
 
 /** Whether a text that is JSON nests its values too deep. */
 export function isTooDeep(text: string): boolean {
+  if (!opensMoreThan(text, DEPTH_MAX)) return false;
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
     const char = text[i]!;
@@ -161,5 +162,13 @@ export function isTooDeep(text: string): boolean {
       if (++depth > DEPTH_MAX) return true;
     } else if (char === ']' || char === '}') depth--;
   }
+  return false;
+}
+
+/** Whether there are more brackets than so many that open, also those in strings: looking for them is quick. */
+function opensMoreThan(text: string, limit: number): boolean {
+  let count = 0;
+  for (const bracket of ['{', '['])
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) if (++count > limit) return true;
   return false;
 }

@@ -46,6 +46,12 @@ export function signalText(signum: number): string {
   return table[signum - 1]?.[1] ?? `Unknown signal ${signum}`;
 }
 
+/** What a signal is called: `SIGTERM`, its number where it has no name. */
+export function signalName(signum: number): string {
+  const name = table[signum - 1]?.[0];
+  return name === undefined ? String(signum) : `SIG${name}`;
+}
+
 /**
  * Reads a signal: a number, or a name with or without `SIG`.
  *

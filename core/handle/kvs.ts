@@ -20,10 +20,10 @@ import {
 } from '../formats/treeobj.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../json.ts';
 import { USERID_UNKNOWN } from '../message/credentials.ts';
-import { Flag, type Payload } from '../message/message.ts';
+import { Flag } from '../message/message.ts';
 import type { Handle } from './handle.ts';
 import type { KvsTransaction } from './kvs-transaction.ts';
-import { type Responses, type RpcOptions, Stream } from './rpc.ts';
+import { type Caller, Stream } from './rpc.ts';
 
 /** The namespace that every instance has. */
 export const PRIMARY_NAMESPACE = 'primary';
@@ -69,20 +69,13 @@ export interface KvsEntry {
   readonly value: Treeobj;
 }
 
-/** Who calls: a handle, or a service's context. */
-export interface KvsCaller {
-  rpc(topic: string, payload?: Payload, options?: RpcOptions): Promise<unknown>;
-  request(topic: string, payload?: Payload, options?: RpcOptions): Responses;
-  notify(topic: string, payload?: Payload, options?: RpcOptions): void;
-}
-
 /** A namespace of the KVS as one caller sees it. */
 export class Kvs {
   readonly namespace: string;
-  readonly #caller: KvsCaller;
+  readonly #caller: Caller;
 
   /** @param namespace FLUX_KVS_NAMESPACE of the environment, else `primary`, when absent */
-  constructor(caller: KvsCaller, namespace = process.env.FLUX_KVS_NAMESPACE ?? PRIMARY_NAMESPACE) {
+  constructor(caller: Caller, namespace = process.env.FLUX_KVS_NAMESPACE ?? PRIMARY_NAMESPACE) {
     this.#caller = caller;
     this.namespace = namespace;
   }

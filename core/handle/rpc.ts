@@ -15,6 +15,13 @@ export interface RpcOptions {
   readonly credentials?: Credentials;
 }
 
+/** Who calls: a handle, or a service's context. */
+export interface Caller {
+  rpc(topic: string, payload?: Payload, options?: RpcOptions): Promise<unknown>;
+  request(topic: string, payload?: Payload, options?: RpcOptions): Responses;
+  notify(topic: string, payload?: Payload, options?: RpcOptions): void;
+}
+
 /** Who takes the responses to one request, in the turn in which they come. */
 export interface ResponseSink {
   put(response: Message): void;

@@ -38,6 +38,8 @@ export interface Plan {
 const RANKS_PER_ROUTER = 256;
 /** What all ranks share, at the thread of rank 0. */
 const nodeServices = ['content', 'kvs', 'kvs-watch'];
+/** What runs programs for ranks. */
+const programServices = ['rexec', 'shell'];
 /** Services that wait for disks, so nothing else is on their thread. */
 const backingStores = ['content-sqlite', 'content-files'];
 const RING_BYTES = 1024 * 1024;
@@ -103,11 +105,11 @@ export function makePlan(cores: number, topology: Topology, config: JsonObject):
       index: threads.length,
       name: alone ? 'engine' : `router ${i}`,
       routes: true,
-      services: [...(execWorkers === 0 ? ['rexec'] : []), ...(i === 0 ? nodeServices : [])],
+      services: [...(execWorkers === 0 ? programServices : []), ...(i === 0 ? nodeServices : [])],
     });
   }
   for (let i = 0; i < execWorkers; i++)
-    threads.push({ index: threads.length, name: `exec ${i}`, routes: false, services: ['rexec'] });
+    threads.push({ index: threads.length, name: `exec ${i}`, routes: false, services: programServices });
   for (let i = 0; i < kvsWorkers; i++)
     threads.push({ index: threads.length, name: `kvs ${i}`, routes: false, services: [kvsShard(i)] });
   threads.push({ index: threads.length, name: 'store', routes: false, services: backingStores });

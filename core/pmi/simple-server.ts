@@ -10,6 +10,13 @@ export interface PmiServerOptions {
   /** Of the key-value space. */
   readonly name: string;
   readonly size: number;
+  /** How many of the processes this server is for; all when absent. */
+  readonly localSize?: number;
+  /**
+   * What the processes of all servers have put, once they are all in a barrier; `pending` are those of this server since the
+   * last one. When absent there are no other servers.
+   */
+  readonly exchange?: (pending: Readonly<Record<string, string>>) => Promise<Readonly<Record<string, string>>>;
   /** Keys that are there from the start. */
   readonly values?: Readonly<Record<string, string>>;
   /** Sends a line to a process. */
@@ -18,21 +25,29 @@ export interface PmiServerOptions {
   abort(rank: number, exitCode: number, message: string): void;
 }
 
+/** What keys begin with that are put and got on one node only, as Cray's PMI has them. */
+const LOCAL_PREFIX = 'local::';
+
 /** Server-wide, so that `put` of one process is `get` of another one. */
 export class PmiServer {
   readonly #options: PmiServerOptions;
   readonly #values: Map<string, string>;
   readonly #inBarrier = new Set<number>();
   readonly #finalized = new Set<number>();
+  #pending: Record<string, string> = {};
 
   constructor(options: PmiServerOptions) {
     this.#options = options;
     this.#values = new Map(Object.entries(options.values ?? {}));
   }
 
+  get #localSize(): number {
+    return this.#options.localSize ?? this.#options.size;
+  }
+
   /** Whether all processes have said that they are done. */
   get isDone(): boolean {
-    return this.#finalized.size === this.#options.size;
+    return this.#finalized.size === this.#localSize;
   }
 
   /**
@@ -96,6 +111,8 @@ export class PmiServer {
       this.#fault(kvsname, key) ?? (value === undefined || isLong(value, pmiMaxes.value) ? 'invalid_value' : undefined);
     if (fault) return { cmd: 'put_result', rc: '-1', msg: fault };
     this.#values.set(key, value!);
+    // Keys of one node are nobody else's business.
+    if (this.#options.exchange && !key.startsWith(LOCAL_PREFIX)) this.#pending[key] = value!;
     return { cmd: 'put_result', rc: '0', msg: 'success' };
   }
 
@@ -113,10 +130,28 @@ export class PmiServer {
 
   #enterBarrier(rank: number): void {
     this.#inBarrier.add(rank);
-    if (this.#inBarrier.size < this.#options.size) return;
+    if (this.#inBarrier.size < this.#localSize) return;
+    const { exchange } = this.#options;
+    if (exchange) void this.#exchange(exchange);
+    else this.#leaveBarrier('0');
+  }
+
+  async #exchange(exchange: NonNullable<PmiServerOptions['exchange']>): Promise<void> {
+    const pending = this.#pending;
+    this.#pending = {};
+    try {
+      const values = await exchange(pending);
+      for (const key in values) this.#values.set(key, values[key]!);
+      this.#leaveBarrier('0');
+    } catch {
+      this.#leaveBarrier('-1');
+    }
+  }
+
+  #leaveBarrier(rc: string): void {
     const ranks = [...this.#inBarrier];
     this.#inBarrier.clear();
-    for (const each of ranks) this.#send(each, { cmd: 'barrier_out', rc: '0' });
+    for (const each of ranks) this.#send(each, { cmd: 'barrier_out', rc });
   }
 }
 

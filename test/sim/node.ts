@@ -13,7 +13,7 @@ import type { World } from '../../core/broker/module-host.ts';
 import type { ModuleDefinition } from '../../core/broker/service.ts';
 import type { LogSink } from '../../core/broker/services/log.ts';
 import type { State } from '../../core/broker/state-machine.ts';
-import { FluxError } from '../../core/errno.ts';
+import { errno, FluxError } from '../../core/errno.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { type Message, MessageType } from '../../core/message/message.ts';
 import { bundledModule } from '../../workers/bundled.ts';
@@ -123,9 +123,10 @@ export class SimulatedNode {
       slowReaders: this.slowReaders,
       kvsShards: 0,
       store: {},
+      plugins: { running: 0, call: async () => ({ errnum: errno.ENOSYS }) },
       backingStore: () => undefined,
       openParent: () => Promise.reject(new FluxError('ENOENT', 'no instance encloses this one')),
-      programs: { slowReaders: this.slowReaders, spawnTurn: async () => {} },
+      programs: { slowReaders: this.slowReaders, spawnTurn: async () => {}, layouts: new Map() },
       transmit: (message, from, to) => this.#line(from, to).send(message),
       listen: async () => {
         this.listening.add(rank);

@@ -17,6 +17,11 @@ for (const [text, value] of [
   ['[ 2.0]', [new Real(2)]],
   ['{"a":\n-25e-1,"b":\t1E2}', { a: -2.5, b: new Real(100) }],
   ['{"path":"/usr/3e:/1e5:2.0,3.0","n":1.50}', { path: '/usr/3e:/1e5:2.0,3.0', n: 1.5 }],
+  [
+    String.raw`["\\",2.0,"\\\"3.0",4.0,"\\\\\"5.0, 6.0",7.0]`,
+    ['\\', new Real(2), '\\"3.0', new Real(4), '\\\\"5.0, 6.0', new Real(7)],
+  ],
+  [`[12345678901234567,1.0,"${'9'.repeat(20)}"]`, [12345678901234567n, new Real(1), '9'.repeat(20)]],
 ] as [string, JsonValue][]) {
   test(`reads ${text}`, () => assert.deepEqual(parseJson(text), value));
 }
@@ -30,6 +35,12 @@ for (const [value, text] of [
 ] as [JsonValue, string][]) {
   test(`writes ${text}`, () => assert.equal(stringifyJson(value), text));
 }
+
+test('a member __proto__ is one as any other', () => {
+  const value = parseJson('{"__proto__":2.0}') as Record<string, JsonValue>;
+  assert.deepEqual(Object.getOwnPropertyDescriptor(value, '__proto__')?.value, new Real(2));
+  assert.throws(() => parseJson('{"a":2.0'), SyntaxError);
+});
 
 test('a text without special numbers reads and writes as JSON does', () => {
   fc.assert(
@@ -58,6 +69,18 @@ test('read(write(x)) keeps kinds', () => {
     fc.property(tree, (value) => {
       if (JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? 0 : v)).includes('__proto__')) return;
       assert.deepEqual(parseJson(stringifyJson(value)), value);
+    }),
+  );
+});
+
+test('a real among them changes nothing of other values', () => {
+  const blanks = fc.constantFrom(undefined, 1, '\t', '\r\n ');
+  fc.assert(
+    fc.property(fc.jsonValue(), blanks, (value, indent) => {
+      const text = JSON.stringify([value, { '__proto__ "\\': value, ['__proto__']: 1 }, -0.5, '2.0'], null, indent);
+      const [, ...values] = parseJson(text.replace('[', '[2.0,')) as JsonValue[];
+      assert.equal(stringifyJson(values), JSON.stringify(JSON.parse(text)));
+      assert.deepEqual(values, parseJson(text));
     }),
   );
 });

@@ -51,6 +51,18 @@ function checkPolicy(config: JsonObject, shown: string): string | undefined {
   return queue;
 }
 
+/** A virtual queue has its parent's nodes, and is scheduled with it. */
+function checkVirtual(queues: JsonObject, name: string, queue: JsonObject, parent: string): void {
+  const path = `queues.${name}`;
+  if (queue.requires !== undefined) fail(path, "a virtual queue must not set 'requires'");
+  if (isObject(queue.policy) && queue.policy.scheduler !== undefined)
+    fail(path, "a virtual queue must not set 'policy.scheduler'");
+  if (parent === name) fail(path, 'parent queue is itself');
+  const above = Object.hasOwn(queues, parent) ? queues[parent] : undefined;
+  if (above === undefined) fail(path, `parent queue '${parent}' is not configured`);
+  if (isObject(above) && above.parent !== undefined) fail(path, `parent queue '${parent}' is itself a virtual queue`);
+}
+
 /**
  * Checks the [policy] and [queues] tables of a configuration.
  *
@@ -62,7 +74,8 @@ export function checkPolicies(config: JsonObject): void {
   for (const [name, queue] of Object.entries(queues)) {
     const path = `queues.${name}`;
     if (!isObject(queue)) fail(path, 'it is not a table');
-    const { requires } = unpackTable({ queue }, 'queue', { policy: 'o?', requires: 'a?', parent: 's?' }, path);
+    const { requires, parent } = unpackTable({ queue }, 'queue', { policy: 'o?', requires: 'a?', parent: 's?' }, path);
+    if (parent !== undefined) checkVirtual(queues, name, queue, parent);
     checkStrings(path, 'requires', requires, '!&\'"^`|()');
     if (checkPolicy(queue, `${path}.policy`) !== undefined)
       fail(`${path}.policy`, 'a queue cannot have a default queue');

@@ -70,7 +70,8 @@ export function listQuery(
   if (entriesMax < 0) throw invalid('max_entries < 0 not allowed');
   if (since < 0) throw invalid('since < 0.0 not allowed');
   const attrs = reader.attrs();
-  const constraint = ofUser(reader.get('constraint') ?? legacyConstraint(reader), userid);
+  const named = reader.get('constraint');
+  const constraint = ofUser(named === undefined ? legacyConstraint(reader) : named, userid);
   return { constraint: compiled(constraint, limits), write: jobWriter(attrs), entriesMax, since };
 }
 

@@ -122,24 +122,23 @@ export class EventWriter {
     this.#isCommitting = true;
     while (this.#batches.length) {
       const batch = this.#batches[0]!;
-      try {
-        await this.#commit(batch);
-        this.#retry = RETRY_MIN;
-        this.#batches.shift();
-        this.#tell(batch, undefined);
-      } catch (error) {
-        const failure = asFluxError(error);
+      const failure = await this.#commit(batch).catch(asFluxError);
+      if (failure) {
         this.#log('err', `eventlog update failed, and is tried again: ${failure.message}`);
         for (const id of batch.held.keys()) batch.logs.delete(id);
         this.#tell(batch, failure);
         await new Promise<void>((resolve) => this.#clock.after(this.#retry, resolve));
         this.#retry = Math.min(this.#retry * 2, RETRY_MAX);
+      } else {
+        this.#retry = RETRY_MIN;
+        this.#batches.shift();
+        this.#tell(batch, undefined);
       }
     }
     this.#isCommitting = false;
   }
 
-  async #commit(batch: Batch): Promise<void> {
+  async #commit(batch: Batch): Promise<undefined> {
     if (batch.isEmpty) return;
     const transaction = new KvsTransaction();
     for (const [id, text] of batch.logs) transaction.append(`${encodeFluid(id, 'kvs')}.eventlog`, text);

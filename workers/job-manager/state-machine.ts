@@ -6,8 +6,8 @@
 import { FluxError } from '../../core/errno.ts';
 import type { EventlogEntry } from '../../core/formats/eventlog.ts';
 import { JobState } from '../../core/formats/job-state.ts';
+import { withMerged, withValueAt } from '../../core/formats/json-path.ts';
 import type { JsonObject } from '../../core/json.ts';
-import { mergeObjects, setPath } from '../../core/json-path.ts';
 import { unpack } from '../../core/message/unpack.ts';
 import { type Job, JobFlag, type StateName } from './job.ts';
 
@@ -57,7 +57,7 @@ const effects: Readonly<Record<string, Effect>> = {
   },
   'jobspec-update'(job, context = {}) {
     let { jobspec } = job;
-    for (const [path, value] of Object.entries(context)) jobspec = setPath(jobspec, path, value!);
+    for (const [path, value] of Object.entries(context)) jobspec = withValueAt(jobspec, path, value!);
     job.jobspec = jobspec;
   },
   'resource-update'(job, context = {}) {
@@ -65,7 +65,7 @@ const effects: Readonly<Record<string, Effect>> = {
     const { expiration } = unpack(context, { expiration: 'n' });
     if (expiration < 0 || Object.keys(context).length !== 1)
       throw new FluxError('EINVAL', 'resource-update changes the expiration alone, to a time that is not negative');
-    job.R = setPath(job.R, 'execution.expiration', context.expiration!);
+    job.R = withValueAt(job.R, 'execution.expiration', context.expiration!);
   },
   'dependency-add'(job, context) {
     if (!(job.state & (JobState.new | JobState.depend))) return;
@@ -176,6 +176,6 @@ export function flagSetter(flag: string): (job: Job) => void {
 
 /** Merges into a job's annotations; null removes a key. */
 export function annotate(job: Job, changes: JsonObject): void {
-  const merged = mergeObjects(job.annotations ?? {}, changes);
+  const merged = withMerged(job.annotations ?? {}, changes);
   job.annotations = Object.keys(merged).length ? merged : undefined;
 }

@@ -34,7 +34,11 @@ import { Connector, type ConnectorHost } from '../connector-local/connector.ts';
 import type { StoreThread } from '../content/access.ts';
 import { contentModule } from '../content/content.ts';
 import { groupsModule } from '../groups/groups.ts';
+import { jobInfo } from '../job-info/job-info.ts';
+import { jobIngestFollower, jobIngestModule } from '../job-ingest/job-ingest.ts';
+import type { PluginThreads } from '../job-ingest/plugin-files.ts';
 import { jobListModule } from '../job-list/job-list.ts';
+import { jobManager } from '../job-manager/job-manager.ts';
 import { kvsModule } from '../kvs/kvs.ts';
 import { dispatcher, shardedKvs } from '../kvs/shards.ts';
 import { kvsWatchModule } from '../kvs-watch/kvs-watch.ts';
@@ -42,8 +46,9 @@ import { overlayModule } from '../overlay/overlay.ts';
 import type { Machines } from '../resource/machine.ts';
 import type { OpenParent } from '../resource/parent.ts';
 import { resourceFollower, resourceModule } from '../resource/resource.ts';
-import { type RexecThread, rexecModule } from '../rexec/rexec.ts';
+import { rexecModule } from '../rexec/rexec.ts';
 import type { SlowReaders } from '../rexec/slow-readers.ts';
+import { type ProgramThread, shellModule } from '../shell/host.ts';
 import { DefaultRc } from './default-rc.ts';
 
 export interface RankHost {
@@ -62,10 +67,12 @@ export interface RankHost {
   readonly kvsShards: number;
   /** What the services of the store share on this thread. */
   readonly store: StoreThread;
+  /** Where plugins of job-ingest run. */
+  readonly plugins: PluginThreads;
   /** A backing store of content by its module's name; undefined where another thread has it. */
   readonly backingStore: (name: string) => ModuleDefinition | undefined;
   /** What runs programs here; undefined where another thread does it for this rank. */
-  readonly programs: RexecThread | undefined;
+  readonly programs: ProgramThread | undefined;
   /** Hands a message to the broker of a neighbour. */
   transmit(message: Message, from: number, to: number): void;
   /** Opens the socket of a rank's connector, if it is not open. */
@@ -242,10 +249,9 @@ export class Rank {
           }),
         };
       case 'rexec':
-        if (!host.programs) return {};
-        return {
-          definition: this.#rexec(host.programs),
-        };
+        return host.programs ? { definition: rexecModule(() => this.#programHost(host.programs!)) } : {};
+      case 'shell':
+        return host.programs ? { definition: shellModule(() => this.#programHost(host.programs!)) } : {};
       case 'overlay':
         return { definition: overlayModule(this.overlay) };
       case 'content':
@@ -260,6 +266,16 @@ export class Rank {
           : { isRelay: true, definition: resourceFollower(host.machines) };
       case 'job-list':
         return { definition: jobListModule(host.slowReaders) };
+      case 'job-manager':
+        return this.rank === 0 ? { definition: jobManager } : undefined;
+      case 'job-info':
+        return this.#nodeService(() => jobInfo);
+      case 'job-ingest': {
+        const thread = { plugins: host.plugins, soon: host.store.soon };
+        return this.rank === 0
+          ? { definition: jobIngestModule(thread) }
+          : { isRelay: true, definition: jobIngestFollower(thread) };
+      }
       case 'content-sqlite':
       case 'content-files': {
         const definition = host.backingStore(name);
@@ -290,12 +306,13 @@ export class Rank {
     return this.rank === 0 ? { definition: define() } : { isRelay: true };
   }
 
-  #rexec(thread: RexecThread): ModuleDefinition {
-    return rexecModule(() => ({
+  /** What those who run programs reach of this rank. */
+  #programHost(thread: ProgramThread) {
+    return {
       environment: async () => this.environment.all(),
       localUri: () => this.localUri(),
       thread,
-    }));
+    };
   }
 
   /** A parent has its modules once this rank may join it; `config`, loaded anew later, need not wait for that. */

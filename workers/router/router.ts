@@ -26,8 +26,9 @@ import type { Mailbox } from '../../core/ring/mailbox.ts';
 import { bundledModule } from '../bundled.ts';
 import type { ConnectorHost } from '../connector-local/connector.ts';
 import type { StoreThread } from '../content/access.ts';
+import { PluginPool } from '../job-ingest/plugin-pool.ts';
 import { resolveModule } from '../module-files.ts';
-import type { RexecThread } from '../rexec/rexec.ts';
+import type { ProgramThread } from '../shell/host.ts';
 import { machinesOf, openParent, realWorld } from '../world.ts';
 import { Rank, type RankHost } from './rank.ts';
 
@@ -48,7 +49,7 @@ export class Router {
   readonly #control: ThreadControl;
   readonly #plan: Plan;
   readonly #instance: Instance;
-  readonly #programs: RexecThread;
+  readonly #programs: ProgramThread;
   readonly #store: StoreThread;
   readonly #topology: Topology;
   readonly #bus: EventBus;
@@ -70,7 +71,7 @@ export class Router {
     control: ThreadControl,
     plan: Plan,
     instance: Instance,
-    programs: RexecThread,
+    programs: ProgramThread,
     store: StoreThread,
   ) {
     this.#mailbox = mailbox;
@@ -113,6 +114,7 @@ export class Router {
       slowReaders: this.#programs.slowReaders,
       kvsShards: kvsShards(this.#plan),
       store: this.#store,
+      plugins: new PluginPool(),
       backingStore: () => undefined,
       programs: this.#plan.threads[thread]!.services.includes('rexec') ? this.#programs : undefined,
       transmit: (message, from, to) => this.#transmit(message, from, to),

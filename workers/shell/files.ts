@@ -8,13 +8,16 @@ export type ShellFiles = Pick<
   | 'access'
   | 'appendFile'
   | 'chmod'
+  | 'lstat'
   | 'mkdir'
   | 'mkdtemp'
   | 'open'
   | 'readFile'
   | 'rm'
+  | 'rmdir'
   | 'stat'
   | 'symlink'
+  | 'unlink'
   | 'writeFile'
 >;
 

@@ -70,8 +70,11 @@ export interface ShellTask {
   takeOutput(descriptor: number, onData: (bytes: Buffer | null) => void): void;
   /** Takes bytes as if the task had written them to its standard output (1) or error (2); null ends the stream. */
   output(descriptor: 1 | 2, bytes: Buffer | null): void;
-  /** Has somebody else write the task's standard input: called with what comes for it, null at its end. */
-  takeInput(onData: (bytes: Buffer | null) => void): void;
+  /**
+   * Has somebody else write the task's standard input: `onData` is called with what comes for it, null at its end, and
+   * `onRoom` when the process takes more, after a write that it did not take the whole of.
+   */
+  takeInput(onData: (bytes: Buffer | null) => void, onRoom?: () => void): void;
   /** Sends a signal to the task's process group; does nothing when it does not run. */
   kill(signum: number): void;
   /** What events and other shells are told of it. */
@@ -91,7 +94,7 @@ export type MustacheTag = (context: {
  * @param map the map that there is: blocks of tasks
  * @throws FluxError EINVAL: not such a value
  */
-export type TaskMapScheme = (value: string, map: TaskMap) => TaskMap;
+export type TaskMapScheme = (value: string, map: TaskMap) => TaskMap | Promise<TaskMap>;
 
 type Maybe = void | Promise<void>;
 
@@ -178,6 +181,10 @@ export interface Shell {
   readonly currentTask: ShellTask | undefined;
   /** Working directory of the tasks. */
   readonly cwd: string;
+  /** The job id as people read it. */
+  readonly jobidText: string;
+  /** Userid of the instance owner. */
+  readonly owner: number;
   /** 0 to 2, by `-o verbose`. */
   readonly verbosity: number;
   /** Messages, the clock and random numbers; requests go out as the instance owner. */
@@ -199,14 +206,29 @@ export interface Shell {
   // ---- what it says
 
   log(level: LogLevel, message: string, component?: string): void;
+  /** Has somebody else write what is logged, in place of events of `output`. */
+  redirectLog(write: (entry: LogEntry) => void): void;
   /** Adds members to the context of `shell.init` or `shell.start`, on the leader; the event must still be to come. */
   addEventContext(event: 'shell.init' | 'shell.start', context: JsonObject): void;
-  /** Appends an event to exec.eventlog. */
-  postEvent(name: string, context?: JsonObject): void;
+  /** Appends an event to a log of the job's namespace: `exec.eventlog`, `output`, `input`. */
+  appendEvent(log: string, name: string, context?: JsonObject): void;
+  /**
+   * Tells the leader something that its plugins take by `onTold`: in order, several things together, and each shell ends only
+   * when all is taken.
+   */
+  tellLeader(name: string, payload: JsonObject): void;
+  /** On the leader: takes what shells tell it by `tellLeader`, itself among them. */
+  onTold(name: string, take: (payload: JsonObject, shellRank: number) => void): void;
+  /** Bytes of events, and of what the leader is told, that nobody has taken yet. */
+  readonly backlog: number;
+  /** Calls back whenever some of the backlog was taken. */
+  onRoom(callback: () => void): void;
+  /** Sets for how many seconds events wait for others to be appended with. */
+  setBatchTimeout(seconds: number): void;
   /** Raises an exception of the job; of severity 0 it ends it. */
   raise(type: string, severity: number, note: string, waitStatus?: number): void;
   /** Ends the job: logs why, kills the tasks, and raises an exception; the shell's exit code is at least `exitCode`. */
-  fail(exitCode: number, message: string): void;
+  fail(exitCode: number, message: string, component?: string): void;
 
   // ---- what it waits for
 
@@ -224,6 +246,6 @@ export interface Shell {
   request(shellRank: number, method: string, payload?: JsonValue): Responses;
   /** Tells a shell of the job something. */
   notify(shellRank: number, method: string, payload?: JsonValue): void;
-  /** Calls back for events `shell-<jobid>.<name>` until the shell ends. */
+  /** Calls back for events `shell-<jobid>.<name>`, `kill` excepted, until the shell ends. */
   onEvent(name: string, callback: (payload: JsonValue | undefined) => void): void;
 }

@@ -26,7 +26,9 @@ export function brokerService(environment: Environment): (broker: Broker) => Met
     disconnect: { handler: () => undefined },
     getenv: {
       handler(request) {
-        const { names } = request.unpack({ names: 'a' });
+        // Without names: all there are.
+        const { names } = request.unpack({ names: 'a?' });
+        if (!names) return { env: environment.all() };
         const known = names.flatMap((name) => {
           const value = typeof name === 'string' ? environment.get(name) : undefined;
           return value === undefined ? [] : [[name, value]];

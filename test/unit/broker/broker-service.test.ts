@@ -106,6 +106,7 @@ test('variables of one rank are set, unset and told', async () => {
   assert.deepEqual(await get(['A', 'B', 'C', 5]), { env: { A: '1', B: '' } });
   await client.rpc('broker.setenv', { env: { A: null, C: 'x' } });
   assert.deepEqual(await get(['A', 'B', 'C']), { env: { B: '', C: 'x' } });
+  assert.deepEqual(await client.rpc('broker.getenv', {}), { env: { B: '', C: 'x' } });
   assert.deepEqual(await sim.connect(0).rpc('broker.getenv', { names: ['A', 'C'] }), { env: { A: '1' } });
 });
 

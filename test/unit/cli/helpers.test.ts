@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { indentJson } from '../../../cli/json.ts';
-import { atMost, within } from '../../../cli/limits.ts';
+import { within } from '../../../cli/limits.ts';
 import { formatLocal, formatOffset, MinuteTimestamps } from '../../../cli/timestamps.ts';
 import { formatSize, parseSize } from '../../../core/formats/size.ts';
+import { atMost } from '../../../core/handle/at-most.ts';
 import { parseJson } from '../../../core/json.ts';
 
 test('sizes', () => {

@@ -193,7 +193,7 @@ function thread() {
     mailbox as unknown as Mailbox,
     () => control as unknown as ThreadControl,
     makeWorld(),
-    { slowReaders: new SlowReaders(), spawnTurn: async () => {} },
+    { slowReaders: new SlowReaders(), spawnTurn: async () => {}, layouts: new Map() },
     {},
     0,
   );

@@ -1,0 +1,165 @@
+/**
+ * The journal of all jobs' events (`job-manager.events-journal`): first all that happened to the jobs there are, then,
+ * behind a response without events, each event as it happens.
+ */
+
+import type { ServiceContext } from '../../core/broker/service.ts';
+import { FluxError } from '../../core/errno.ts';
+import { type EventlogEntry, eventToJson } from '../../core/formats/eventlog.ts';
+import { encodeFluid } from '../../core/formats/fluid.ts';
+import { LATER, type Methods, type Reply, type Request } from '../../core/handle/methods.ts';
+import { RequestList } from '../../core/handle/request-list.ts';
+import type { JsonObject, JsonValue } from '../../core/json.ts';
+import { isObject } from '../../core/message/unpack.ts';
+import type { Archive, StoredJob } from './archive.ts';
+import type { EventWriter } from './event-writer.ts';
+import type { Job } from './job.ts';
+import type { Jobs } from './jobs.ts';
+
+/** Inactive jobs that are read from the KVS at a time. */
+const READ_AHEAD = 64;
+
+/** Which events a listener wants, by their names; all when absent. */
+interface Filter {
+  readonly allow: JsonObject | undefined;
+  readonly deny: JsonObject | undefined;
+}
+
+interface WholeJob extends StoredJob {
+  readonly id: bigint;
+}
+
+function wants({ allow, deny }: Filter, name: string): boolean {
+  return (!allow || Object.hasOwn(allow, name)) && !(deny && Object.hasOwn(deny, name));
+}
+
+export class Journal {
+  /** Those who get the backlog, and those who have got it. */
+  readonly #readers = new RequestList();
+  readonly #listeners = new RequestList();
+  readonly #filters = new WeakMap<Request, Filter>();
+  readonly #context: ServiceContext;
+  readonly #jobs: Jobs;
+  readonly #archive: Archive;
+  readonly #writer: EventWriter;
+  #eventCount = 0;
+
+  readonly methods: Methods = {
+    'events-journal': { handler: (request) => this.#read(request) },
+    'events-journal-cancel': {
+      handler: (request) => {
+        const { matchtag } = request.unpack({ matchtag: 'i' });
+        this.#readers.cancel(request, matchtag);
+        this.#listeners.cancel(request, matchtag);
+        return undefined;
+      },
+    },
+  };
+
+  constructor(context: ServiceContext, jobs: Jobs, archive: Archive, writer: EventWriter) {
+    this.#context = context;
+    this.#jobs = jobs;
+    this.#archive = archive;
+    this.#writer = writer;
+  }
+
+  stats(): JsonObject {
+    return { listeners: this.#readers.count + this.#listeners.count, events: this.#eventCount };
+  }
+
+  disconnect(request: Request): void {
+    this.#readers.disconnect(request);
+    this.#listeners.disconnect(request);
+  }
+
+  stop(): void {
+    for (const request of [...this.#readers.takeAll(), ...this.#listeners.takeAll()]) request.endStream();
+  }
+
+  /** Tells the listeners of an event that was just applied to a job. */
+  tell(job: Job, entry: EventlogEntry): void {
+    this.#eventCount++;
+    if (this.#listeners.count === 0) return;
+    const payload: JsonObject = { id: job.id, events: [eventToJson(entry)], ...attached(job, entry.name) };
+    for (const request of this.#listeners) if (wants(this.#filters.get(request)!, entry.name)) request.respond(payload);
+  }
+
+  #read(request: Request): Reply {
+    const { allow, deny, full = false } = request.unpack({ allow: '*?', deny: '*?', full: 'b?' });
+    if (!request.isStreaming) throw new FluxError('EPROTO', 'job-manager.events requires streaming RPC flag');
+    this.#filters.set(request, { allow: rules('allow', allow), deny: rules('deny', deny) });
+    this.#readers.add(request);
+    if (full) void this.#readInactive(request);
+    else this.#goLive(request);
+    return LATER;
+  }
+
+  /**
+   * Sends the inactive jobs. Those that become inactive meanwhile come behind the others, so when this is done, nothing
+   * is missing but the active ones.
+   */
+  async #readInactive(request: Request): Promise<void> {
+    // A map's iterator goes on with what is added meanwhile.
+    const ids = this.#jobs.inactive.keys();
+    for (;;) {
+      const batch = [...take(ids, READ_AHEAD)];
+      if (batch.length === 0) break;
+      // The end of a job may not be in the KVS yet.
+      await this.#writer.committed().catch(() => {});
+      const jobs = await Promise.all(batch.map((id) => this.#stored(id)));
+      if (!this.#isReader(request)) return;
+      for (const job of jobs) if (job) request.respond(this.#whole(request, job));
+    }
+    this.#goLive(request);
+  }
+
+  async #stored(id: bigint): Promise<WholeJob | undefined> {
+    try {
+      return { id, ...(await this.#archive.job(id)) };
+    } catch (error) {
+      // What is purged meanwhile is no fault.
+      if (this.#jobs.inactive.has(id))
+        this.#context.log('err', `journal: ${encodeFluid(id)}: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+
+  #isReader(request: Request): boolean {
+    return [...this.#readers].includes(request);
+  }
+
+  /** The backlog's rest at once, so that no event comes between it and those that follow. */
+  #goLive(request: Request): void {
+    if (!this.#isReader(request)) return;
+    for (const job of this.#jobs.active.values()) request.respond(this.#whole(request, job));
+    request.respond({ id: -1, events: [] });
+    this.#readers.remove(request);
+    this.#listeners.add(request);
+  }
+
+  #whole(request: Request, { id, eventlog, jobspec, R }: WholeJob): JsonObject {
+    const filter = this.#filters.get(request)!;
+    const events = eventlog.filter(({ name }) => wants(filter, name)).map(eventToJson);
+    return { id, events, jobspec, ...(R && { R }) };
+  }
+}
+
+/** What goes with an event: the jobspec with the first, R with its allocation. */
+function attached(job: Job, name: string): JsonObject | undefined {
+  if (name === 'submit') return { jobspec: job.jobspec };
+  return name === 'alloc' ? { R: job.R } : undefined;
+}
+
+function rules(name: string, value: JsonValue | undefined): JsonObject | undefined {
+  if (value === undefined || isObject(value)) return value;
+  throw new FluxError('EPROTO', `job-manager.events ${name} should be an object`);
+}
+
+/** The next items of an iterator, which goes on behind them. */
+function* take<T>(items: Iterator<T>, count: number): Iterable<T> {
+  for (let taken = 0; taken < count; taken++) {
+    const { done, value } = items.next();
+    if (done) return;
+    yield value;
+  }
+}

@@ -1,0 +1,765 @@
+/**
+ * The shell of a job on one of its ranks: it lays the job out, asks its plugins, starts the tasks, and reports what became
+ * of them. It is an object of the thread that starts programs for its rank, not a process.
+ */
+
+import { constants } from 'node:os';
+import type { ServiceContext } from '../../core/broker/service.ts';
+import { asFluxError, FluxError, strerror } from '../../core/errno.ts';
+import { encodeFluid } from '../../core/formats/fluid.ts';
+import { IdSet } from '../../core/formats/idset.ts';
+import type { TaskMap } from '../../core/formats/taskmap.ts';
+import type { Method } from '../../core/handle/methods.ts';
+import type { Responses } from '../../core/handle/rpc.ts';
+import type { JsonObject, JsonValue } from '../../core/json.ts';
+import { Flag, type Message } from '../../core/message/message.ts';
+import { isObject } from '../../core/message/unpack.ts';
+import { SpawnError } from '../../native/process.ts';
+import { EventWriter, type LogText } from './event-writer.ts';
+import type { ShellFiles } from './files.ts';
+import { type JobLayout, trimmed } from './job-layout.ts';
+import { answerTold, LeaderLink } from './leader-link.ts';
+import { renderMustache } from './mustache.ts';
+import { ShellOptions } from './options.ts';
+import {
+  type LogEntry,
+  LogLevel,
+  type RenderOptions,
+  type Shell,
+  type ShellHooks,
+  type ShellNode,
+  type ShellPlugin,
+  type ShellTask,
+} from './plugin.ts';
+import { shellTags } from './tags.ts';
+import { exitCodeOf, Task, type TaskUsage } from './task.ts';
+import { mapTasks } from './task-mapping.ts';
+
+/** What a shell is made of. */
+export interface ShellStart {
+  readonly jobid: bigint;
+  readonly userid: number;
+  /** Userid of the instance owner. */
+  readonly owner: number;
+  readonly namespace: string;
+  readonly jobspec: JsonObject;
+  readonly R: JsonObject;
+  readonly layout: JobLayout;
+}
+
+/** What a shell reaches. */
+export interface ShellHost {
+  readonly context: ServiceContext;
+  readonly files: ShellFiles;
+  readonly plugins: readonly ShellPlugin[];
+  /** FLUX_URI of the tasks. */
+  readonly uri: string;
+  /** Whether job ids are written with ƒ. */
+  readonly isUtf8: boolean;
+  /** Resolves when the thread has time to start a program. */
+  spawnTurn(): Promise<void>;
+  /** The plugins that an initrc names. */
+  loadPlugins(path: string): Promise<readonly ShellPlugin[]>;
+  register(service: string, method: string, answer: Omit<Method, 'allow'>): void;
+}
+
+/** What a shell tells of itself. */
+export interface ShellEvents {
+  /** It waits for the shells of the other ranks. */
+  barrier(): void;
+  /** It is over; `log` is still to be appended to the namespace. */
+  finished(result: ShellResult): void;
+}
+
+export interface ShellResult {
+  /** As waitpid(2) would give it for a shell that is a process. */
+  readonly status: number;
+  readonly log: readonly LogText[];
+  readonly usage: TaskUsage | undefined;
+}
+
+/** A shell ends at once with an exit code; what went wrong is told already. */
+class ShellExit extends Error {}
+
+const FALLBACK_CWD = '/tmp';
+
+export class JobShell implements Shell {
+  readonly jobid: bigint;
+  readonly userid: number;
+  readonly rank: number;
+  readonly service: string;
+  readonly namespace: string;
+  readonly hostname: string;
+  readonly jobspec: JsonObject;
+  readonly R: JsonObject;
+  readonly context: ServiceContext;
+  readonly files: ShellFiles;
+  readonly layout: JobLayout;
+  readonly owner: number;
+  readonly #host: ShellHost;
+  readonly #events: ShellEvents;
+  readonly #writer: EventWriter;
+  readonly #link: LeaderLink;
+  readonly #takers = new Map<string, (payload: JsonObject, shellRank: number) => void>();
+  readonly #options: ShellOptions;
+  readonly #env: Map<string, string>;
+  #envList: string[] | undefined;
+  #hooks: { readonly name: string; readonly hooks: ShellHooks }[] = [];
+  #nodes: (ShellNode | undefined)[];
+  #taskmap: TaskMap;
+  #tasks: Task[] = [];
+  #currentTask: ShellTask | undefined;
+  #cwd: string;
+  #eventContexts = new Map<string, JsonObject>();
+  #isLogging = false;
+  #logTo: ((entry: LogEntry) => void) | undefined;
+  readonly #onRoom: (() => void)[] = [];
+  readonly #subscriptions: [topic: string, callback: (event: Message) => void][] = [];
+  #leaveBarrier: ((isComplete: boolean) => void) | undefined;
+  #shellDone: (shellRank: number) => void = () => {};
+  #holds = 0;
+  #openTasks = 0;
+  // Set when the shell is not to end with its tasks' highest exit code.
+  #exitCode: number | undefined;
+  #killSignal = 0;
+  #hasRaised = false;
+  #isEnding = false;
+  #isOver = false;
+  #onIdle: (() => void) | undefined;
+
+  /** @throws FluxError EINVAL: the job has nothing on this rank */
+  constructor(start: ShellStart, host: ShellHost, events: ShellEvents) {
+    const { context } = host;
+    const { jobspec, layout } = start;
+    this.#host = host;
+    this.#events = events;
+    this.context = context;
+    this.files = host.files;
+    this.jobid = start.jobid;
+    this.userid = start.userid;
+    this.owner = start.owner;
+    this.namespace = start.namespace;
+    this.jobspec = jobspec;
+    this.R = start.R;
+    this.layout = layout;
+    this.rank = layout.nodes.findIndex(({ brokerRank }) => brokerRank === context.rank);
+    if (this.rank < 0) throw new FluxError('EINVAL', `the job has nothing on rank ${context.rank}`);
+    this.service = `${start.userid}-shell-${encodeFluid(start.jobid, 'f58plain')}`;
+    this.hostname = layout.nodes[this.rank]!.hostname;
+    this.#nodes = new Array(layout.nodes.length);
+    this.#taskmap = layout.taskmap;
+    const system = systemAttributes(jobspec);
+    this.#options = new ShellOptions(shellOptions(jobspec));
+    this.#env = new Map(
+      Object.entries(isObject(system.environment) ? system.environment : {}).map(([name, value]) => [
+        name,
+        String(value),
+      ]),
+    );
+    this.#cwd = typeof system.cwd === 'string' ? system.cwd : (context.attribute('rundir') ?? FALLBACK_CWD);
+    this.#writer = new EventWriter(context, start.namespace, () => this.#madeRoom());
+    this.#link = new LeaderLink(this, () => this.#madeRoom());
+    if (this.isLeader && this.size > 1)
+      answerTold(this, (name, payload, shellRank) => this.#told(name, payload, shellRank));
+  }
+
+  get size(): number {
+    return this.layout.nodes.length;
+  }
+  get isLeader(): boolean {
+    return this.rank === 0;
+  }
+  get taskCount(): number {
+    return this.layout.taskCount;
+  }
+  get coresPerSlot(): number {
+    return this.layout.coresPerSlot;
+  }
+  get gpusPerSlot(): number {
+    return this.layout.gpusPerSlot;
+  }
+  get taskmap(): TaskMap {
+    return this.#taskmap;
+  }
+  get tasks(): readonly Task[] {
+    return this.#tasks;
+  }
+  get currentTask(): ShellTask | undefined {
+    return this.#currentTask;
+  }
+  get cwd(): string {
+    return this.#cwd;
+  }
+  get node(): ShellNode {
+    return this.nodeAt(this.rank)!;
+  }
+  get nodes(): readonly ShellNode[] {
+    // Those that nobody has asked for are holes, which `map` passes over.
+    return Array.from(this.#nodes, (_, rank) => this.nodeAt(rank)!);
+  }
+  get verbosity(): number {
+    const verbose = this.option('verbose');
+    return typeof verbose === 'number' ? verbose : verbose === true ? 1 : 0;
+  }
+  /** The job id as people read it. */
+  get jobidText(): string {
+    const isAscii = !this.#host.isUtf8 || this.#env.has('FLUX_F58_FORCE_ASCII');
+    return encodeFluid(this.jobid, isAscii ? 'f58plain' : 'f58');
+  }
+
+  /** Another rank of the job; made when first asked for. */
+  nodeAt(rank: number): ShellNode | undefined {
+    const node = this.layout.nodes[rank];
+    if (!node) return undefined;
+    this.#nodes[rank] ??= this.#makeNode(rank);
+    return this.#nodes[rank];
+  }
+
+  #makeNode(rank: number): ShellNode {
+    const taskids = taskidsOf(this.#taskmap, rank);
+    const { brokerRank, hostname, cores, gpus } = trimmed(this.layout, this.layout.nodes[rank]!, taskids.count);
+    return { id: rank, hostname, brokerRank, taskids, cores, gpus };
+  }
+
+  // ---- its life
+
+  /** Runs the job's part on this rank; what becomes of it is told by the events it was made with. */
+  async run(): Promise<void> {
+    const leave = this.hold();
+    try {
+      await this.#initialize();
+      await this.#barrier();
+      if (this.isLeader) this.#emit('shell.init');
+      await this.#call('shell.post-init');
+      await this.#startTasks();
+      await this.#call('shell.start');
+      await this.#barrier();
+      if (this.isLeader) this.#emit('shell.start');
+    } catch (error) {
+      if (!(error instanceof ShellExit)) this.fail(1, asFluxError(error).message);
+    }
+    leave();
+    await this.#idle();
+    await this.#end();
+  }
+
+  async #initialize(): Promise<void> {
+    for (const plugin of this.#host.plugins) this.#load(plugin);
+    await this.#loadRc();
+    this.#taskmap = await mapTasks(this, (scheme) => this.#find((hooks) => hooks.taskmaps?.[scheme]));
+    this.#nodes = new Array(this.layout.nodes.length);
+    this.#warnOfTrimmed();
+    if (this.isLeader) {
+      this.addEventContext('shell.init', {
+        service: this.service,
+        'leader-rank': this.layout.nodes[0]!.brokerRank,
+        size: this.size,
+      });
+      this.addEventContext('shell.start', { taskmap: { version: 1, map: this.#taskmap.toJson() } });
+    }
+    this.#setEnvironment();
+    this.#tasks = this.#makeTasks();
+    if (this.isLeader) this.#awaitShells();
+    await this.#call('shell.init');
+    this.#logLayout();
+  }
+
+  #load(plugin: ShellPlugin): void {
+    const hooks = plugin.load(this);
+    const index = this.#hooks.findIndex(({ name }) => name === plugin.name);
+    if (index >= 0) this.#hooks.splice(index, 1);
+    if (hooks) this.#hooks.push({ name: plugin.name, hooks });
+  }
+
+  async #loadRc(): Promise<void> {
+    const paths: string[] = [];
+    for (const option of ['initrc', 'userrc']) {
+      const path = this.option(option);
+      if (typeof path === 'string') paths.push(path);
+    }
+    const rcPath = this.getEnv('FLUX_SHELL_RC_PATH');
+    if (rcPath) paths.push(...rcPath.split(':').filter((path) => path !== ''));
+    for (const path of paths) {
+      this.log(LogLevel.debug, `Loading ${path}`);
+      for (const plugin of await this.#host.loadPlugins(path)) this.#load(plugin);
+    }
+  }
+
+  #warnOfTrimmed(): void {
+    const { cores, gpus } = this.layout.nodes[this.rank]!;
+    const warn = (what: string, before: IdSet, after: IdSet) => {
+      if (before.count !== after.count)
+        this.log(LogLevel.warn, `${this.hostname}: adjusted ${what} from ${before} to ${after}`);
+    };
+    warn('cores', cores, this.node.cores);
+    warn('gpus', gpus, this.node.gpus);
+  }
+
+  #setEnvironment(): void {
+    const path = this.context.attribute('jobid-path') ?? '/';
+    const id = this.jobidText;
+    this.setEnv('FLUX_PROXY_REMOTE', undefined);
+    this.setEnv('FLUX_URI', this.#host.uri);
+    this.setEnv('FLUX_KVS_NAMESPACE', this.namespace);
+    this.setEnv('FLUX_JOB_ID_PATH', `${path === '/' ? '' : path}/${id}`);
+    this.setEnv('FLUX_JOB_SIZE', String(this.taskCount));
+    this.setEnv('FLUX_JOB_NNODES', String(this.size));
+    this.setEnv('FLUX_JOB_ID', id);
+    // What the submitting host set is not what this one is called.
+    if (this.#env.has('HOSTNAME')) this.setEnv('HOSTNAME', this.hostname);
+  }
+
+  #makeTasks(): Task[] {
+    const [entry] = Array.isArray(this.jobspec.tasks) ? this.jobspec.tasks : [];
+    const command = isObject(entry) ? entry.command : undefined;
+    if (!Array.isArray(command) || command.length === 0) throw new FluxError('EINVAL', 'Malformed command entry');
+    const argv = command.map(String);
+    const processGroup = !this.option('nosetpgrp');
+    return [...this.node.taskids].map(
+      (rank, index) => new Task({ rank, index, argv, processGroup, jobEnv: (name) => this.#env.get(name) }),
+    );
+  }
+
+  #logLayout(): void {
+    if (this.verbosity === 0) return;
+    const { taskCount, slotCount, coresPerSlot, slotsPerNode } = this.layout;
+    if (this.isLeader)
+      this.log(
+        LogLevel.debug,
+        `0: task_count=${taskCount} slot_count=${slotCount} cores_per_slot=${coresPerSlot} slots_per_node=${slotsPerNode}`,
+      );
+    const { taskids, cores } = this.node;
+    this.log(
+      LogLevel.debug,
+      `${this.rank}: task${taskids.count > 1 ? 's' : ''} ${taskids.encode({ brackets: true })} on cores ${cores}`,
+    );
+  }
+
+  /** Waits for the shells of the other ranks. */
+  async #barrier(): Promise<void> {
+    this.#checkEnding();
+    if (this.size === 1) return;
+    const entered = new Promise<boolean>((resolve) => {
+      this.#leaveBarrier = resolve;
+    });
+    this.#events.barrier();
+    if (!(await entered)) {
+      this.#exitCode ??= 1;
+      this.#stop();
+    }
+    this.#checkEnding();
+  }
+
+  /** The shells of all ranks wait; or one of them never will. */
+  leaveBarrier(isComplete: boolean): void {
+    this.#leaveBarrier?.(isComplete);
+    this.#leaveBarrier = undefined;
+  }
+
+  async #startTasks(): Promise<void> {
+    for (const task of this.#tasks) {
+      await this.#host.spawnTurn();
+      this.#checkEnding();
+      this.#currentTask = task;
+      await this.#call('task.init', task);
+      task.spec.cwd ??= this.#cwd;
+      task.spec.argv = task.spec.argv.map((word) => (word.includes('{{') ? this.render(word, { task }) : word));
+      for (const { hooks } of this.#hooks) hooks['task.exec']?.(task);
+      this.#startTask(task);
+      for (const { hooks } of this.#hooks) hooks['task.fork']?.(task);
+    }
+    this.#currentTask = undefined;
+    if (this.#tasks.length === 0) this.#finish();
+  }
+
+  #startTask(task: Task): void {
+    const start = () =>
+      task.start(
+        this.context.spawn,
+        this.#taskEnv(task),
+        () => this.#taskExited(),
+        () => this.#taskClosed(task),
+      );
+    try {
+      try {
+        start();
+      } catch (error) {
+        if (!(error instanceof SpawnError) || error.step !== 'cwd' || task.spec.cwd === FALLBACK_CWD) throw error;
+        this.#missCwd(task.spec.cwd, error);
+        task.spec.cwd = FALLBACK_CWD;
+        start();
+      }
+    } catch (error) {
+      const { errno, message } = asFluxError(error);
+      const code = { [constants.errno.EPERM]: 126, [constants.errno.EACCES]: 126, [constants.errno.ENOENT]: 127 }[
+        errno
+      ];
+      const why = error instanceof SpawnError && error.step === 'exec' ? strerror(errno) : message;
+      this.fail(code ?? 1, `task ${task.rank} (host ${this.hostname}): start failed: ${task.spec.argv[0]}: ${why}`);
+      throw new ShellExit();
+    }
+    this.#openTasks++;
+    this.#holds++;
+  }
+
+  /** A task whose folder is not there runs in another one, and all after it. */
+  #missCwd(cwd: string | undefined, error: FluxError): void {
+    if (cwd !== this.#cwd) return;
+    this.#cwd = FALLBACK_CWD;
+    this.log(
+      LogLevel.error,
+      `host ${this.hostname}: Could not change dir to ${cwd}: ${strerror(error.errno)}. Going to ${FALLBACK_CWD} instead`,
+    );
+  }
+
+  #taskEnv(task: Task): string[] {
+    this.#envList ??= Array.from(this.#env, ([name, value]) => `${name}=${value}`);
+    const own = task.ownEnv;
+    const list: string[] = [];
+    for (const entry of this.#envList) if (!own.has(entry.slice(0, entry.indexOf('=')))) list.push(entry);
+    for (const [name, value] of own) if (value !== undefined) list.push(`${name}=${value}`);
+    return list;
+  }
+
+  #taskExited(): void {
+    if (this.#isEnding && !this.#tasks.some((task) => task.isRunning)) this.#onIdle?.();
+  }
+
+  #taskClosed(task: Task): void {
+    if (this.#isOver) return;
+    const code = exitCodeOf(task.status ?? 0);
+    this.log(LogLevel.debug, `task ${task.rank} complete status=${code}`);
+    this.#currentTask = task;
+    try {
+      for (const { hooks } of this.#hooks) hooks['task.exit']?.(task);
+      this.#currentTask = undefined;
+      if (--this.#openTasks === 0 && this.#tasks.every((each) => each.isClosed)) this.#finish();
+    } catch (error) {
+      this.#bug('task.exit', error);
+    }
+    this.#release();
+  }
+
+  #finish(): void {
+    for (const { hooks } of this.#hooks) hooks['shell.finish']?.();
+    this.tellLeader('tasks-complete', {});
+  }
+
+  #bug(where: string, error: unknown): void {
+    this.fail(1, `${where}: ${asFluxError(error).message}`);
+  }
+
+  // ---- its end
+
+  hold(): () => void {
+    this.#holds++;
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#release();
+    };
+  }
+
+  #release(): void {
+    if (--this.#holds === 0) this.#onIdle?.();
+  }
+
+  /** Whether nothing keeps it: nobody holds it, or it is to end and no task runs. */
+  get #isIdle(): boolean {
+    return this.#holds === 0 || (this.#isEnding && !this.#tasks.some((task) => task.isRunning));
+  }
+
+  async #idle(): Promise<void> {
+    while (!this.#isIdle)
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+  }
+
+  /** Ends the shell as soon as its tasks, which are killed, have ended. */
+  #stop(): void {
+    this.#isEnding = true;
+    this.killAll(constants.signals.SIGKILL);
+    this.leaveBarrier(false);
+    this.#onIdle?.();
+  }
+
+  #checkEnding(): void {
+    if (this.#isEnding) throw new ShellExit();
+  }
+
+  async #end(): Promise<void> {
+    try {
+      await this.#call('shell.exit');
+    } catch (error) {
+      this.#exitCode ??= 1;
+      this.log(LogLevel.error, `shell.exit: ${asFluxError(error).message}`);
+    }
+    const codes = this.#tasks.map((task) => (task.status === undefined ? 0 : exitCodeOf(task.status)));
+    const exitCode = this.#exitCode ?? Math.max(0, ...codes);
+    this.log(LogLevel.debug, `exit ${exitCode}`);
+    this.#isOver = true;
+    for (const { hooks } of this.#hooks) hooks.destroy?.();
+    for (const [topic, callback] of this.#subscriptions) this.context.unsubscribe(topic, callback);
+    const log = await this.#writer.takeRest();
+    this.#events.finished({ status: this.#killSignal || exitCode << 8, log, usage: this.#usage() });
+  }
+
+  #usage(): TaskUsage | undefined {
+    const usages = this.#tasks.flatMap(({ usage }) => (usage ? [usage] : []));
+    if (usages.length === 0) return undefined;
+    return usages.reduce((sum, each) => ({
+      utime: sum.utime + each.utime,
+      stime: sum.stime + each.stime,
+      maxrss: sum.maxrss + each.maxrss,
+    }));
+  }
+
+  /** Somebody signals the shell itself: it hands signals on to its tasks, but for the one that ends it. */
+  signal(signum: number): void {
+    if (signum === constants.signals.SIGKILL) {
+      this.#killSignal = signum;
+      this.#stop();
+      return;
+    }
+    if (this.#tasks.some((task) => task.isRunning)) {
+      this.log(LogLevel.debug, `forwarding signal ${signum} to tasks`);
+      this.killAll(signum);
+    } else if (this.#leaveBarrier) {
+      this.#killSignal = signum;
+      this.#stop();
+    }
+  }
+
+  killAll(signum: number): void {
+    for (const task of this.#tasks) task.kill(signum);
+  }
+
+  fail(exitCode: number, message: string, component?: string): void {
+    if (this.#isOver) return;
+    this.log(LogLevel.fatal, message, component);
+    this.#exitCode ??= exitCode;
+    this.raise('exec', 0, message);
+    this.#stop();
+  }
+
+  raise(type: string, severity: number, note: string, waitStatus?: number): void {
+    // One that ends the job is enough.
+    if (severity === 0 && this.#hasRaised) return;
+    if (severity === 0) this.#hasRaised = true;
+    const payload = {
+      id: this.jobid,
+      type,
+      severity,
+      note,
+      ...(waitStatus !== undefined && { wait_status: waitStatus }),
+    };
+    const leave = this.hold();
+    this.context
+      .rpc('job-manager.raise', payload)
+      .catch((error: unknown) =>
+        this.context.log('err', `cannot raise an exception of ${this.jobidText}: ${asFluxError(error).message}`),
+      )
+      .finally(leave);
+  }
+
+  // ---- hooks
+
+  async #call(
+    hook: 'shell.init' | 'shell.post-init' | 'task.init' | 'shell.start' | 'shell.exit',
+    task?: Task,
+  ): Promise<void> {
+    for (const { name, hooks } of [...this.#hooks]) {
+      try {
+        const done = hook === 'task.init' ? hooks[hook]?.(task!) : hooks[hook]?.();
+        if (done instanceof Promise) await done;
+      } catch (error) {
+        throw new FluxError('EINVAL', `plugin '${name}': ${hook} failed: ${asFluxError(error).message}`);
+      }
+      if (hook !== 'shell.exit') this.#checkEnding();
+    }
+  }
+
+  #find<T>(look: (hooks: ShellHooks) => T | undefined): T | undefined {
+    for (const { hooks } of this.#hooks) {
+      const found = look(hooks);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** The leader counts the shells whose tasks have ended, and waits for them. */
+  #awaitShells(): void {
+    const active = new Set(this.#nodes.keys());
+    const leave = this.hold();
+    this.#shellDone = (shellRank) => {
+      if (!active.delete(shellRank) || active.size > 0) return;
+      this.log(LogLevel.debug, 'all shells report tasks complete', 'tasks-complete');
+      for (const { hooks } of this.#hooks) hooks['shell.tasks-complete']?.();
+      leave();
+    };
+    this.onTold('tasks-complete', (_, shellRank) => this.#shellDone(shellRank));
+  }
+
+  /** Another shell of the job will not be heard of any more. */
+  shellLost(shellRank: number, severity: number, message: string): void {
+    if (message !== '') this.log(LogLevel.warn, message);
+    for (const { hooks } of this.#hooks) hooks['shell.lost']?.(shellRank, severity);
+    this.#shellDone(shellRank);
+  }
+
+  // ---- options and environment
+
+  option(path: string): JsonValue | undefined {
+    return this.#options.get(path);
+  }
+
+  setOption(path: string, value: JsonValue | undefined): void {
+    this.#options.set(path, value);
+  }
+
+  getEnv(name: string): string | undefined {
+    return this.#env.get(name);
+  }
+
+  setEnv(name: string, value: string | undefined): void {
+    this.#envList = undefined;
+    if (value === undefined) this.#env.delete(name);
+    else this.#env.set(name, value);
+  }
+
+  environment(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#env);
+  }
+
+  render(template: string, { task = this.#currentTask, rank = this.rank }: RenderOptions = {}): string {
+    const tag = (name: string) =>
+      shellTags(this, name, task, rank) ??
+      this.#find((hooks) => hooks.tags?.[name])?.({ node: this.nodeAt(rank) ?? this.node, task });
+    return renderMustache(template, tag, (position) =>
+      this.log(LogLevel.error, `mustache template error at pos=${position}`),
+    );
+  }
+
+  // ---- what it says
+
+  log(level: LogLevel, message: string, component?: string): void {
+    const entry: LogEntry = { level, message, rank: this.rank, ...(component !== undefined && { component }) };
+    // Who takes log entries may have something to say, too.
+    if (this.#isLogging || level > LogLevel.notice + this.verbosity) return;
+    this.#isLogging = true;
+    try {
+      if (this.#logTo) this.#logTo(entry);
+      else this.appendEvent('output', 'log', { ...entry });
+      for (const { hooks } of this.#hooks) hooks['shell.log']?.(entry);
+    } finally {
+      this.#isLogging = false;
+    }
+  }
+
+  redirectLog(write: (entry: LogEntry) => void): void {
+    this.#logTo = write;
+  }
+
+  #emit(name: string): void {
+    this.appendEvent('exec.eventlog', name, this.#eventContexts.get(name));
+  }
+
+  addEventContext(event: 'shell.init' | 'shell.start', context: JsonObject): void {
+    this.#eventContexts.set(event, { ...this.#eventContexts.get(event), ...context });
+  }
+
+  appendEvent(log: string, name: string, context?: JsonObject): void {
+    this.#writer.append(log, { timestamp: this.context.clock.now(), name, ...(context && { context }) });
+  }
+
+  get backlog(): number {
+    return this.#writer.backlog + this.#link.backlog;
+  }
+
+  tellLeader(name: string, payload: JsonObject): void {
+    if (this.isLeader) this.#told(name, payload, 0);
+    else this.#link.tell(name, payload);
+  }
+
+  onTold(name: string, take: (payload: JsonObject, shellRank: number) => void): void {
+    this.#takers.set(name, take);
+  }
+
+  #told(name: string, payload: JsonObject, shellRank: number): void {
+    this.#takers.get(name)?.(payload, shellRank);
+  }
+
+  #madeRoom(): void {
+    for (const callback of this.#onRoom) callback();
+  }
+
+  onRoom(callback: () => void): void {
+    this.#onRoom.push(callback);
+  }
+
+  setBatchTimeout(seconds: number): void {
+    this.#writer.setDelay(seconds);
+  }
+
+  // ---- messages
+
+  register(method: string, answer: Omit<Method, 'allow'>): void {
+    this.#host.register(this.service, method, answer);
+  }
+
+  #address(shellRank: number, method: string): { topic: string; nodeid: number } {
+    const node = this.layout.nodes[shellRank];
+    if (!node) throw new FluxError('EINVAL', `the job has no shell of rank ${shellRank}`);
+    return { topic: `${this.service}.${method}`, nodeid: node.brokerRank };
+  }
+
+  async rpc(shellRank: number, method: string, payload: JsonValue = {}): Promise<JsonValue | undefined> {
+    const { topic, nodeid } = this.#address(shellRank, method);
+    return this.context.rpc(topic, payload, { nodeid });
+  }
+
+  request(shellRank: number, method: string, payload: JsonValue = {}): Responses {
+    const { topic, nodeid } = this.#address(shellRank, method);
+    return this.context.request(topic, payload, { nodeid, flags: Flag.streaming });
+  }
+
+  notify(shellRank: number, method: string, payload: JsonValue = {}): void {
+    const { topic, nodeid } = this.#address(shellRank, method);
+    this.context.notify(topic, payload, { nodeid });
+  }
+
+  onEvent(name: string, callback: (payload: JsonValue | undefined) => void): void {
+    const topic = `shell-${this.jobid}.${name}`;
+    const take = (event: Message) => {
+      if (event.topic === topic) callback(event.json);
+    };
+    this.context.subscribe(topic, take);
+    this.#subscriptions.push([topic, take]);
+  }
+}
+
+/** `attributes.system` of a jobspec. */
+export function systemAttributes(jobspec: JsonObject): JsonObject {
+  const { attributes } = jobspec;
+  const system = isObject(attributes) ? attributes.system : undefined;
+  return isObject(system) ? system : {};
+}
+
+/** The shell's options in a jobspec. */
+export function shellOptions(jobspec: JsonObject): JsonObject {
+  const { shell } = systemAttributes(jobspec);
+  const options = isObject(shell) ? shell.options : undefined;
+  return isObject(options) ? options : {};
+}
+
+/** A job may have nodes without tasks. */
+function taskidsOf(map: TaskMap, nodeid: number): IdSet {
+  try {
+    return map.taskids(nodeid);
+  } catch (error) {
+    if ((error as FluxError).errno === constants.errno.ENOENT) return IdSet.empty;
+    throw error;
+  }
+}
