@@ -6,13 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- lines ---- */
 
+/* A launcher that is gone is an error, and no signal to the program. */
 static int write_all(int fd, const char *bytes, size_t count) {
   while (count > 0) {
-    ssize_t written = write(fd, bytes, count);
+    ssize_t written = send(fd, bytes, count, MSG_NOSIGNAL);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return PMI_FAIL;
     bytes += written;
