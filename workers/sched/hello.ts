@@ -4,6 +4,7 @@ import type { ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, endOfStream } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { IdSet } from '../../core/formats/idset.ts';
+import { jobKey } from '../../core/formats/job-keys.ts';
 import { resourceSetFromJson } from '../../core/formats/resource-json.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { untilEnd } from '../../core/handle/rpc.ts';
@@ -65,7 +66,7 @@ async function adopt(
   const name = encodeFluid(id);
   let R: unknown;
   try {
-    R = await kvs.getJson(`${encodeFluid(id, 'kvs')}.R`);
+    R = await kvs.getJson(jobKey(id, 'R'));
   } catch (error) {
     log('err', `hello: failed to look up R for job ${name}: ${asFluxError(error).message}`);
     return;
