@@ -122,6 +122,7 @@ export class JobShell implements Shell {
   // Set when the shell is not to end with its tasks' highest exit code.
   #exitCode: number | undefined;
   #killSignal = 0;
+  #takesSignals = false;
   #hasRaised = false;
   #isEnding = false;
   #isOver = false;
@@ -260,6 +261,7 @@ export class JobShell implements Shell {
     this.#setEnvironment();
     this.#tasks = this.#makeTasks();
     if (this.isLeader) this.#awaitShells();
+    this.#takesSignals = true;
     await this.#call('shell.init');
     this.#logLayout();
   }
@@ -540,6 +542,8 @@ export class JobShell implements Shell {
     if (this.#isOver) return;
     this.log(LogLevel.fatal, message, component);
     this.#exitCode ??= exitCode;
+    // The exception has all shells terminated, and this one does not hand signals on yet.
+    if (!this.#takesSignals) this.#killSignal ||= constants.signals.SIGTERM;
     this.raise('exec', 0, message);
     this.#stop();
   }
