@@ -113,6 +113,8 @@ export class JobShell implements Shell {
   #eventContexts = new Map<string, JsonObject>();
   #isLogging = false;
   #logTo: ((entry: LogEntry) => void) | undefined;
+  // What was logged before the log has its header.
+  #earlyLog: LogEntry[] | undefined = [];
   readonly #onRoom: (() => void)[] = [];
   readonly #subscriptions: [topic: string, callback: (event: Message) => void][] = [];
   #leaveBarrier: ((isComplete: boolean) => void) | undefined;
@@ -230,6 +232,7 @@ export class JobShell implements Shell {
     try {
       await this.#initialize();
       await this.#barrier();
+      this.openLog();
       if (this.isLeader) this.#emit('shell.init');
       await this.#call('shell.post-init');
       await this.#startTasks();
@@ -492,6 +495,7 @@ export class JobShell implements Shell {
   }
 
   async #end(): Promise<void> {
+    this.openLog();
     try {
       await this.#call('shell.exit');
     } catch (error) {
@@ -652,6 +656,10 @@ export class JobShell implements Shell {
     const entry: LogEntry = { level, message, rank: this.rank, ...(component !== undefined && { component }) };
     // Who takes log entries may have something to say, too.
     if (this.#isLogging || level > LogLevel.notice + this.verbosity) return;
+    if (this.#earlyLog) {
+      this.#earlyLog.push(entry);
+      return;
+    }
     this.#isLogging = true;
     try {
       if (this.#logTo) this.#logTo(entry);
@@ -660,6 +668,12 @@ export class JobShell implements Shell {
     } finally {
       this.#isLogging = false;
     }
+  }
+
+  openLog(): void {
+    const early = this.#earlyLog ?? [];
+    this.#earlyLog = undefined;
+    for (const { level, message, component } of early) this.log(level, message, component);
   }
 
   redirectLog(write: (entry: LogEntry) => void): void {
