@@ -18,6 +18,7 @@ import { workerRates } from './kvs-workers.ts';
 import { microFigures } from './micro.ts';
 import { ringFigures } from './ring.ts';
 import { type Scale, scaled } from './scale.ts';
+import { schedFigures } from './sched.ts';
 
 interface Benchmark {
   readonly name: string;
@@ -66,6 +67,7 @@ const benchmarks: readonly Benchmark[] = [
     compares: false,
     run: (_, scale) => ringFigures(scaled(scale, 4e6, 1e6, 2000), scaled(scale, 7, 3, 1)),
   },
+  { name: 'sched', compares: false, run: (_, scale) => schedFigures(scale) },
   inInstance('ping-latency', () => 1),
   inInstance('ping-throughput', () => 1),
   inInstance('event-throughput', () => 1),

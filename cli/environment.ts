@@ -28,5 +28,5 @@ export function setUpEnvironment(): void {
   env.FLUX_CONNECTOR_PATH = joinPath(env.FLUX_CONNECTOR_PATH_PREPEND, connector_path, env.FLUX_CONNECTOR_PATH);
   env.FLUX_MODULE_PATH = joinPath(env.FLUX_MODULE_PATH_PREPEND, module_path, env.FLUX_MODULE_PATH);
   const own = process.argv[1];
-  if (own && path.basename(own) === 'flux') env.PATH = joinPath(path.dirname(fs.realpathSync(own)), env.PATH);
+  if (own && path.basename(own) === 'flux.cjs') env.PATH = joinPath(path.dirname(fs.realpathSync(own)), env.PATH);
 }

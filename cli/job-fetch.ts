@@ -13,7 +13,11 @@ const STATE_RUN = 16;
  *
  * @throws FluxError ENOENT: there is no such job
  */
-export async function fetchJob(handle: Handle, text: string, attrs: readonly string[]): Promise<JsonObject> {
+export async function fetchJob(
+  handle: Pick<Handle, 'rpc'>,
+  text: string,
+  attrs: readonly string[],
+): Promise<JsonObject> {
   const request = { id: parseFluid(text), attrs: [...attrs] };
   const { job } = await handle.rpc<{ job: JsonObject }>('job-list.list-id', request).catch((error: FluxError) => {
     throw error.code === 'ENOENT' ? new FluxError('ENOENT', `there is no job ${text}`) : about(`job ${text}`, error);

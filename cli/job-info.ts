@@ -42,7 +42,7 @@ async function showInfo(word: string, key: string, { original, base }: Options):
  *
  * @throws FluxError ENOENT: there is no such job, or no such key
  */
-export async function lookupJob(handle: Handle, id: bigint, key: string, flags = 0): Promise<string> {
+export async function lookupJob(handle: Pick<Handle, 'rpc'>, id: bigint, key: string, flags = 0): Promise<string> {
   const answer = await handle.rpc('job-info.lookup', { id, keys: [key], flags });
   const text = answer[key];
   if (typeof text !== 'string') throw new FluxError('EPROTO', `the answer about ${key} is not a text`);

@@ -5,6 +5,7 @@ import { Exit, increase, integer, withHandle } from './command.ts';
 import { type AttachOptions, attachJob } from './job-attach.ts';
 import { changeCommands } from './job-change.ts';
 import { eventlogCommands } from './job-eventlog.ts';
+import { explainCommand } from './job-explain.ts';
 import { hostpidsCommand } from './job-hostpids.ts';
 import { idCommands, parseJobId } from './job-id.ts';
 import { infoCommand } from './job-info.ts';
@@ -52,6 +53,7 @@ const commands: Readonly<Record<string, NestedCommand>> = {
   attach: attachCommand,
   ...waitCommands,
   ...eventlogCommands,
+  explain: explainCommand,
   info: infoCommand,
   ...changeCommands,
   ...raiseCommands,

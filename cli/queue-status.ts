@@ -31,7 +31,7 @@ export async function fetchQueueNames(handle: Handle): Promise<readonly string[]
 }
 
 /** Asks for the status of a queue; undefined: of the one without a name. */
-export function fetchQueueStatus(handle: Handle, name: string | undefined): Promise<QueueStatus> {
+export function fetchQueueStatus(handle: Pick<Handle, 'rpc'>, name: string | undefined): Promise<QueueStatus> {
   return handle.rpc<QueueStatus>('job-manager.queue-status', name === undefined ? {} : { name }, { nodeid: 0 });
 }
 

@@ -3,12 +3,11 @@
  * system errors back as negative numbers, which the files beside this one turn into FluxErrors.
  */
 
-import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { getSystemErrorName } from 'node:util';
 import { type ErrnoName, FluxError } from '../core/errno.ts';
+import { findPrebuilt, machine } from './prebuilt.ts';
 
 /** The raw functions; each is described beside its definition in native/src. */
 export interface Addon {
@@ -70,8 +69,7 @@ export interface RawPmi {
   readonly isFlux: boolean;
 }
 
-/** The addon's path below the project's root folder. */
-const binary = path.join('native', 'prebuilt', `${process.platform}-${process.arch}.node`);
+const binary = `${machine}.node`;
 
 type Loaded = { readonly addon: Addon } | { readonly addon: undefined; readonly problem: string };
 
@@ -105,19 +103,11 @@ export function systemError(negated: number, detail: string): FluxError {
 }
 
 function load(): Loaded {
-  const file = process.env.FLUX_NATIVE_PATH || find(path.dirname(fileURLToPath(import.meta.url)));
-  if (!file) return { addon: undefined, problem: `there is no ${binary}` };
+  const file = process.env.FLUX_NATIVE_PATH || findPrebuilt(binary);
+  if (!file) return { addon: undefined, problem: `there is no native/prebuilt/${binary}` };
   try {
     return { addon: createRequire(import.meta.url)(path.resolve(file)) as Addon };
   } catch (error) {
     return { addon: undefined, problem: (error as Error).message.split('\n', 1)[0]! };
   }
-}
-
-/** The binary of the package that a folder is part of: this file runs from a checkout and from bundles in dist/. */
-function find(folder: string): string | undefined {
-  const file = path.join(folder, binary);
-  if (fs.existsSync(path.join(folder, 'package.json')) && fs.existsSync(file)) return file;
-  const parent = path.dirname(folder);
-  return parent === folder ? undefined : find(parent);
 }

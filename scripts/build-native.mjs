@@ -1,8 +1,9 @@
-// Compiles the native addon into native/prebuilt/<platform>-<arch>.node, with nothing but a C compiler and Node's headers.
+// Compiles what is native into native/prebuilt, with nothing but a C compiler and, for the addon, Node's headers:
+// <platform>-<arch>.node, and in the folder <platform>-<arch> the PMI libraries for tasks and flux-pmi.
 //
 //   node scripts/build-native.mjs           npm's install step: never fails, says in one sentence what is missing
 //   node scripts/build-native.mjs --strict  for tests: warnings are errors, and a failure exits with 1
-//   node scripts/build-native.mjs --force   compile even if the binary is newer than its sources
+//   node scripts/build-native.mjs --force   compile even what is newer than its sources
 
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -11,10 +12,42 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const sources = path.join(root, 'native', 'src');
-const target = path.join(root, 'native', 'prebuilt', `${process.platform}-${process.arch}.node`);
+const prebuilt = path.join(root, 'native', 'prebuilt');
+const machine = `${process.platform}-${process.arch}`;
 
-const without =
+const withoutAddon =
   'flux works without it, but has no peer credentials, hwloc, libpmi and per-thread resource usage, starts processes more slowly, and gives them no terminals, limits and processors of their own';
+const withoutPmi = 'MPI programs that need libpmi.so or libpmi2.so find none, and `flux pmi` starts more slowly';
+
+const addonFlags =
+  process.platform === 'darwin'
+    ? ['-undefined', 'dynamic_lookup']
+    : // Never unloaded when a worker ends: orphans.c and a thread in a PMI barrier outlive the worker.
+      ['-Wl,-z,nodelete', '-ldl', '-pthread'];
+
+/**
+ * What is built: a file below `prebuilt`, and the same under other names; from which sources below `src`; with which
+ * flags; `check` tells what is wrong with it.
+ */
+const addon = {
+  file: `${machine}.node`,
+  sources: fs.readdirSync(sources).filter((name) => name.endsWith('.c')),
+  flags: ['-fPIC', '-shared', '-fvisibility=hidden', ...addonFlags],
+  check: loadError,
+};
+const pmiSources = (name) => [`libpmi/${name}`, 'libpmi/client.c'];
+/** Programs that are linked with it look for the name with the version, those that open it for the one without. */
+const pmiLibrary = (name, source) => ({
+  file: `${machine}/${name}.so.0`,
+  also: `${machine}/${name}.so`,
+  sources: pmiSources(source),
+  flags: ['-fPIC', '-shared', '-fvisibility=hidden', `-Wl,-soname,${name}.so.0`],
+});
+const pmiFiles = [
+  pmiLibrary('libpmi', 'pmi1.c'),
+  pmiLibrary('libpmi2', 'pmi2.c'),
+  { file: `${machine}/flux-pmi`, sources: pmiSources('flux-pmi.c'), flags: [] },
+];
 
 /** Why a built addon cannot be loaded, or undefined when it can. In a process of its own: a bad binary may crash. */
 function loadError(file) {
@@ -25,12 +58,14 @@ function loadError(file) {
   return loading.stderr.match(/^\w*Error: (.*)/m)?.[1] ?? `loading it ended with ${loading.signal ?? loading.status}`;
 }
 
-/** Whether the binary is there, not older than any source (npm gives all files of a package one time), and loads. */
-function isCurrent() {
-  if (!fs.existsSync(target)) return false;
-  const built = fs.statSync(target).mtimeMs;
-  const newer = fs.readdirSync(sources).some((name) => fs.statSync(path.join(sources, name)).mtimeMs > built);
-  return !newer && loadError(target) === undefined;
+/** Whether a target is there, not older than any source (npm gives all files of a package one time), and works. */
+function isCurrent({ file, also, check }) {
+  const files = [file, ...(also ? [also] : [])].map((name) => path.join(prebuilt, name));
+  if (!files.every((name) => fs.existsSync(name))) return false;
+  const built = Math.min(...files.map((name) => fs.statSync(name).mtimeMs));
+  const all = fs.readdirSync(sources, { recursive: true });
+  const newer = all.some((name) => fs.statSync(path.join(sources, name)).mtimeMs > built);
+  return !newer && check?.(files[0]) === undefined;
 }
 
 function headerFolder() {
@@ -44,38 +79,29 @@ function headerFolder() {
   return folders.find((folder) => fs.existsSync(path.join(folder, 'node_api.h')));
 }
 
-function compilerArguments(headers, output, strict) {
-  const platform =
-    process.platform === 'darwin'
-      ? ['-undefined', 'dynamic_lookup']
-      : // Never unloaded when a worker ends: orphans.c and a thread in a PMI barrier outlive the worker.
-        ['-Wl,-z,nodelete', '-ldl', '-pthread'];
-  const files = fs.readdirSync(sources).filter((name) => name.endsWith('.c'));
-  return [
-    ...['-std=c11', '-D_GNU_SOURCE', '-O2', '-fPIC', '-shared', '-fvisibility=hidden', '-Wall', '-Wextra'],
-    ...(strict ? ['-Werror'] : []),
-    ...['-isystem', headers, '-o', output],
-    ...files.sort().map((name) => path.join(sources, name)),
-    ...platform,
-  ];
-}
+const warnings = ['-Wall', '-Wextra'];
 
 /** Compiles beside the target and moves into place: overwriting a binary that is loaded would crash its user. */
-function compile(headers, strict) {
+function compile({ file, also, sources: names, flags, check }, options, strict) {
   const compiler = process.env.CC || 'cc';
+  const target = path.join(prebuilt, file);
   const output = `${target}.${process.pid}`;
   fs.mkdirSync(path.dirname(target), { recursive: true });
   try {
     const [command, ...leading] = compiler.split(' ');
-    const run = spawnSync(command, [...leading, ...compilerArguments(headers, output, strict)], { encoding: 'utf8' });
+    const inputs = names.toSorted().map((name) => path.join(sources, name));
+    const before = ['-std=c11', '-D_GNU_SOURCE', '-O2', ...warnings, ...(strict ? ['-Werror'] : []), ...options];
+    const run = spawnSync(command, [...leading, ...before, '-o', output, ...inputs, ...flags], { encoding: 'utf8' });
     if (run.error) return `there is no C compiler (${compiler}: ${run.error.code ?? run.error.message})`;
     if (run.status !== 0) {
       if (strict) process.stderr.write(run.stderr);
       const lines = run.stderr.split('\n').filter(Boolean);
       return `${compiler} failed: ${lines.find((line) => line.includes('error')) ?? lines[0] ?? `exit ${run.status}`}`;
     }
-    const unloadable = loadError(output);
-    if (unloadable) return `what ${compiler} built cannot be loaded: ${unloadable}`;
+    const problem = check?.(output);
+    if (problem) return `what ${compiler} built cannot be loaded: ${problem}`;
+    // A copy, no link: npm leaves links out of packages.
+    if (also) fs.copyFileSync(output, path.join(prebuilt, also));
     fs.renameSync(output, target);
     return undefined;
   } finally {
@@ -83,16 +109,31 @@ function compile(headers, strict) {
   }
 }
 
+function compileAddon(strict) {
+  const headers = headerFolder();
+  return headers
+    ? compile(addon, ['-isystem', headers], strict)
+    : "Node's headers (node_api.h) are not installed; they come with Node's own archives or a package such as libnode-dev";
+}
+
+function compilePmi(targets, strict) {
+  for (const target of targets) {
+    const problem = compile(target, [], strict);
+    if (problem) return problem;
+  }
+  return undefined;
+}
+
 function main(options) {
   const strict = options.includes('--strict');
   if (process.platform === 'win32') return 0;
-  if (!options.includes('--force') && isCurrent()) return 0;
-  const headers = headerFolder();
-  const problem = headers
-    ? compile(headers, strict)
-    : "Node's headers (node_api.h) are not installed; they come with Node's own archives or a package such as libnode-dev";
-  if (problem) console.error(`The native addon was not built: ${problem}; ${without}.`);
-  return problem && strict ? 1 : 0;
+  const isWanted = (target) => options.includes('--force') || !isCurrent(target);
+  const addonProblem = isWanted(addon) ? compileAddon(strict) : undefined;
+  if (addonProblem) console.error(`The native addon was not built: ${addonProblem}; ${withoutAddon}.`);
+  const pmiProblem = process.platform === 'linux' ? compilePmi(pmiFiles.filter(isWanted), strict) : undefined;
+  // Without a compiler one sentence says enough.
+  if (pmiProblem && pmiProblem !== addonProblem) console.error(`libpmi was not built: ${pmiProblem}; ${withoutPmi}.`);
+  return strict && (addonProblem || pmiProblem) ? 1 : 0;
 }
 
 process.exitCode = main(process.argv.slice(2));

@@ -42,11 +42,11 @@ export const common = {
   },
 };
 
-/** What the first command compiles is kept for all others (bin/flux), so it is one that does much. */
+/** What the first command compiles is kept for all others (bin/flux.cjs), so it is one that does much. */
 function warmCodeCache() {
   const flux = path.join(root, 'bin', 'flux');
-  const programs = [flux, 'start', flux, 'exec', '-r', 'all', 'true'];
-  spawnSync(process.execPath, programs, { stdio: 'ignore', timeout: 10_000 });
+  const programs = ['start', flux, 'exec', '-r', 'all', 'true'];
+  spawnSync(flux, programs, { stdio: 'ignore', timeout: 10_000 });
 }
 
 async function main() {

@@ -52,7 +52,7 @@ async function main(argv) {
     console.error(`no test file matches ${words.join(' ')}`);
     return 1;
   }
-  // The `env node` of bin/flux finds the same Node.
+  // bin/flux finds the same Node.
   const env = { ...process.env, PATH: `${path.dirname(path.resolve(node))}:${process.env.PATH}` };
   return spawnSync(node, [...options, ...files], { cwd: root, env, stdio: 'inherit' }).status ?? 1;
 }

@@ -7,11 +7,15 @@ import type { StoreThread } from './content/access.ts';
 import { cron } from './cron/cron.ts';
 import { heartbeat } from './heartbeat/heartbeat.ts';
 import { jobExec } from './job-exec/job-exec.ts';
+import { schedModule } from './sched/sched.ts';
 
 const modules = new Map<string, ModuleDefinition>([
   ['barrier', barrier],
   ['cron', cron],
   ['heartbeat', heartbeat],
+  ['sched-simple', schedModule('fifo')],
+  ['sched-fifo', schedModule('fifo')],
+  ['sched-backfill', schedModule('backfill')],
   ['job-exec', jobExec],
 ]);
 

@@ -54,6 +54,12 @@ function entry(name: string, more: Partial<ModuleEntry> = {}): ModuleEntry {
   return { name, module: name, ...plain, ...more };
 }
 
+/** A scheduler, on rank 0; the one with the highest priority is loaded where `sched` is wanted. */
+function scheduler(name: string, priority: number): ModuleEntry {
+  const others = ['job-manager', 'resource'];
+  return entry(name, { ranks: '0', requires: others, after: others, provides: ['sched', 'feasibility'], priority });
+}
+
 /** Modules that come with the broker and can be loaded and removed. */
 export const bundledEntries: readonly ModuleEntry[] = [
   entry('heartbeat'),
@@ -65,11 +71,14 @@ export const bundledEntries: readonly ModuleEntry[] = [
   entry('kvs', { requires: ['content', 'heartbeat'], after: ['content-backing', 'content'] }),
   entry('kvs-watch', { requires: ['kvs'], after: ['kvs'] }),
   entry('resource', { requires: ['kvs-watch'], after: ['kvs-watch'] }),
-  entry('job-exec', { ranks: '0', requires: ['job-manager', 'resource'], after: ['job-manager'] }),
-  entry('job-list', { ranks: '0', requires: ['job-manager'], after: ['job-manager'] }),
   entry('job-manager', { ranks: '0', requires: ['resource', 'kvs'], after: ['resource', 'kvs'] }),
+  entry('job-list', { ranks: '0', requires: ['job-manager'], after: ['job-manager'] }),
   entry('job-info', { requires: ['kvs-watch', 'kvs'] }),
   entry('job-ingest', { requires: ['kvs', 'job-manager'], after: ['job-manager'] }),
+  entry('job-exec', { ranks: '0', requires: ['kvs', 'job-manager'], after: ['job-manager'] }),
+  scheduler('sched-simple', 50),
+  scheduler('sched-fifo', 40),
+  scheduler('sched-backfill', 40),
 ];
 
 /** What an instance loads when it starts, with all that it requires. */
@@ -81,6 +90,13 @@ export const initialModules: readonly string[] = [
   'kvs-watch',
   'resource',
   'cron',
+  'job-manager',
+  'job-list',
+  'job-info',
+  'job-ingest',
+  'job-exec',
+  'sched',
+  'feasibility',
 ];
 
 /** Modules that are part of every broker: loaded before all others, and removed with the broker. */

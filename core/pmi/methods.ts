@@ -42,6 +42,8 @@ export async function openPmiBy(options: PmiOptions): Promise<Pmi> {
     } catch (error) {
       last = asFluxError(error);
       trace(last.message);
+      // A launcher that is there and fails is no reason to do without one.
+      if (name === 'simple' && last.code !== 'ENOENT') break;
     }
   }
   throw last;

@@ -1,6 +1,6 @@
 /** Programs of several processes, with a PMI server that each has at its own file descriptor, as launchers do it. */
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -13,11 +13,20 @@ export interface Ended {
   readonly stderr: string;
 }
 
+export interface LaunchOptions {
+  /** Keys that are there from the start, beside those that tell which processes share a node: all do. */
+  readonly values?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** The processes as they are started, by rank. */
+  readonly started?: (processes: readonly ChildProcess[]) => void;
+}
+
 /** Runs a program as so many processes; an abort kills them. */
 export async function launchProgram(
   size: number,
   program: string,
   args: readonly string[] = [],
+  { values, env, started }: LaunchOptions = {},
 ): Promise<{ ended: Ended[]; aborts: string[] }> {
   const aborts: string[] = [];
   const processes = Array.from({ length: size }, (_, rank) =>
@@ -26,6 +35,7 @@ export async function launchProgram(
       env: {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
+        ...env,
         PMI_FD: '3',
         PMI_RANK: String(rank),
         PMI_SIZE: String(size),
@@ -35,13 +45,14 @@ export async function launchProgram(
   const server = new PmiServer({
     name: 'program',
     size,
-    values: { 'flux.taskmap': '[[0,1,1,1]]', PMI_process_mapping: `(vector,(0,1,${size}))` },
+    values: { 'flux.taskmap': `[[0,1,${size},1]]`, PMI_process_mapping: `(vector,(0,1,${size}))`, ...values },
     send: (rank, line) => void (processes[rank]!.stdio[3] as Duplex).write(line),
     abort: (rank, exitCode, message) => {
       aborts.push(`${rank} ${exitCode} ${message}`);
       for (const each of processes) each.kill();
     },
   });
+  started?.(processes);
   const ended = await Promise.all(
     processes.map(async (each, rank) => {
       const lines = new PmiLines();

@@ -73,6 +73,18 @@ test('read(write(x)) keeps kinds', () => {
   );
 });
 
+test('a real among them changes nothing of other values', () => {
+  const blanks = fc.constantFrom(undefined, 1, '\t', '\r\n ');
+  fc.assert(
+    fc.property(fc.jsonValue(), blanks, (value, indent) => {
+      const text = JSON.stringify([value, { '__proto__ "\\': value, ['__proto__']: 1 }, -0.5, '2.0'], null, indent);
+      const [, ...values] = parseJson(text.replace('[', '[2.0,')) as JsonValue[];
+      assert.equal(stringifyJson(values), JSON.stringify(JSON.parse(text)));
+      assert.deepEqual(values, parseJson(text));
+    }),
+  );
+});
+
 for (const text of ['', '{', '{"a":}', 'nul', '{"a":2.0', '[1e3,]']) {
   test(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => parseJson(text), SyntaxError));
 }

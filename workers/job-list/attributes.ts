@@ -70,7 +70,7 @@ const attributes: Readonly<Record<string, Write>> = {
   exception_note: ofException(({ exceptionNote }) => text(exceptionNote)),
   result: once(inactive, ({ result }) => `${result}`),
   expiration: once(run, ({ expiration }) => knownReal(expiration)),
-  annotations: ({ annotations }) => annotations && stringifyJson(annotations),
+  annotations: ({ annotations }) => annotations,
   waitstatus: ({ waitStatus }) => known(waitStatus),
   dependencies: ({ dependencies }) => dependencies && stringifyJson(dependencies),
 };

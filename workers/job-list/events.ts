@@ -8,7 +8,7 @@ import type { EventlogEntry } from '../../core/formats/eventlog.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { JobResult, JobState } from '../../core/formats/job-state.ts';
 import { withMergedAt } from '../../core/formats/json-path.ts';
-import type { JsonObject, JsonValue } from '../../core/json.ts';
+import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '../../core/json.ts';
 import { type Fields, isObject, type Unpacked, unpack } from '../../core/message/unpack.ts';
 import type { ActiveJob, Job } from './job.ts';
 import { readJobspec, readResources, updateJobspec, updateResources } from './specification.ts';
@@ -235,13 +235,14 @@ const effects: Readonly<Record<string, Effect>> = {
   },
   memo({ job, context }) {
     if (!context) throw new FluxError('EINVAL', 'it has no context');
-    const annotations = withMergedAt(job.annotations ?? {}, 'user', context);
-    job.annotations = Object.keys(annotations).length ? annotations : undefined;
+    const before = job.annotations === undefined ? {} : (parseJson(job.annotations) as JsonObject);
+    const annotations = withMergedAt(before, 'user', context);
+    job.annotations = Object.keys(annotations).length ? this.share(stringifyJson(annotations)) : undefined;
   },
   annotations({ job, context }) {
     const annotations = context?.annotations;
     if (annotations !== null && !isObject(annotations)) throw new FluxError('EINVAL', 'it has no annotations');
-    job.annotations = annotations ?? undefined;
+    job.annotations = annotations ? this.share(stringifyJson(annotations)) : undefined;
   },
   'dependency-add'(occasion) {
     const { job, active } = occasion;

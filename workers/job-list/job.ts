@@ -74,7 +74,8 @@ export class Job {
   exceptionNote: string | undefined;
   usage: JobUsage | undefined;
 
-  annotations: JsonObject | undefined;
+  /** An object as JSON text: it is told more often than it is looked into. */
+  annotations: string | undefined;
   dependencies: readonly string[] | undefined;
 
   constructor(id: bigint, jobspec: JsonObject | undefined) {

@@ -10,6 +10,9 @@ import { type JobWriter, jobWriter } from './attributes.ts';
 import { type ConstraintLimits, compileConstraint } from './constraint.ts';
 import type { ListQuery } from './listing.ts';
 
+/** Jobs in one response of a stream. */
+const BATCH_MAX = 1000;
+
 type Attrs = readonly JsonValue[];
 
 /** Reads members of a payload. */
@@ -70,8 +73,22 @@ export function listQuery(
   if (entriesMax < 0) throw invalid('max_entries < 0 not allowed');
   if (since < 0) throw invalid('since < 0.0 not allowed');
   const attrs = reader.attrs();
-  const constraint = ofUser(reader.get('constraint') ?? legacyConstraint(reader), userid);
-  return { constraint: compiled(constraint, limits), write: jobWriter(attrs), entriesMax, since };
+  const named = reader.get('constraint');
+  const constraint = ofUser(named === undefined ? legacyConstraint(reader) : named, userid);
+  return {
+    constraint: compiled(constraint, limits),
+    write: jobWriter(attrs),
+    entriesMax,
+    since,
+    batch: batchOf(reader),
+  };
+}
+
+/** Clients of flux-core expect one job in each response; who takes more says how many. */
+function batchOf(reader: Reader): number {
+  const batch = reader.get('batch') === undefined ? 1 : reader.integer('batch');
+  if (batch < 1 || batch > BATCH_MAX) throw invalid(`batch must be from 1 to ${BATCH_MAX}`);
+  return batch;
 }
 
 function ofUser(constraint: JsonValue, userid: number | undefined): JsonValue {

@@ -21,6 +21,8 @@ export interface ListQuery {
   readonly entriesMax: number;
   /** Only inactive jobs that became so later: seconds since the epoch. */
   readonly since: number;
+  /** Jobs at most in one response of a stream. */
+  readonly batch: number;
 }
 
 /** Seconds that a slice takes. */
@@ -29,17 +31,30 @@ const SLICE = 0.003;
 const LOOK_EVERY = 32;
 
 /** The jobs of the lists in which a request may find some, in the order in which they are told of. */
-function* candidates(jobs: Jobs, { constraint, since }: ListQuery): Generator<Job, void, undefined> {
-  const { possible } = constraint;
-  const pending = possible & JobState.pending ? jobs.pending.snapshot() : [];
-  const running = possible & JobState.running ? jobs.running.snapshot() : [];
-  const inactive = possible & JobState.inactive ? jobs.inactive.snapshot() : [];
-  yield* pending;
-  yield* running;
-  // The newest come first.
-  for (const job of inactive) {
-    if (job.ended <= since) return;
-    yield job;
+class Candidates {
+  readonly #chunks: readonly (readonly Job[])[];
+  /** The first of them that has inactive jobs, the newest first. */
+  readonly #inactive: number;
+  readonly #since: number;
+  #chunk = 0;
+  #place = 0;
+
+  constructor(jobs: Jobs, { constraint: { possible }, since }: ListQuery) {
+    const pending = possible & JobState.pending ? jobs.pending.snapshot() : [];
+    const running = possible & JobState.running ? jobs.running.snapshot() : [];
+    const inactive = possible & JobState.inactive ? jobs.inactive.snapshot() : [];
+    this.#chunks = [...pending, ...running, ...inactive];
+    this.#inactive = pending.length + running.length;
+    this.#since = since;
+  }
+
+  next(): Job | undefined {
+    for (; this.#chunk < this.#chunks.length; this.#chunk++, this.#place = 0) {
+      const job = this.#chunks[this.#chunk]![this.#place++];
+      if (!job) continue;
+      return this.#chunk >= this.#inactive && job.ended <= this.#since ? undefined : job;
+    }
+    return undefined;
   }
 }
 
@@ -47,16 +62,18 @@ class Listing {
   readonly request: Request;
   isPaused = false;
   readonly #query: ListQuery;
-  readonly #candidates: Iterator<Job, void, undefined>;
+  readonly #candidates: Candidates;
   readonly #resumed: () => void;
-  /** Of an answer in one message. */
-  readonly #texts: string[] = [];
+  /** What an answer in one message says so far. */
+  readonly #parts: Buffer[] = [];
+  /** Jobs that are not told of yet. */
+  #texts: string[] = [];
   #count = 0;
 
   constructor(request: Request, query: ListQuery, jobs: Jobs, resumed: () => void) {
     this.request = request;
     this.#query = query;
-    this.#candidates = candidates(jobs, query);
+    this.#candidates = new Candidates(jobs, query);
     this.#resumed = resumed;
   }
 
@@ -74,8 +91,9 @@ class Listing {
     try {
       while (!this.isPaused) {
         for (let looks = 0; looks < LOOK_EVERY; looks++) if (this.#isAtEnd()) return true;
-        if (clock.monotonic() >= until) return false;
+        if (clock.monotonic() >= until) break;
       }
+      this.#tell();
       return false;
     } catch (error) {
       this.request.fail(asFluxError(error));
@@ -83,30 +101,33 @@ class Listing {
     }
   }
 
-  /** Tells of the next job, if it is one of those wanted. */
+  /** Takes the next job, if it is one of those wanted. */
   #isAtEnd(): boolean {
-    const { constraint, write, entriesMax } = this.#query;
-    const next = this.#candidates.next();
-    if (!next.done && constraint.test(next.value)) {
-      this.#tell(write(next.value));
-      if (++this.#count !== entriesMax) return false;
-    } else if (!next.done) return false;
+    const { constraint, write, entriesMax, batch } = this.#query;
+    const job = this.#candidates.next();
+    if (job) {
+      if (!constraint.test(job)) return false;
+      this.#count++;
+      if (this.#texts.push(write(job)) >= batch && this.request.isStreaming) this.#tell();
+      if (this.#count !== entriesMax) return false;
+    }
     this.#end();
     return true;
   }
 
-  #tell(text: string): void {
-    if (!this.request.isStreaming) this.#texts.push(text);
-    else this.#respond(`{"jobs":[${text}]${this.#count ? '' : ',"version":1'}}`);
+  #tell(): void {
+    const isFirst = this.#count === this.#texts.length;
+    const text = this.#texts.join(',');
+    this.#texts = [];
+    if (text === '') return;
+    if (!this.request.isStreaming) this.#parts.push(Buffer.from(isFirst ? text : `,${text}`));
+    else this.request.respond(Buffer.from(`{"jobs":[${text}]${isFirst ? ',"version":1' : ''}}\0`));
   }
 
   #end(): void {
+    this.#tell();
     if (this.request.isStreaming) this.request.endStream();
-    else this.#respond(`{"jobs":[${this.#texts.join(',')}]}`);
-  }
-
-  #respond(text: string): void {
-    this.request.respond(Buffer.from(`${text}\0`));
+    else this.request.respond(Buffer.concat([Buffer.from('{"jobs":['), ...this.#parts, Buffer.from(']}\0')]));
   }
 }
 

@@ -53,10 +53,15 @@ export class SortedList<T> {
     return true;
   }
 
-  /** The items as they are now, whatever becomes of the list; the chunks are shared until one of them changes. */
-  snapshot(): Iterable<T> {
-    for (const chunk of this.#chunks) chunk.isShared = true;
-    return itemsOf([...this.#chunks]);
+  /**
+   * The items as they are now, whatever becomes of the list, as arrays that follow one another. They are the list's own until
+   * one of them changes: this costs a pointer for each, not for each item.
+   */
+  snapshot(): (readonly T[])[] {
+    return this.#chunks.map((chunk) => {
+      chunk.isShared = true;
+      return chunk.items;
+    });
   }
 
   #changeable(at: number): T[] {
@@ -90,8 +95,4 @@ export class SortedList<T> {
     }
     return low;
   }
-}
-
-function* itemsOf<T>(chunks: readonly Chunk<T>[]): Generator<T, void, undefined> {
-  for (const { items } of chunks) for (const item of items) yield item;
 }

@@ -116,14 +116,14 @@ export interface ShellHooks {
   readonly 'task.fork'?: (task: ShellTask) => void;
   /** All tasks of this shell have processes; waited for. */
   readonly 'shell.start'?: () => Maybe;
+  /** A task has ended; output of it may still come. */
+  readonly 'task.end'?: (task: ShellTask) => void;
   /** A task has ended and so has its output. */
   readonly 'task.exit'?: (task: ShellTask) => void;
   /** The last task of this shell has ended. */
   readonly 'shell.finish'?: () => void;
   /** On the leader: the tasks of all shells have ended. */
   readonly 'shell.tasks-complete'?: () => void;
-  /** R has changed: the end of the job, say. */
-  readonly 'shell.resource-update'?: () => void;
   /** On the leader: another shell is lost. */
   readonly 'shell.lost'?: (shellRank: number, severity: number) => void;
   /** Nobody holds the shell any more; waited for. */

@@ -97,7 +97,10 @@ function tests() {
     fs.utimesSync(path.join(folder, 'native/src/addon.c'), later, later);
     assert.deepEqual(build(folder), { status: 0, said: '' });
     assert.notEqual(fs.statSync(target).mtimeMs, built);
-    assert.deepEqual(fs.readdirSync(path.dirname(target)), [path.basename(target)]);
+    const kind = path.basename(target, '.node');
+    assert.deepEqual(fs.readdirSync(path.dirname(target)).sort(), [kind, path.basename(target)]);
+    const files = fs.readdirSync(path.join(path.dirname(target), kind)).sort();
+    assert.deepEqual(files, ['flux-pmi', 'libpmi.so', 'libpmi.so.0', 'libpmi2.so', 'libpmi2.so.0']);
   });
 
   test('a binary that does not load is built anew', () => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { countGpus, cpuTopology, hwloc, topology } from '../../../native/index.ts';
+import { coreCpus, countGpus, cpuTopology, hwloc, topology } from '../../../native/index.ts';
 import { requireAddon, temporaryFolder } from './support.ts';
 
 requireAddon();
@@ -112,6 +112,50 @@ for (const [name, root, allowed, [packages, cores, pus, numaNodes]] of machines)
     assert.deepEqual(counts, { packages, cores, pus, numaNodes });
   });
 }
+
+const byCore: [name: string, root: string, allowed: string, cores: number[][]][] = [
+  [
+    'two packages',
+    machine(dual, '0-7', '0'),
+    '0-7',
+    [
+      [0, 4],
+      [1, 5],
+      [2, 6],
+      [3, 7],
+    ],
+  ],
+  ['bound to some', machine(dual, '0-7', '0'), '1,3-5', [[1, 5], [4], [3]]],
+  [
+    'packages that take turns',
+    machine(
+      [
+        [0, '0'],
+        [1, '1'],
+        [0, '2'],
+        [1, '3'],
+      ],
+      '0-3',
+      '0',
+    ),
+    '0-3',
+    [[0], [2], [1], [3]],
+  ],
+];
+
+for (const [name, root, allowed, cores] of byCore) {
+  test(`/sys: cores of ${name}`, () => assert.deepEqual(coreCpus(root, allowed), cores));
+}
+
+test('hwloc and /sys number cores alike', { skip }, () => {
+  const cores = [...hwloc()!.xml.matchAll(/<object type="Core"[^>]* cpuset="([^"]*)"/g)].map(([, mask]) =>
+    Number(mask),
+  );
+  assert.deepEqual(
+    coreCpus().map((cpus) => cpus.reduce((mask, cpu) => mask + 2 ** cpu, 0)),
+    cores,
+  );
+});
 
 test('/sys: not there', () => {
   const counts = cpuTopology('/no/such/sys');

@@ -2,6 +2,7 @@
 
 import { isObject } from '../../../core/message/unpack.ts';
 import type { Shell, ShellPlugin, ShellTask } from '../plugin.ts';
+import { prependPath } from './search-path.ts';
 
 /** What makes Spectrum MPI's resource manager complain when it is larger. */
 const SPECTRUM_STACK_BYTES = 10 * 1024 * 1024;
@@ -63,9 +64,4 @@ function mpiName(shell: Shell): string | undefined {
   const option = shell.option('mpi');
   const value = isObject(option) ? option.name : option;
   return typeof value === 'string' ? value.replace(/@.*/, '') : undefined;
-}
-
-function prependPath(shell: Shell, variable: string, path: string): void {
-  const before = shell.getEnv(variable);
-  shell.setEnv(variable, before ? `${path}:${before}` : path);
 }

@@ -3,13 +3,16 @@
  * shells when all are in a barrier, up and down a tree.
  */
 
+import path from 'node:path';
 import { asFluxError, FluxError } from '../../../core/errno.ts';
 import { encodeFluid } from '../../../core/formats/fluid.ts';
 import { unpack } from '../../../core/message/unpack.ts';
 import { PmiServer } from '../../../core/pmi/simple-server.ts';
 import { PmiLines, pmiMaxes } from '../../../core/pmi/wire.ts';
+import { pmiLibraryPath } from '../../../native/index.ts';
 import { LogLevel, type Shell, type ShellPlugin, type ShellTask } from '../plugin.ts';
 import { PmiExchange } from './pmi-exchange.ts';
+import { prependPath } from './search-path.ts';
 
 const NAME = 'pmi-simple';
 /** Names of the option `pmi` that mean this plugin. */
@@ -93,6 +96,12 @@ class Pmi {
     task.setEnv('PMI_FD', String(descriptor));
     task.setEnv('PMI_RANK', String(task.rank));
     task.setEnv('PMI_SIZE', String(this.#shell.taskCount));
+    const library = pmiLibraryPath();
+    if (library === undefined) return;
+    // Before those of other resource managers, which are where systems look.
+    prependPath(task, 'LD_LIBRARY_PATH', path.dirname(library));
+    // Open MPI before version 5 opens what this names.
+    task.setEnv('FLUX_PMI_LIBRARY_PATH', library);
   }
 
   #receive(task: ShellTask, lines: PmiLines, bytes: Buffer): void {

@@ -8,8 +8,10 @@ import type { Timer } from '../../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../../core/errno.ts';
 import { parseDuration } from '../../../core/formats/duration.ts';
 import { parseSignal, signalName } from '../../../core/formats/signal.ts';
+import { type Responses, untilEnd } from '../../../core/handle/rpc.ts';
 import { type JsonObject, type JsonValue, Real } from '../../../core/json.ts';
-import { isObject } from '../../../core/message/unpack.ts';
+import { Flag } from '../../../core/message/message.ts';
+import { isObject, unpack } from '../../../core/message/unpack.ts';
 import { LogLevel, type Shell, type ShellPlugin } from '../plugin.ts';
 
 const name = 'signal';
@@ -33,11 +35,12 @@ export const signalPlugin: ShellPlugin = {
     return {
       'shell.init'() {
         const warning = parseWarning(shell.option(name));
-        alarm = warning && new Alarm(shell, warning);
-        alarm?.set();
+        if (!warning) return;
+        alarm = new Alarm(shell, warning);
+        alarm.set(expiration(shell.R));
+        alarm.follow();
       },
-      'shell.resource-update': () => alarm?.set(),
-      destroy: () => alarm?.cancel(),
+      destroy: () => alarm?.stop(),
     };
   },
 };
@@ -77,29 +80,51 @@ class Alarm {
   readonly #shell: Shell;
   readonly #warning: Warning;
   #timer: Timer | undefined;
+  #end = 0;
+  #updates: Responses | undefined;
 
   constructor(shell: Shell, warning: Warning) {
     this.#shell = shell;
     this.#warning = warning;
   }
 
-  cancel(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+  /** Learns of another end that the job is given. */
+  follow(): void {
+    const { context, jobid } = this.#shell;
+    const request = { id: jobid, key: 'R', flags: 0 };
+    this.#updates = context.request('job-info.update-watch', request, { flags: Flag.streaming });
+    const end = untilEnd(this.#updates, ({ json }) => {
+      const { R } = unpack(json, { R: 'o' });
+      if (expiration(R) !== this.#end) this.set(expiration(R));
+    });
+    end
+      .then((error) => {
+        if (error.code !== 'ENODATA') throw error;
+      })
+      .catch((error: unknown) => {
+        this.#log(LogLevel.warn, `a new end of the job will go unnoticed: ${asFluxError(error).message}`);
+      });
   }
 
-  /** Waits for the moment that the job's end, as R has it now, leaves. */
-  set(): void {
-    this.cancel();
-    const end = expiration(this.#shell.R);
+  stop(): void {
+    this.#timer?.cancel();
+    if (!this.#updates) return;
+    this.#shell.context.notify('job-info.update-watch-cancel', { matchtag: this.#updates.matchtag });
+    this.#updates.abandon();
+  }
+
+  /** Waits for the moment; `end` is in seconds since the epoch, 0 for none. */
+  set(end: number): void {
+    this.#timer?.cancel();
+    this.#end = end;
     const signal = signalName(this.#warning.signum);
     if (!end) {
-      this.#shell.log(LogLevel.notice, `job has no expiration, ${signal} will not be sent`, name);
+      this.#log(LogLevel.notice, `job has no expiration, ${signal} will not be sent`);
       return;
     }
     const moment = end - this.#warning.timeleft;
     const remaining = Math.max(0, moment - this.#shell.context.clock.now());
-    this.#shell.log(LogLevel.debug, `Will send ${signal} to job in ${remaining.toFixed(2)}s`, name);
+    this.#log(LogLevel.debug, `Will send ${signal} to job in ${remaining.toFixed(2)}s`);
     this.#wait(moment);
   }
 
@@ -115,10 +140,14 @@ class Alarm {
   #send(): void {
     const { signum, timeleft } = this.#warning;
     const signal = signalName(signum);
-    this.#shell.log(LogLevel.notice, `job will expire in ${timeleft.toFixed(1)}s, sending ${signal} to job`, name);
+    this.#log(LogLevel.notice, `job will expire in ${timeleft.toFixed(1)}s, sending ${signal} to job`);
     this.#shell.context.rpc('job-manager.kill', { id: this.#shell.jobid, signum }).catch((error: unknown) => {
-      this.#shell.log(LogLevel.error, `failed to send ${signal} to job: ${asFluxError(error).message}`, name);
+      this.#log(LogLevel.error, `failed to send ${signal} to job: ${asFluxError(error).message}`);
     });
+  }
+
+  #log(level: LogLevel, message: string): void {
+    this.#shell.log(level, message, name);
   }
 }
 
