@@ -35,6 +35,8 @@ export interface RunningJobHost {
 const LOG = 'exec.eventlog';
 /** Seconds from a job's start to the link to its namespace. */
 const LINK_DELAY = 0.01;
+/** Seconds that the other shells have to end with the leader. */
+const LEADER_DELAY = 0.05;
 const EXIT_1 = 1 << 8;
 const SIGALRM = 14;
 const SIGUSR1 = 10;
@@ -68,6 +70,9 @@ export class RunningJob {
   #killShellTimer: Timer | undefined;
   #maxKillTimer: Timer | undefined;
   #shellExitTimer: Timer | undefined;
+  #leaderTimer: Timer | undefined;
+  // Until its end is told.
+  #leaderStatus: number | undefined;
 
   constructor(facts: JobFacts, request: Request, host: RunningJobHost) {
     this.facts = facts;
@@ -327,7 +332,17 @@ export class RunningJob {
 
   // ---- end
 
+  /** The others mostly end with the leader: a moment later there is less to tell. */
   #leaderEnded(status: number): void {
+    this.#leaderStatus = status;
+    if (!this.execution?.activeRanks()?.count) this.#tellLeaderEnded();
+    else this.#leaderTimer = this.#host.context.clock.after(LEADER_DELAY, () => this.#tellLeaderEnded());
+  }
+
+  #tellLeaderEnded(): void {
+    const status = this.#leaderStatus;
+    if (status === undefined) return;
+    this.#leaderStatus = undefined;
     const active = this.execution?.activeRanks() ?? IdSet.empty;
     this.#post('shell-exit', {
       rank: this.facts.ranks.first!,
@@ -350,6 +365,7 @@ export class RunningJob {
   #complete(executionStatus: number, usage?: ProcessUsage, log: readonly LogText[] = []): void {
     if (this.#isFinalizing) return;
     this.#isRunning = false;
+    this.#tellLeaderEnded();
     let status = executionStatus;
     if (this.#isFailing) status = this.#exceptionStatus ?? (status || EXIT_1);
     this.#log.push(...log);
@@ -371,6 +387,7 @@ export class RunningJob {
 
   #timers(): readonly (Timer | undefined)[] {
     return [
+      this.#leaderTimer,
       this.#linkTimer,
       this.#expirationTimer,
       this.#killTimer,

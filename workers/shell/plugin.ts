@@ -208,6 +208,8 @@ export interface Shell {
   // ---- what it says
 
   log(level: LogLevel, message: string, component?: string): void;
+  /** What is logged is written from now on, and what was before; it waits for the header of `output`. */
+  openLog(): void;
   /** Has somebody else write what is logged, in place of events of `output`. */
   redirectLog(write: (entry: LogEntry) => void): void;
   /** Adds members to the context of `shell.init` or `shell.start`, on the leader; the event must still be to come. */

@@ -113,6 +113,8 @@ export class JobShell implements Shell {
   #eventContexts = new Map<string, JsonObject>();
   #isLogging = false;
   #logTo: ((entry: LogEntry) => void) | undefined;
+  // What was logged before the log has its header.
+  #earlyLog: LogEntry[] | undefined = [];
   readonly #onRoom: (() => void)[] = [];
   readonly #subscriptions: [topic: string, callback: (event: Message) => void][] = [];
   #leaveBarrier: ((isComplete: boolean) => void) | undefined;
@@ -122,6 +124,7 @@ export class JobShell implements Shell {
   // Set when the shell is not to end with its tasks' highest exit code.
   #exitCode: number | undefined;
   #killSignal = 0;
+  #takesSignals = false;
   #hasRaised = false;
   #isEnding = false;
   #isOver = false;
@@ -229,6 +232,7 @@ export class JobShell implements Shell {
     try {
       await this.#initialize();
       await this.#barrier();
+      this.openLog();
       if (this.isLeader) this.#emit('shell.init');
       await this.#call('shell.post-init');
       await this.#startTasks();
@@ -260,6 +264,7 @@ export class JobShell implements Shell {
     this.#setEnvironment();
     this.#tasks = this.#makeTasks();
     if (this.isLeader) this.#awaitShells();
+    this.#takesSignals = true;
     await this.#call('shell.init');
     this.#logLayout();
   }
@@ -496,6 +501,7 @@ export class JobShell implements Shell {
   }
 
   async #end(): Promise<void> {
+    this.openLog();
     try {
       await this.#call('shell.exit');
     } catch (error) {
@@ -546,6 +552,8 @@ export class JobShell implements Shell {
     if (this.#isOver) return;
     this.log(LogLevel.fatal, message, component);
     this.#exitCode ??= exitCode;
+    // The exception has all shells terminated, and this one does not hand signals on yet.
+    if (!this.#takesSignals) this.#killSignal ||= constants.signals.SIGTERM;
     this.raise('exec', 0, message);
     this.#stop();
   }
@@ -654,6 +662,10 @@ export class JobShell implements Shell {
     const entry: LogEntry = { level, message, rank: this.rank, ...(component !== undefined && { component }) };
     // Who takes log entries may have something to say, too.
     if (this.#isLogging || level > LogLevel.notice + this.verbosity) return;
+    if (this.#earlyLog) {
+      this.#earlyLog.push(entry);
+      return;
+    }
     this.#isLogging = true;
     try {
       if (this.#logTo) this.#logTo(entry);
@@ -662,6 +674,12 @@ export class JobShell implements Shell {
     } finally {
       this.#isLogging = false;
     }
+  }
+
+  openLog(): void {
+    const early = this.#earlyLog ?? [];
+    this.#earlyLog = undefined;
+    for (const { level, message, component } of early) this.log(level, message, component);
   }
 
   redirectLog(write: (entry: LogEntry) => void): void {

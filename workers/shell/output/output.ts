@@ -66,6 +66,7 @@ class Output {
     }
     const log = this.#shared.stderr ?? (settings.stderr.isPerRank ? await this.#ownFile(settings.stderr) : undefined);
     if (log) shell.redirectLog((entry) => log.writeLine(formatLog(entry)));
+    if (shell.isLeader) shell.openLog();
   }
 
   #writeHeader({ stdout, stderr }: OutputSettings): void {

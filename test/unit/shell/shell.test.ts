@@ -1,0 +1,378 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { JsonObject } from '../../../core/json.ts';
+import { guest, type JobOptions, JobWorld, type JobWorldOptions } from '../../job-world.ts';
+import type { SimulatedProcess } from '../../sim/programs.ts';
+
+const ID = 1n;
+const STDIN = '100-shell-f2.stdin';
+
+function inWorld(name: string, options: JobWorldOptions, body: (world: JobWorld) => Promise<void>): void {
+  test(name, async () => {
+    const world = await JobWorld.start(options);
+    try {
+      await body(world);
+    } finally {
+      world.close();
+    }
+  });
+}
+
+function outputOf(world: JobWorld): string[] {
+  return world.events(ID, 'output').filter((event) => event.startsWith('data') && !event.includes('eof'));
+}
+
+function raisedNotes(world: JobWorld): string[] {
+  return world.asked
+    .filter(({ topic }) => topic === 'job-manager.raise')
+    .map(({ payload }) => String((payload as JsonObject).note));
+}
+
+inWorld(
+  'standard output and error become events',
+  {
+    programs: {
+      talk: (process) => {
+        process.print('one\ntwo');
+        process.print('oops\n', 2);
+        process.print('!\n');
+        process.print(Buffer.from([0, 255]));
+        process.exit();
+      },
+    },
+  },
+  async (world) => {
+    await world.runJob(ID, { command: ['talk'] });
+    assert.deepEqual(world.events(ID, 'output'), [
+      'header {"version":1,"encoding":{"stdout":"UTF-8","stderr":"UTF-8"},"count":{"stdout":1,"stderr":1},"options":{}}',
+      'data {"stream":"stdout","rank":"0","data":"one\\n"}',
+      'data {"stream":"stderr","rank":"0","data":"oops\\n"}',
+      'data {"stream":"stdout","rank":"0","data":"two!\\n"}',
+      'data {"stream":"stdout","rank":"0","encoding":"base64","data":"AP8="}',
+      'data {"stream":"stdout","rank":"0","eof":true}',
+      'data {"stream":"stderr","rank":"0","eof":true}',
+    ]);
+  },
+);
+
+inWorld('output goes to files, with labels', { ranks: 2 }, async (world) => {
+  const path = join(world.folder, 'out-{{id.dec}}');
+  const options = { output: { stdout: { type: 'file', path, label: true } } };
+  await world.runJob(ID, { command: ['print', 'hello'], ranks: '0-1', options });
+  const lines = readFileSync(join(world.folder, 'out-1'), 'utf8').split('\n').sort();
+  assert.deepEqual(lines, ['', '0: hello', '1: hello']);
+  assert.deepEqual(outputOf(world), []);
+  assert.match(world.events(ID, 'output')[1]!, /^redirect .*"stream":"stdout","rank":"\[0-1\]"/);
+});
+
+inWorld('a file for each task', { ranks: 2 }, async (world) => {
+  const path = join(world.folder, 'out-{{task.id}}');
+  await world.runJob(ID, { command: ['print', 'x'], ranks: '0-1', options: { output: { stdout: { path } } } });
+  for (const rank of [0, 1]) assert.equal(readFileSync(join(world.folder, `out-${rank}`), 'utf8'), 'x\n');
+});
+
+inWorld(
+  'the KVS takes so much output and no more',
+  {
+    programs: {
+      talk: (process) => {
+        for (let i = 0; i < 5; i++) process.print('1234567\n');
+        process.exit();
+      },
+    },
+  },
+  async (world) => {
+    await world.runJob(ID, { command: ['talk'], options: { output: { limit: 16 } } });
+    assert.equal(outputOf(world).length, 2);
+    const logged = world.events(ID, 'output').filter((event) => event.startsWith('log'));
+    assert.match(logged[0]!, /stdout will be truncated, 16 limit exceeded/);
+    assert.match(logged[1]!, /stdout: 24 of 40 bytes truncated/);
+  },
+);
+
+inWorld('who writes faster than the KVS takes waits', {}, async (world) => {
+  const matchtag = world.startJob(ID, { command: ['sleep'] });
+  await world.until(() => world.programs.running.length === 1);
+  const [process] = world.programs.running as [SimulatedProcess];
+  world.isKvsStuck = true;
+  const chunk = Buffer.alloc(1 << 20, 'x');
+  chunk[chunk.length - 1] = 10;
+  let written = 0;
+  while (process.paused.size === 0 && written < 100) {
+    process.print(chunk);
+    written++;
+    await world.pass(0.001);
+  }
+  assert.ok(written >= 8 && written < 16, `${written} MiB were taken`);
+  world.unstick();
+  await world.until(() => process.paused.size === 0);
+  process.exit();
+  await world.whenReleased(matchtag);
+  assert.equal(outputOf(world).length, written);
+});
+
+inWorld(
+  'standard input comes to the tasks it is for, on whatever rank',
+  {
+    ranks: 2,
+    programs: {
+      cat: (process) => {
+        process.onInputEnd = () => {
+          process.print(process.input());
+          process.exit();
+        };
+      },
+    },
+  },
+  async (world) => {
+    const matchtag = world.startJob(ID, { command: ['cat'], ranks: '0-1' });
+    await world.until(() => world.programs.running.length === 2);
+    await world.pass(0.1);
+    const send = async (io: JsonObject, user = {}) => (await world.ask(STDIN, { stream: 'stdin', ...io }, user)).errno;
+    assert.equal(await send({ rank: 'all', data: 'to all\n' }), '');
+    assert.equal(await send({ rank: '1', data: 'to one\n', eof: true }), '');
+    assert.equal(await send({ rank: '1', data: 'late' }), 'EPIPE');
+    assert.equal(await send({ rank: '0', eof: true }, { user: guest }), 'EPERM');
+    assert.equal(await send({ rank: 'all', eof: true }), '');
+    await world.whenReleased(matchtag);
+    assert.deepEqual(outputOf(world).sort(), [
+      'data {"stream":"stdout","rank":"0","data":"to all\\n"}',
+      'data {"stream":"stdout","rank":"1","data":"to all\\n"}',
+      'data {"stream":"stdout","rank":"1","data":"to one\\n"}',
+    ]);
+    assert.equal(world.events(ID, 'input').length, 4);
+  },
+);
+
+inWorld('too much standard input ends the job', {}, async (world) => {
+  const matchtag = world.startJob(ID, { command: ['sleep'], options: { input: { limit: 4 } } });
+  await world.until(() => world.programs.running.length === 1);
+  await world.pass(0.1);
+  const { errno } = await world.ask(STDIN, { stream: 'stdin', rank: 'all', data: '12345' });
+  assert.equal(errno, 'EPIPE');
+  await world.whenReleased(matchtag);
+  assert.match(raisedNotes(world)[0]!, /^stdin exceeds 4 limit/);
+});
+
+inWorld('standard input is a file', {}, async (world) => {
+  const path = join(world.folder, 'input');
+  writeFileSync(path, 'text');
+  await world.runJob(ID, { options: { input: { stdin: { type: 'file', path } } } });
+  assert.deepEqual(world.events(ID, 'input').slice(1), [`redirect {"stream":"stdin","rank":"all","path":"${path}"}`]);
+});
+
+inWorld(
+  'the variables of a task',
+  {
+    programs: {
+      env: (process) => {
+        for (const name of [
+          'FLUX_TASK_RANK',
+          'FLUX_TASK_LOCAL_ID',
+          'FLUX_JOB_SIZE',
+          'FLUX_JOB_NNODES',
+          'FLUX_JOB_ID',
+          'FLUX_JOB_ID_PATH',
+          'FLUX_URI',
+          'FLUX_KVS_NAMESPACE',
+          'HOSTNAME',
+          'MINE',
+          'FLUX_PROXY_REMOTE',
+          'WHERE',
+        ])
+          process.print(`${name}=${process.variable(name)}\n`);
+        process.exit();
+      },
+    },
+  },
+  async (world) => {
+    await world.runJob(ID, {
+      command: ['env'],
+      system: { environment: { HOSTNAME: 'elsewhere', MINE: 'yes', FLUX_PROXY_REMOTE: 'x' } },
+      options: { 'env-expand': { WHERE: '{{node.name}} {{task.id}}' } },
+    });
+    const text = outputOf(world)
+      .map((event) => (JSON.parse(event.slice(5)) as { data: string }).data)
+      .join('');
+    assert.deepEqual(text.trim().split('\n'), [
+      'FLUX_TASK_RANK=0',
+      'FLUX_TASK_LOCAL_ID=0',
+      'FLUX_JOB_SIZE=1',
+      'FLUX_JOB_NNODES=1',
+      'FLUX_JOB_ID=ƒ2',
+      'FLUX_JOB_ID_PATH=/ƒ2',
+      'FLUX_URI=local://rank-0',
+      'FLUX_KVS_NAMESPACE=job-1',
+      'HOSTNAME=node0',
+      'MINE=yes',
+      'FLUX_PROXY_REMOTE=undefined',
+      'WHERE=node0 0',
+    ]);
+  },
+);
+
+const faults: readonly (readonly [what: string, job: JobOptions, note: RegExp])[] = [
+  [
+    'an unknown scheme of task maps',
+    { options: { taskmap: { scheme: 'nosuch' } } },
+    /failed to map tasks with scheme=nosuch/,
+  ],
+  [
+    'a task map of another job',
+    { options: { taskmap: { scheme: 'manual', value: '[[0,1,2,1]]' } } },
+    /got 2 total tasks, expected 1/,
+  ],
+  ['an output limit that is none', { options: { output: { limit: 'lots' } } }, /Invalid KVS output.limit=lots/],
+  [
+    'a folder for output that is not there',
+    { options: { output: { stdout: { path: '/no/such/o' } } } },
+    /open: \/no\/such\/o: No such file/,
+  ],
+  [
+    'standard input from nowhere',
+    { options: { input: { stdin: { type: 'file', path: '/no/such' } } } },
+    /error opening input file '\/no\/such'/,
+  ],
+  [
+    'an unknown kind of standard input',
+    { options: { input: { stdin: { type: 'pipe' } } } },
+    /input.stdin.type=pipe invalid/,
+  ],
+  [
+    'a timeout that is none',
+    { options: { 'exit-timeout': 'soon' } },
+    /exit-timeout is not a valid Flux Standard Duration/,
+  ],
+  ['an rc file that is not there', { options: { userrc: '/no/such.js' } }, /loading rc file \/no\/such.js/],
+];
+for (const [what, job, note] of faults)
+  inWorld(`${what} is an exception`, {}, async (world) => {
+    await world.runJob(ID, job);
+    assert.match(raisedNotes(world).join(), note);
+    assert.equal(world.programs.running.length, 0);
+  });
+
+inWorld(
+  'tasks that outlive the first by exit-timeout end',
+  {
+    ranks: 2,
+    programs: { mixed: (process) => (process.variable('FLUX_TASK_RANK') === '1' ? process.exit(0) : undefined) },
+  },
+  async (world) => {
+    const matchtag = world.startJob(ID, { command: ['mixed'], ranks: '0-1', options: { 'exit-timeout': '10s' } });
+    await world.until(() => world.programs.running.length === 1);
+    await world.pass(9.5);
+    assert.equal(world.programs.running.length, 1);
+    await world.pass(1);
+    await world.whenReleased(matchtag);
+    assert.deepEqual(raisedNotes(world), [
+      'mixed: task rank 1 on host node1 exited (Exit 0) and exit-timeout=10s has expired',
+    ]);
+  },
+);
+
+inWorld(
+  'exit-on-error',
+  {
+    ranks: 2,
+    programs: { mixed: (process) => (process.variable('FLUX_TASK_RANK') === '1' ? process.exit(6) : undefined) },
+  },
+  async (world) => {
+    const said = await world.runJob(ID, { command: ['mixed'], ranks: '0-1', options: { 'exit-on-error': 1 } });
+    assert.deepEqual(raisedNotes(world), ['mixed: task rank 1 on host node1 failed (Exit 6) and exit-on-error is set']);
+    assert.equal(said[1], `finish {"status":${6 << 8}}`);
+  },
+);
+
+inWorld(
+  'PMI: what a task puts another gets, whatever ranks they are on',
+  {
+    ranks: 5,
+    programs: {
+      pmi: (process) => {
+        const fd = Number(process.variable('PMI_FD'));
+        const rank = Number(process.variable('PMI_RANK'));
+        const lines: string[] = [];
+        const steps = [
+          'cmd=init pmi_version=1 pmi_subversion=1',
+          `cmd=put kvsname=ƒ2 key=k${rank} value=v${rank}`,
+          'cmd=barrier_in',
+          `cmd=get kvsname=ƒ2 key=k${(rank + 1) % 5}`,
+        ];
+        const next = () => {
+          const step = steps.shift();
+          if (step !== undefined) process.print(`${step}\n`, fd);
+          else {
+            process.print(`${lines.at(-1)}\n`);
+            process.exit();
+          }
+        };
+        process.onInput = () => {
+          lines.splice(0, lines.length, ...process.input(fd).trimEnd().split('\n'));
+          process.clock.after(0, next);
+        };
+        next();
+      },
+    },
+  },
+  async (world) => {
+    await world.runJob(ID, { command: ['pmi'], ranks: '0-4' });
+    assert.deepEqual(
+      outputOf(world)
+        .map((event) => /value=(\w+)/.exec(event)?.[1])
+        .sort(),
+      ['v0', 'v1', 'v2', 'v3', 'v4'],
+    );
+  },
+);
+
+inWorld('plugins of an rc file', {}, async (world) => {
+  const path = join(world.folder, 'rc.mjs');
+  const trace = join(world.folder, 'trace');
+  writeFileSync(
+    path,
+    `
+    import { appendFileSync } from 'node:fs';
+    const note = (what) => appendFileSync(${JSON.stringify(trace)}, what + '\\n');
+    export default [{ name: 'mine', load: (shell) => ({
+      tags: { mine: () => 'tag' },
+      'shell.init': () => note('init'),
+      'shell.post-init': async () => note('post-init'),
+      'task.init': (task) => note('task.init ' + task.rank),
+      'task.fork': (task) => note('task.fork ' + task.isRunning),
+      'shell.start': () => note('start'),
+      'task.exit': (task) => note('task.exit ' + task.status),
+      'shell.finish': () => note('finish'),
+      'shell.tasks-complete': () => note('tasks-complete'),
+      'shell.exit': () => note('exit'),
+      destroy: () => note('destroy'),
+    }) }];
+  `,
+  );
+  await world.runJob(ID, { command: ['print', 'a {{mine}}'], options: { userrc: path } });
+  assert.ok(existsSync(trace));
+  assert.deepEqual(readFileSync(trace, 'utf8').trim().split('\n'), [
+    'init',
+    'post-init',
+    'task.init 0',
+    'task.fork true',
+    'start',
+    'task.exit 0',
+    'finish',
+    'tasks-complete',
+    'exit',
+    'destroy',
+  ]);
+  assert.deepEqual(outputOf(world), ['data {"stream":"stdout","rank":"0","data":"a tag\\n"}']);
+});
+
+inWorld('who may ask a shell, and what', {}, async (world) => {
+  world.startJob(ID, { command: ['sleep'] });
+  await world.until(() => world.programs.running.length === 1);
+  const { payload } = await world.ask('100-shell-f2.proctable');
+  assert.deepEqual((payload as JsonObject).ids, [0]);
+  assert.equal((await world.ask('100-shell-f2.proctable', {}, { user: guest })).errno, 'EPERM');
+  assert.equal((await world.ask('100-shell-f2.nosuch')).errno, 'ENOSYS');
+});
