@@ -15,6 +15,9 @@ const ALL_USERS = 2 ** 32 - 1;
 /** How many jobs are listed when nobody says. */
 export const DEFAULT_COUNT = 1000;
 
+/** Jobs that the service may put into one response; flux-core's puts one into each, whatever is asked. */
+const BATCH = 100;
+
 /** An id with what the user wrote for it. */
 export interface WrittenId {
   readonly id: bigint;
@@ -40,7 +43,8 @@ export interface JobQuery {
 /** The request of `job-list.list`. */
 export function listRequest(query: JobQuery): JsonObject {
   const { attrs, count = DEFAULT_COUNT, since = 0 } = query;
-  return { max_entries: count, attrs: [...attrs], since: real(since), constraint: { and: constraints(query) } };
+  const constraint = { and: constraints(query) };
+  return { max_entries: count, attrs: [...attrs], since: real(since), constraint, batch: BATCH };
 }
 
 function constraints({ targets, userid, name, queues = [], filter }: JobQuery): JsonValue[] {

@@ -3,6 +3,7 @@
  */
 
 import { FluxError } from '../errno.ts';
+import { AskedServices } from '../handle/asked-services.ts';
 import { RpcTracker } from '../handle/tracker.ts';
 import { type Credentials, Role } from '../message/credentials.ts';
 import { type Message, MessageType } from '../message/message.ts';
@@ -47,6 +48,8 @@ export class Module implements Port, Subscriber {
   readonly #observer: ModuleObserver;
   // Requests that a remote module has not answered.
   readonly #tracker: RpcTracker | undefined;
+  // Made when first needed: most modules of most ranks ask nobody.
+  #asked: AskedServices | undefined;
   #runtime: ModuleRuntime | undefined;
   // What it is sent before its thread or process is there.
   #early: Message[] | undefined;
@@ -144,6 +147,10 @@ export class Module implements Port, Subscriber {
   receive(message: Message): void {
     this.lastSeen = this.#broker.world.clock.monotonic();
     if (message.type === MessageType.response) this.#tracker?.answered(message);
+    else if (message.type === MessageType.request && message.wantsResponse) {
+      this.#asked ??= new AskedServices();
+      this.#asked.note(message);
+    }
     this.#observer.onMessage('tx', this, message);
     this.#broker.receive(message, this);
   }
@@ -162,6 +169,11 @@ export class Module implements Port, Subscriber {
   kill(): void {
     this.#isKilled = true;
     this.#runtime?.kill();
+  }
+
+  /** What tells those whom it has asked that it is gone (RFC 6, Disconnection). */
+  disconnectRequests(): Message[] {
+    return this.#asked?.disconnectRequests(this.credentials) ?? [];
   }
 
   /** Takes what the module has not answered and never will. */

@@ -289,6 +289,7 @@ export class Modules {
       for (const resolve of loaded.removing ?? []) resolve();
     }
     this.#broker.bus.remove(module);
+    for (const request of module.disconnectRequests()) this.#broker.receive(request, module);
     this.#broker.removePort(module);
     for (const request of module.takeUnanswered())
       this.#broker.failRequest(request, new FluxError('ENOSYS', `module ${module.name} is gone`));

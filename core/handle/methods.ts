@@ -80,6 +80,20 @@ export class Request {
     this.#answer(response, response.isLastResponse);
   }
 
+  /**
+   * Responds and is not finished, even without the streaming flag: protocols whose responses name what they are about,
+   * as those of schedulers do (RFC 27), do without.
+   */
+  respondMore(payload: Payload): void {
+    if (this.message.wantsResponse) this.#answer(this.message.respond(payload, this.#credentials), false);
+  }
+
+  /** Finishes it without a response, where the protocol has none. */
+  leaveUnanswered(): typeof LATER {
+    this.#isAnswered = true;
+    return LATER;
+  }
+
   /** Responds for the only time, even when the request has the streaming flag. */
   reply(payload?: Payload): void {
     if (this.message.wantsResponse) this.#answer(this.message.respond(payload, this.#credentials), true);

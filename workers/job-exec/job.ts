@@ -33,6 +33,8 @@ export interface RunningJobHost {
 }
 
 const LOG = 'exec.eventlog';
+/** Seconds from a job's start to the link to its namespace. */
+const LINK_DELAY = 0.01;
 const EXIT_1 = 1 << 8;
 const SIGALRM = 14;
 const SIGUSR1 = 10;
@@ -51,6 +53,8 @@ export class RunningJob {
   readonly #startRequested: number;
   #hasNamespace = false;
   #ready: Promise<void> | undefined;
+  #linkTimer: Timer | undefined;
+  #linked: Promise<void> | undefined;
   #isStarted = false;
   #isRunning = false;
   #isFailing = false;
@@ -158,14 +162,17 @@ export class RunningJob {
     }
   }
 
+  /** A job that ends at once needs no link: it is a commit less. */
   #link(): void {
-    this.namespace.link().catch((error: unknown) => this.#failWith('failed to link guest ns', error));
+    this.#linkTimer = this.#host.context.clock.after(LINK_DELAY, () => {
+      this.#linked = this.namespace.link().catch((error: unknown) => this.#failWith('failed to link guest ns', error));
+    });
   }
 
   async #execute(execution: Execution): Promise<void> {
     this.#post('starting');
     this.#isStarted = true;
-    // Whoever sees that the job has started may look at its events.
+    // Whoever sees that the job has started may watch its events: there are some before that.
     this.#writer.flush();
     await execution.start();
   }
@@ -363,11 +370,19 @@ export class RunningJob {
   }
 
   #timers(): readonly (Timer | undefined)[] {
-    return [this.#expirationTimer, this.#killTimer, this.#killShellTimer, this.#maxKillTimer, this.#shellExitTimer];
+    return [
+      this.#linkTimer,
+      this.#expirationTimer,
+      this.#killTimer,
+      this.#killShellTimer,
+      this.#maxKillTimer,
+      this.#shellExitTimer,
+    ];
   }
 
   async #release(): Promise<void> {
     await this.#ready;
+    await this.#linked;
     if (this.#hasNamespace) await this.#moveNamespace('done');
     this.#host.forget(this);
     this.#request.reply({ id: this.facts.id, type: 'release', data: { ranks: 'all', final: true } });

@@ -95,7 +95,7 @@ export class EventlogWatch implements Watch, LogListener {
   #open(): void {
     const { id, path, flags } = this.#spec;
     const place = { namespace: PRIMARY_NAMESPACE, key: jobKey(id, path), flags: kvsFlags(flags) };
-    this.#log = new LogStream(this.#host.context, place, this);
+    this.#log = new LogStream(this.#host.context, place, this, this.request);
   }
 
   entries(lines: readonly string[]): void {

@@ -10,7 +10,7 @@
 import { asFluxError, errno, FluxError } from '../../core/errno.ts';
 import { GUEST_PREFIX, jobKey, jobNamespace } from '../../core/formats/job-keys.ts';
 import { LookupFlag } from '../../core/formats/kvs-flags.ts';
-import { PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
+import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import type { Request } from '../../core/handle/methods.ts';
 import { entryNamed } from './event-names.ts';
 import { kvsFlags, WatchFlag, type WatchHost, type WatchSpec } from './eventlog-watch.ts';
@@ -88,6 +88,18 @@ export class GuestWatch implements Watch {
         else this.#end(error);
       },
     });
+    if (flags & WatchFlag.waitcreate) void this.#findRemoved(place.namespace, this.#log!);
+  }
+
+  /** Who waits for a log would wait for a namespace, too, that was removed before; asked behind the watch, it tells. */
+  async #findRemoved(namespace: string, log: LogStream): Promise<void> {
+    try {
+      await new Kvs(this.#host.context, namespace).getroot();
+    } catch (error) {
+      if (this.#isStopped || this.#log !== log || asFluxError(error).errno !== errno.EOPNOTSUPP) return;
+      log.stop();
+      this.#readMoved();
+    }
   }
 
   #readMoved(): void {
@@ -114,7 +126,7 @@ export class GuestWatch implements Watch {
   }
 
   #open(place: LogPlace, listener: LogListener): void {
-    this.#log = new LogStream(this.#host.context, place, listener);
+    this.#log = new LogStream(this.#host.context, place, listener, this.request);
   }
 
   #sendSentinel(): void {

@@ -3,6 +3,7 @@
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { FluxError } from '../../core/errno.ts';
 import { type Treeobj, valBytes } from '../../core/formats/treeobj.ts';
+import type { Request } from '../../core/handle/methods.ts';
 import { type Responses, untilEnd } from '../../core/handle/rpc.ts';
 import { Flag, type Message } from '../../core/message/message.ts';
 
@@ -30,10 +31,12 @@ export class LogStream {
   #rest = '';
   #isStopped = false;
 
-  constructor(context: ServiceContext, place: LogPlace, listener: LogListener) {
+  /** @param reader whose request is answered with what is told: when that one takes nothing, nothing is read */
+  constructor(context: ServiceContext, place: LogPlace, listener: LogListener, reader?: Request) {
     this.#context = context;
     this.#listener = listener;
-    this.#responses = context.request('kvs-watch.lookup', { ...place }, { flags: Flag.streaming });
+    const way = reader?.message.routes.ids();
+    this.#responses = context.request('kvs-watch.lookup', { ...place, way }, { flags: Flag.streaming });
     void untilEnd(this.#responses, (response) => this.#take(response)).then((error) => this.#end(error));
   }
 

@@ -10,6 +10,9 @@ import { type JobWriter, jobWriter } from './attributes.ts';
 import { type ConstraintLimits, compileConstraint } from './constraint.ts';
 import type { ListQuery } from './listing.ts';
 
+/** Jobs in one response of a stream. */
+const BATCH_MAX = 1000;
+
 type Attrs = readonly JsonValue[];
 
 /** Reads members of a payload. */
@@ -72,7 +75,20 @@ export function listQuery(
   const attrs = reader.attrs();
   const named = reader.get('constraint');
   const constraint = ofUser(named === undefined ? legacyConstraint(reader) : named, userid);
-  return { constraint: compiled(constraint, limits), write: jobWriter(attrs), entriesMax, since };
+  return {
+    constraint: compiled(constraint, limits),
+    write: jobWriter(attrs),
+    entriesMax,
+    since,
+    batch: batchOf(reader),
+  };
+}
+
+/** Clients of flux-core expect one job in each response; who takes more says how many. */
+function batchOf(reader: Reader): number {
+  const batch = reader.get('batch') === undefined ? 1 : reader.integer('batch');
+  if (batch < 1 || batch > BATCH_MAX) throw invalid(`batch must be from 1 to ${BATCH_MAX}`);
+  return batch;
 }
 
 function ofUser(constraint: JsonValue, userid: number | undefined): JsonValue {

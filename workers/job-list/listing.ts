@@ -21,6 +21,8 @@ export interface ListQuery {
   readonly entriesMax: number;
   /** Only inactive jobs that became so later: seconds since the epoch. */
   readonly since: number;
+  /** Jobs at most in one response of a stream. */
+  readonly batch: number;
 }
 
 /** Seconds that a slice takes. */
@@ -62,8 +64,9 @@ class Listing {
   readonly #query: ListQuery;
   readonly #candidates: Candidates;
   readonly #resumed: () => void;
-  /** Of an answer in one message: what it says so far, and what was added to it in this slice. */
+  /** What an answer in one message says so far. */
   readonly #parts: Buffer[] = [];
+  /** Jobs that are not told of yet. */
   #texts: string[] = [];
   #count = 0;
 
@@ -90,7 +93,7 @@ class Listing {
         for (let looks = 0; looks < LOOK_EVERY; looks++) if (this.#isAtEnd()) return true;
         if (clock.monotonic() >= until) break;
       }
-      this.#endSlice();
+      this.#tell();
       return false;
     } catch (error) {
       this.request.fail(asFluxError(error));
@@ -98,31 +101,31 @@ class Listing {
     }
   }
 
-  /** Tells of the next job, if it is one of those wanted. */
+  /** Takes the next job, if it is one of those wanted. */
   #isAtEnd(): boolean {
-    const { constraint, write, entriesMax } = this.#query;
+    const { constraint, write, entriesMax, batch } = this.#query;
     const job = this.#candidates.next();
     if (job) {
       if (!constraint.test(job)) return false;
-      this.#tell(write(job));
-      if (++this.#count !== entriesMax) return false;
+      this.#count++;
+      if (this.#texts.push(write(job)) >= batch && this.request.isStreaming) this.#tell();
+      if (this.#count !== entriesMax) return false;
     }
     this.#end();
     return true;
   }
 
-  #tell(text: string): void {
-    if (!this.request.isStreaming) this.#texts.push(this.#count ? `,${text}` : text);
-    else this.request.respond(Buffer.from(`{"jobs":[${text}]${this.#count ? '' : ',"version":1'}}\0`));
-  }
-
-  #endSlice(): void {
-    if (this.#texts.length) this.#parts.push(Buffer.from(this.#texts.join('')));
+  #tell(): void {
+    const isFirst = this.#count === this.#texts.length;
+    const text = this.#texts.join(',');
     this.#texts = [];
+    if (text === '') return;
+    if (!this.request.isStreaming) this.#parts.push(Buffer.from(isFirst ? text : `,${text}`));
+    else this.request.respond(Buffer.from(`{"jobs":[${text}]${isFirst ? ',"version":1' : ''}}\0`));
   }
 
   #end(): void {
-    this.#endSlice();
+    this.#tell();
     if (this.request.isStreaming) this.request.endStream();
     else this.request.respond(Buffer.concat([Buffer.from('{"jobs":['), ...this.#parts, Buffer.from(']}\0')]));
   }

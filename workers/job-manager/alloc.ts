@@ -129,6 +129,9 @@ export class Alloc {
   /** In limited mode the most urgent jobs are to be with the scheduler: others are withdrawn for them. */
   recalculate(): void {
     if (!this.#scheduler || this.#scheduler.limit === Infinity) return;
+    const { first } = this.queue;
+    const { last } = this.sent;
+    if (!first || !last || !comesBefore(first, last)) return;
     const queued = this.queue[Symbol.iterator]();
     const late: Job[] = [];
     for (const job of this.sent.backwards()) {
@@ -192,13 +195,18 @@ export class Alloc {
   // ---- its answers
 
   /** Takes a response to `sched.alloc`; one that makes no sense ends what the manager has to do with this scheduler. */
-  takeResponse(response: Message): void {
+  takeAllocResponse(response: Message): void {
     try {
       if (response.errnum) throw response.error();
       this.#takeAnswer(response);
     } catch (error) {
       this.#teardown('alloc response error', error as Error);
     }
+  }
+
+  /** What is given back needs no answer; an error ends what the manager has to do with this scheduler. */
+  takeFreeResponse(response: Message): void {
+    if (response.errnum) this.#teardown('free response error', response.error());
   }
 
   #takeAnswer(response: Message): void {

@@ -17,6 +17,14 @@ import type { Job } from './job.ts';
 
 /** Jobs in one commit: one that is too large would hold up everybody else's. */
 const BATCH_JOBS = 1000;
+/**
+ * How much longer than a commit took it is until the next one, and how long at most in seconds: so commits cost no more
+ * than a part of all time, and hold up nobody but who only looks on. For whoever waits there is none of that.
+ */
+const PAUSE_FACTOR = 4;
+const PAUSE_MAX = 0.05;
+/** Pauses that are not worth a timer. */
+const PAUSE_MIN = 0.0005;
 /** Seconds after which a commit that failed is made again, at first and at most. */
 const RETRY_MIN = 0.1;
 const RETRY_MAX = 10;
@@ -47,8 +55,12 @@ export class EventWriter {
   /** Those to be committed, in order; what is written now goes into the last. */
   #batches: Batch[] = [];
   #isCommitting = false;
+  /** The one that is being committed. */
+  #current: Batch | undefined;
   #isScheduled = false;
   #retry = RETRY_MIN;
+  /** Ends the pause between two commits. */
+  #hurry: () => void = () => {};
 
   constructor(context: ServiceContext) {
     this.#kvs = new Kvs(context, PRIMARY_NAMESPACE);
@@ -75,6 +87,7 @@ export class EventWriter {
   /** Calls back when all that was written so far is committed. */
   whenCommitted(committed: Committed): void {
     this.#batchFor(undefined).waiting.push(committed);
+    this.#hurry();
   }
 
   /** Resolves when all that was written so far is committed. */
@@ -88,6 +101,7 @@ export class EventWriter {
   /** Calls back when what was written of a job that is submitted is committed, or cannot be. */
   whenSubmitted(job: Job, submitted: Submitted): void {
     this.#batchFor(job.id).held.set(job.id, submitted);
+    this.#hurry();
   }
 
   /** Takes back what was written of a job that is refused. */
@@ -98,8 +112,11 @@ export class EventWriter {
   /** The batch that is open, or another one when it is full and the job is not in it. */
   #batchFor(id: bigint | undefined): Batch {
     let batch = this.#batches.at(-1);
-    const isOpen = batch && (this.#batches.length > 1 || !this.#isCommitting);
-    if (!batch || !isOpen || (batch.logs.size >= BATCH_JOBS && id !== undefined && !batch.logs.has(id))) {
+    if (
+      !batch ||
+      batch === this.#current ||
+      (batch.logs.size >= BATCH_JOBS && id !== undefined && !batch.logs.has(id))
+    ) {
       batch = new Batch();
       this.#batches.push(batch);
     }
@@ -122,6 +139,8 @@ export class EventWriter {
     this.#isCommitting = true;
     while (this.#batches.length) {
       const batch = this.#batches[0]!;
+      this.#current = batch;
+      const started = this.#clock.monotonic();
       const failure = await this.#commit(batch).catch(asFluxError);
       if (failure) {
         this.#log('err', `eventlog update failed, and is tried again: ${failure.message}`);
@@ -132,10 +151,28 @@ export class EventWriter {
       } else {
         this.#retry = RETRY_MIN;
         this.#batches.shift();
+        this.#current = undefined;
+        const took = this.#clock.monotonic() - started;
         this.#tell(batch, undefined);
+        await this.#pause(Math.min(took * PAUSE_FACTOR, PAUSE_MAX));
       }
     }
     this.#isCommitting = false;
+  }
+
+  /** Lets what comes gather, unless somebody waits for it. */
+  async #pause(seconds: number): Promise<void> {
+    const isWanted = this.#batches.some(({ waiting, held }) => waiting.length || held.size);
+    if (seconds < PAUSE_MIN || isWanted) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#clock.after(seconds, resolve);
+      this.#hurry = () => {
+        timer.cancel();
+        // What is being written now belongs to it.
+        queueMicrotask(resolve);
+      };
+    });
+    this.#hurry = () => {};
   }
 
   async #commit(batch: Batch): Promise<undefined> {

@@ -47,6 +47,8 @@ export interface ActiveJob extends JobRecord {
   /** The resources without the scheduler's part, once they are allocated. */
   readonly R: JsonObject | undefined;
   readonly queue: string | undefined;
+  /** All events that are kept. */
+  readonly eventlog: readonly EventlogEntry[];
   /** The event that brought it to the state cleanup. */
   readonly endEvent: EventlogEntry | undefined;
   readonly annotations: JsonObject | undefined;

@@ -164,8 +164,10 @@ export class Manager implements Service, Core {
   }
 
   takeResponse(response: Message): void {
-    if (response.topic === 'sched.alloc' || response.topic === 'sched.free') this.alloc.takeResponse(response);
-    else if (response.topic?.endsWith('.start')) this.start.takeResponse(response);
+    const { topic = '' } = response;
+    if (topic === 'sched.alloc') this.alloc.takeAllocResponse(response);
+    else if (topic === 'sched.free') this.alloc.takeFreeResponse(response);
+    else if (topic.endsWith('.start')) this.start.takeResponse(response);
   }
 
   // ---- what passes between the parts

@@ -56,13 +56,14 @@ export class Updates implements Part {
     if (job.isImmutable && !request.isOwner)
       throw new FluxError('EPERM', 'job is immutable due to previous instance owner update');
     const update = this.#check(request, job, updates);
-    const question = this.#question(update);
-    if (question) {
-      this.#pending.add(request);
-      await question.finally(() => this.#pending.delete(request));
-      // It was answered when the manager stopped.
-      if (request.isAnswered) return LATER;
+    this.#pending.add(request);
+    try {
+      await this.#askScheduler(update);
+    } finally {
+      this.#pending.delete(request);
     }
+    // It was answered when the manager stopped.
+    if (request.isAnswered) return LATER;
     this.#post(update);
     return undefined;
   }
@@ -89,22 +90,26 @@ export class Updates implements Part {
     return { request, job, updates, isValidated, needsFeasibility };
   }
 
-  /** What is asked of the scheduler; undefined: nothing. */
-  #question({ job, updates, needsFeasibility }: Update): Promise<unknown> | undefined {
+  /** @throws FluxError the scheduler would not have it so */
+  async #askScheduler({ job, updates, needsFeasibility }: Update): Promise<void> {
     const { context } = this.#core;
     if (needsFeasibility) {
       const jobspec = Object.entries(updates).reduce(
         (spec, [path, value]) => withValueAt(spec, path, value!),
         job.jobspec,
       );
-      return context.rpc('feasibility.check', { jobspec });
+      await context.rpc('feasibility.check', { jobspec });
+      return;
     }
-    if (!(job.state & JobState.running) || updates[DURATION] === undefined) return undefined;
+    if (!(job.state & JobState.running) || updates[DURATION] === undefined) return;
     const expiration = this.#expirationAfter(job, updates[DURATION]);
-    return context.rpc('sched.expiration', { id: job.id, expiration: real(expiration) }).catch((error: unknown) => {
+    try {
+      await context.rpc('sched.expiration', { id: job.id, expiration: real(expiration) });
+    } catch (error) {
+      // Not every scheduler cares.
       const { code, errno } = asFluxError(error);
       if (code !== 'ENOSYS') throw new FluxError(errno, 'scheduler refused expiration update');
-    });
+    }
   }
 
   /** When a job that runs is to end, in seconds since the epoch; 0: never. */

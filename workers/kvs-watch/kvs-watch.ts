@@ -13,7 +13,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import type { StoreThread } from '../content/access.ts';
 import type { SlowReaders } from '../rexec/slow-readers.ts';
-import { Client } from './client.ts';
+import { Reader } from './reader.ts';
 import { makeSource, type Source } from './source.ts';
 import { WatchedNamespace } from './watched-namespace.ts';
 import { Watcher } from './watcher.ts';
@@ -31,7 +31,9 @@ class KvsWatch implements Service {
   readonly #source: Source;
   readonly #slowReaders: SlowReaders | undefined;
   readonly #namespaces = new Map<string, WatchedNamespace>();
-  readonly #clients = new Map<string, Client>();
+  // By who asked, and the matchtag of the request.
+  readonly #watchers = new Map<string, Map<number, Watcher>>();
+  readonly #readers = new Map<string, Reader>();
 
   constructor(context: ServiceContext, source: Source, slowReaders: SlowReaders | undefined) {
     this.#context = context;
@@ -46,23 +48,34 @@ class KvsWatch implements Service {
 
   stop(): void {
     this.#source.close();
-    for (const client of this.#clients.values()) this.#slowReaders?.remove(client);
+    for (const reader of this.#readers.values()) this.#slowReaders?.remove(reader);
   }
 
-  #watch(request: Request, name: string, key: string, flags: number): void {
+  /** @param way ids on the way of the answers, where who asks sends them on to somebody else */
+  #watch(request: Request, name: string, key: string, flags: number, way: readonly string[] | undefined): void {
     const { sender, message } = request;
     if (!message.wantsResponse) return;
-    const client = this.#clients.get(sender) ?? new Client(sender);
-    if (client.watchers.has(message.matchtag))
+    const own = this.#watchers.get(sender) ?? new Map<number, Watcher>();
+    if (own.has(message.matchtag))
       throw new FluxError('EINVAL', `the matchtag ${message.matchtag} is that of another watch`);
-    if (client.watchers.size === 0) {
-      this.#clients.set(sender, client);
-      this.#slowReaders?.add(request, client);
-    }
     const namespace = this.#namespace(name);
-    const watcher = new Watcher(request, normalizeKey(key), flags, client, namespace);
-    client.watchers.set(message.matchtag, watcher);
+    const reader = this.#reader(request, way ?? message.routes.ids());
+    const watcher = new Watcher(request, normalizeKey(key), flags, reader, namespace);
+    own.set(message.matchtag, watcher);
+    this.#watchers.set(sender, own);
     namespace.add(watcher);
+  }
+
+  #reader(request: Request, way: readonly string[]): Reader {
+    const name = way.join(' ');
+    let reader = this.#readers.get(name);
+    if (!reader) {
+      reader = new Reader(name);
+      this.#readers.set(name, reader);
+      this.#slowReaders?.add(request, reader, way);
+    }
+    reader.count++;
+    return reader;
   }
 
   #namespace(name: string): WatchedNamespace {
@@ -76,12 +89,13 @@ class KvsWatch implements Service {
 
   readonly #turn = () => new Promise<void>((resolve) => this.#context.clock.after(0, resolve));
 
-  #forget({ request }: Watcher, namespace: WatchedNamespace): void {
-    const client = this.#clients.get(request.sender)!;
-    client.watchers.delete(request.message.matchtag);
-    if (client.watchers.size === 0) {
-      this.#clients.delete(client.id);
-      this.#slowReaders?.remove(client);
+  #forget({ request: { sender, message }, reader }: Watcher, namespace: WatchedNamespace): void {
+    const own = this.#watchers.get(sender)!;
+    own.delete(message.matchtag);
+    if (own.size === 0) this.#watchers.delete(sender);
+    if (--reader.count === 0) {
+      this.#readers.delete(reader.way);
+      this.#slowReaders?.remove(reader);
     }
     if (namespace.count === 0) this.#namespaces.delete(namespace.name);
   }
@@ -90,9 +104,9 @@ class KvsWatch implements Service {
     lookup: {
       allow: Role.user,
       handler: (request: Request) => {
-        const { namespace, key, flags } = request.unpack({ namespace: 's', key: 's', flags: 'i' });
+        const { namespace, key, flags, way } = request.unpack({ namespace: 's', key: 's', flags: 'i', way: 'a?' });
         checkFlags(request, flags);
-        this.#watch(request, namespace, key, flags);
+        this.#watch(request, namespace, key, flags, request.isOwner ? way?.map(String) : undefined);
         return LATER;
       },
     },
@@ -100,7 +114,7 @@ class KvsWatch implements Service {
       allow: Role.user,
       handler: (request: Request) => {
         const { matchtag } = request.unpack({ matchtag: 'i' });
-        const watcher = this.#clients.get(request.sender)?.watchers.get(matchtag);
+        const watcher = this.#watchers.get(request.sender)?.get(matchtag);
         if (watcher && mayEnd(request, watcher.request)) watcher.fail(endOfStream);
         return undefined;
       },
@@ -108,7 +122,7 @@ class KvsWatch implements Service {
     disconnect: {
       allow: Role.user,
       handler: (request: Request) => {
-        for (const watcher of [...(this.#clients.get(request.sender)?.watchers.values() ?? [])])
+        for (const watcher of [...(this.#watchers.get(request.sender)?.values() ?? [])])
           if (mayEnd(request, watcher.request)) watcher.drop();
         return undefined;
       },

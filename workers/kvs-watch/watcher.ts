@@ -1,7 +1,7 @@
 /**
  * One watcher: looks its key up when a commit has changed it, and answers.
  *
- * It looks at one root at a time, in the order of the commits, also where blobs have to be loaded or its client is slow;
+ * It looks at one root at a time, in the order of the commits, also where blobs have to be loaded or its reader is slow;
  * other watchers never wait for it. The roots that it has yet to look at are few: when there are more, it looks at the
  * newest only, and answers as often as if it had looked at each.
  */
@@ -13,8 +13,8 @@ import { encodeTreeobj, makeVal, type Treeobj, valBytes } from '../../core/forma
 import type { Request } from '../../core/handle/methods.ts';
 import type { Root } from '../kvs/follower.ts';
 import { AppendedValue } from './appended-value.ts';
-import type { Client } from './client.ts';
 import { directoriesOf } from './key-index.ts';
+import type { Reader } from './reader.ts';
 import { type Eventually, type Source, whenThere } from './source.ts';
 
 export interface WatcherHost {
@@ -41,7 +41,7 @@ export class Watcher {
   /** Normalized. */
   readonly key: string;
   readonly flags: number;
-  readonly #client: Client;
+  readonly reader: Reader;
   readonly #host: WatcherHost;
   readonly #due: Look[] = [];
   #isBusy = false;
@@ -53,9 +53,9 @@ export class Watcher {
   // What has been read of a value that is answered in pieces.
   #appended: AppendedValue | undefined;
 
-  constructor(request: Request, key: string, flags: number, client: Client, host: WatcherHost) {
+  constructor(request: Request, key: string, flags: number, reader: Reader, host: WatcherHost) {
     this.request = request;
-    this.#client = client;
+    this.reader = reader;
     this.key = key;
     this.flags = flags;
     this.#host = host;
@@ -91,9 +91,9 @@ export class Watcher {
   }
 
   #run(): void {
-    if (this.#client.isSlow) {
+    if (this.reader.isSlow) {
       this.#isBusy = true;
-      this.#client.whenReady(() => this.#goOn());
+      this.reader.whenReady(() => this.#goOn());
       return;
     }
     for (let look = this.#due.shift(); look && !this.#hasEnded; look = this.#due.shift()) {
@@ -165,7 +165,7 @@ export class Watcher {
       take: (bytes) => this.#answer(makeVal(bytes)),
       pause: async () => {
         await this.#host.turn();
-        await new Promise<void>((resolve) => this.#client.whenReady(resolve));
+        await new Promise<void>((resolve) => this.reader.whenReady(resolve));
       },
     });
     switch (treeobj.type) {

@@ -113,7 +113,7 @@ export class BulkExec {
     this.#signals.delete(rank);
     this.#batch.push(rank);
     if (this.#active.size) {
-      this.#batchTimer ??= this.#context.clock.after(BATCH_SECONDS, () => this.#tellBatch());
+      if (this.#events.exited) this.#batchTimer ??= this.#context.clock.after(BATCH_SECONDS, () => this.#tellBatch());
       return;
     }
     this.#tellBatch();

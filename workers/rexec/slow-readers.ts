@@ -43,9 +43,8 @@ export class SlowReaders {
     return this.#isHeld || (this.#slow.size > 0 && this.#ways.get(writer)!.some((id) => this.#slow.has(id)));
   }
 
-  /** From now on a writer's output goes to who sent a request, by the ids of its route. */
-  add(request: Request, writer: Pausable): void {
-    const way = request.message.routes.ids();
+  /** From now on a writer's output goes to who sent a request, by the ids of its route, or another way. */
+  add(request: Request, writer: Pausable, way: readonly string[] = request.message.routes.ids()): void {
     this.#ways.set(writer, way);
     for (const id of way) {
       const writers = this.#writers.get(id);

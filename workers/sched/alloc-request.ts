@@ -24,13 +24,13 @@ export class AllocRequest {
     return this.#request.sender;
   }
 
-  /** Tells when the job will start, if that can be told; only a stream has room for that. */
+  /** Tells when the job will start, if that can be told. */
   annotate(estimate: number | undefined): void {
-    if (!this.#request.isStreaming || (estimate === undefined && !this.#wasEstimated)) return;
+    if (estimate === undefined && !this.#wasEstimated) return;
     this.estimate = estimate;
     this.#wasEstimated = true;
     const t_estimate = estimate === undefined ? null : real(estimate);
-    this.#request.respond({ id: this.#id, type: AllocType.annotate, annotations: { sched: { t_estimate } } });
+    this.#request.respondMore({ id: this.#id, type: AllocType.annotate, annotations: { sched: { t_estimate } } });
   }
 
   /** The job has R, and the store has it, too; what was told of the waiting job is taken back. */

@@ -10,7 +10,8 @@ import type { Scheduler } from './scheduler.ts';
 
 /** Jobs in a slice. */
 const SLICE = 64;
-/** Seconds of rest for each job that a forecast had, and for each node. */
+/** Seconds of rest after a forecast, and more for each job that it had, and for each node. */
+const REST = 0.05;
 const REST_PER_JOB = 1e-4;
 const REST_PER_NODE = 1e-5;
 /** Jobs before this position in the queue are told of any change. */
@@ -66,7 +67,7 @@ export class Forecaster {
       if (done) {
         this.#estimates = undefined;
         this.passes++;
-        this.#next(this.#position * REST_PER_JOB + this.#scheduler.pool.nodes.length * REST_PER_NODE);
+        this.#next(REST + this.#position * REST_PER_JOB + this.#scheduler.pool.nodes.length * REST_PER_NODE);
         return;
       }
       this.#tell(value);

@@ -16,7 +16,7 @@
  */
 
 import { type Severity, severityNumber } from '../../core/broker/log-format.ts';
-import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
+import type { ModuleDefinition, Service, ServiceContext, Timer } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { IdSet } from '../../core/formats/idset.ts';
@@ -60,7 +60,7 @@ class Sched implements Service {
   #forecaster: Forecaster | undefined;
   /** What is being decided; undefined when it has to be asked anew. */
   #decisions: Generator<Decision, void, undefined> | undefined;
-  #isTurnAsked = false;
+  #timer: Timer | undefined;
   #isStopped = false;
   #passes = 0;
   #turns = 0;
@@ -118,12 +118,18 @@ class Sched implements Service {
 
   stop(): void {
     this.#isStopped = true;
+    this.#timer?.cancel();
     this.#forecaster?.stop();
     this.#writer.stop();
   }
 
   #log(severity: Severity, text: string): void {
     if (severityNumber(severity) <= severityNumber(this.#options.logLevel)) this.#context.log(severity, text);
+  }
+
+  /** What most never see is made only for those who do. */
+  #debug(text: () => string): void {
+    if (this.#options.logLevel === 'debug') this.#context.log('debug', text());
   }
 
   // ---- resources
@@ -146,7 +152,7 @@ class Sched implements Service {
   #methods(): Methods {
     return {
       alloc: { handler: (request) => this.#alloc(request) },
-      free: { handler: async (request) => this.#free(await this.#ready, request) },
+      free: { handler: (request) => this.#free(this.#known(), request) },
       cancel: { handler: (request) => this.#cancel(request) },
       prioritize: { handler: (request) => this.#prioritize(request) },
       expiration: { handler: async (request) => this.#expiration(await this.#ready, request) },
@@ -188,17 +194,17 @@ class Sched implements Service {
     return this.#scheduler;
   }
 
-  #free(scheduler: Scheduler, request: Request): undefined {
+  /** It has no answer but an error, which tells the job manager that nothing goes on (RFC 27). */
+  #free(scheduler: Scheduler, request: Request): Reply {
     const { id, R, final } = request.unpack({ id: 'I', R: 'o', final: 'b?' });
     const ranks = ranksOf(R);
     const missing = ranks.count - scheduler.release(id, ranks);
-    const name = encodeFluid(id);
-    if (missing > 0) this.#log('err', `free: ${name}: ${missing} of the ranks ${ranks} are not the job's`);
+    if (missing > 0) this.#log('err', `free: ${encodeFluid(id)}: ${missing} of the ranks ${ranks} are not the job's`);
     const left = final ? scheduler.release(id) : 0;
-    if (left > 0) this.#log('err', `free: ${name}: ${left} rank(s) were not named when the job was done`);
-    this.#log('debug', `free: ${name}: rank${ranks.encode({ brackets: true })}${final ? ' (final)' : ''}`);
+    if (left > 0) this.#log('err', `free: ${encodeFluid(id)}: ${left} rank(s) were not named when the job was done`);
+    this.#debug(() => `free: ${encodeFluid(id)}: rank${ranks.encode({ brackets: true })}${final ? ' (final)' : ''}`);
     this.#schedule();
-    return undefined;
+    return request.leaveUnanswered();
   }
 
   #cancel(request: Request): undefined {
@@ -262,14 +268,11 @@ class Sched implements Service {
   }
 
   #askTurn(): void {
-    if (this.#isTurnAsked || this.#isStopped) return;
-    this.#isTurnAsked = true;
-    this.#context.clock.after(0, () => this.#turn(this.#scheduler!));
+    if (!this.#isStopped) this.#timer ??= this.#context.clock.after(0, () => this.#turn(this.#scheduler!));
   }
 
   #turn(scheduler: Scheduler): void {
-    this.#isTurnAsked = false;
-    if (this.#isStopped) return;
+    this.#timer = undefined;
     this.#turns++;
     const now = this.#context.clock.now();
     this.#decisions ??= scheduler.decide(now);
@@ -303,7 +306,7 @@ class Sched implements Service {
     const resource_summary = resources.describe();
     const sched = around === undefined ? { resource_summary } : { resource_summary, backfill: encodeFluid(around) };
     this.#writer.add({ id, request, R: encodeAllocation(scheduler.pool, resources, times), sched });
-    this.#log('debug', `alloc: ${encodeFluid(id)}: ${resource_summary}`);
+    this.#debug(() => `alloc: ${encodeFluid(id)}: ${resource_summary}`);
   }
 
   /** As flux-core's schedulers count, and what they have no word for is 0. */
@@ -366,7 +369,6 @@ function sharesOf({ nodes, free }: Pool, share: (node: number) => Share | undefi
 function ranksOf(R: JsonObject): IdSet {
   const { execution } = unpack(R, { execution: 'o' });
   const { R_lite } = unpack(execution, { R_lite: 'a' });
-  let ranks = IdSet.empty;
-  for (const entry of R_lite) ranks = ranks.union(IdSet.parse(unpack(entry, { rank: 's' }).rank));
-  return ranks;
+  const sets = R_lite.map((entry) => IdSet.parse(unpack(entry, { rank: 's' }).rank));
+  return sets.length === 1 ? sets[0]! : sets.reduce((all, each) => all.union(each), IdSet.empty);
 }

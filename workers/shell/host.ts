@@ -17,6 +17,7 @@ import type { RexecThread } from '../rexec/rexec.ts';
 import { builtinPlugins } from './builtins.ts';
 import { systemFiles } from './files.ts';
 import { type JobLayout, layOut } from './job-layout.ts';
+import { rexecPlugin } from './plugins/rexec.ts';
 import { loadRcFile } from './rc-file.ts';
 import { JobShell, type ShellHost, type ShellResult, shellOptions } from './shell.ts';
 
@@ -25,7 +26,7 @@ export interface ShellModuleHost {
   localUri(): Promise<string>;
   /** The environment of the rank now. */
   environment(): Promise<Readonly<Record<string, string>>>;
-  readonly thread: ShellThread;
+  readonly thread: ProgramThread;
 }
 
 /** What the shells of one thread have in common, of whichever ranks they are. */
@@ -59,19 +60,19 @@ export function shellModule(host: (context: ServiceContext) => ShellModuleHost):
 
 class ShellService implements Service {
   readonly #context: ServiceContext;
-  readonly #thread: ShellThread;
+  readonly #thread: ProgramThread;
   readonly #host: ShellHost;
   readonly #shells = new Map<bigint, JobShell>();
   readonly #answers = new Map<string, Map<string, Omit<Method, 'allow'>>>();
   #onIdle: (() => void) | undefined;
 
-  constructor(context: ServiceContext, thread: ShellThread, isUtf8: boolean, uri: string) {
+  constructor(context: ServiceContext, thread: ProgramThread, isUtf8: boolean, uri: string) {
     this.#context = context;
     this.#thread = thread;
     this.#host = {
       context,
       files: systemFiles,
-      plugins: builtinPlugins,
+      plugins: [...builtinPlugins, rexecPlugin(thread)],
       uri,
       isUtf8,
       spawnTurn: () => thread.spawnTurn(),

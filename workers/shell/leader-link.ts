@@ -60,7 +60,7 @@ export class LeaderLink {
       try {
         await this.#shell.rpc(0, METHOD, { shell_rank: this.#shell.rank, entries });
       } catch (error) {
-        this.#shell.context.log('err', `${this.#shell.service}: the leader is gone: ${asFluxError(error).message}`);
+        this.#shell.context.log('debug', `${this.#shell.service}: the leader is gone: ${asFluxError(error).message}`);
       }
       this.#sentBytes = 0;
       this.#onTaken();

@@ -116,6 +116,8 @@ export interface ShellHooks {
   readonly 'task.fork'?: (task: ShellTask) => void;
   /** All tasks of this shell have processes; waited for. */
   readonly 'shell.start'?: () => Maybe;
+  /** A task has ended; output of it may still come. */
+  readonly 'task.end'?: (task: ShellTask) => void;
   /** A task has ended and so has its output. */
   readonly 'task.exit'?: (task: ShellTask) => void;
   /** The last task of this shell has ended. */

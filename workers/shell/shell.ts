@@ -377,7 +377,7 @@ export class JobShell implements Shell {
       task.start(
         this.context.spawn,
         this.#taskEnv(task),
-        () => this.#taskExited(),
+        () => this.#taskExited(task),
         () => this.#taskClosed(task),
       );
     try {
@@ -421,7 +421,13 @@ export class JobShell implements Shell {
     return list;
   }
 
-  #taskExited(): void {
+  #taskExited(task: Task): void {
+    if (this.#isOver) return;
+    try {
+      for (const { hooks } of this.#hooks) hooks['task.end']?.(task);
+    } catch (error) {
+      this.#bug('task.end', error);
+    }
     if (this.#isEnding && !this.#tasks.some((task) => task.isRunning)) this.#onIdle?.();
   }
 

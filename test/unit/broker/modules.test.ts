@@ -11,7 +11,7 @@ import { type BuiltinModule, Modules } from '../../../core/broker/modules.ts';
 import type { ModuleDefinition } from '../../../core/broker/service.ts';
 import { FluxError } from '../../../core/errno.ts';
 import { LATER } from '../../../core/handle/methods.ts';
-import { Message, MessageType } from '../../../core/message/message.ts';
+import { Flag, Message, MessageType } from '../../../core/message/message.ts';
 import { Topology } from '../../../core/overlay/topology.ts';
 import { refused } from '../../errors.ts';
 import { moduleWorld } from '../../module-world.ts';
@@ -397,6 +397,21 @@ test('a module of the broker may have its messages looked at first', async () =>
   for (const topic of ['mod.taken', 'mod.now', 'mod.nosuch']) bench.ask(topic);
   assert.deepEqual(seen.slice(-3), ['mod mod.taken', 'mod mod.now', 'mod mod.nosuch']);
   assert.deepEqual(bench.errors, [undefined, 'ENOSYS']);
+});
+
+test('whom a module has asked is told when it is gone', async () => {
+  const bench = new Bench();
+  const asked = await bench.load('asked');
+  bench.broker.addService('service', asked.module);
+  const asking = await bench.load('asking');
+  const request = (topic: string, flags = 0) => Message.request({ topic, matchtag: 3, flags, credentials: owner });
+  for (const topic of ['service.a', 'service.b']) asking.module.receive(request(topic));
+  asking.module.receive(request('other.a', Flag.noresponse));
+  bench.status(asking, ModuleStatus.exited);
+  assert.deepEqual(asked.topics, ['service.a', 'service.b', 'service.disconnect']);
+  const [first, , told] = asked.sent;
+  assert.equal(told!.routes.sender, first!.routes.sender);
+  assert.equal(told!.wantsResponse, false);
 });
 
 test('how long a module has been idle counts from what it last sent', async () => {

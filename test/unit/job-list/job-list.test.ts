@@ -454,6 +454,19 @@ describe('streams', () => {
     );
   });
 
+  test('several jobs in a response, for those who can take them', async () => {
+    const fixture = await Fixture.start({ backlog });
+    const batches = async (batch: number) => {
+      const matchtag = fixture.send('list', { max_entries: 0, attrs: [], batch }, { flags: Flag.streaming });
+      await fixture.settle();
+      return fixture.taken(matchtag).map(({ errno, payload }) => errno || text(payload));
+    };
+    assert.deepEqual(await batches(2), ['{"jobs":[{"id":1},{"id":2}],"version":1}', '{"jobs":[{"id":3}]}', 'ENODATA']);
+    assert.deepEqual(await batches(3), ['{"jobs":[{"id":1},{"id":2},{"id":3}],"version":1}', 'ENODATA']);
+    assert.deepEqual(await batches(0), ['EPROTO']);
+    assert.deepEqual(await fixture.list({ batch: 2 }), [{ id: 1 }, { id: 2 }, { id: 3 }]);
+  });
+
   test('no jobs', async () => {
     const fixture = await Fixture.start();
     const matchtag = fixture.send('list', { max_entries: 0, attrs: [] }, { flags: Flag.streaming });

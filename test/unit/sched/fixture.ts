@@ -212,6 +212,13 @@ export class Fixture {
     return answers;
   }
 
+  /** Sends a request that must have no answer. */
+  async tell(topic: string, payload?: Payload): Promise<void> {
+    const answers = this.send(topic, payload);
+    await this.settle();
+    assert.deepEqual(answers, [], topic);
+  }
+
   async notify(topic: string, payload?: Payload): Promise<void> {
     const request = Message.request({ topic, payload, flags: Flag.noresponse, credentials: owner });
     request.routes.push('job-manager');
@@ -230,7 +237,7 @@ export class Fixture {
   /** Asks for resources for a job; the answers come to the list that is returned. */
   alloc(id: number, spec: JsonObject, { priority = 16, userid = 100 } = {}): JsonObject[] {
     const payload = { id, priority, userid, t_submit: START + id, jobspec: spec };
-    return this.send('sched.alloc', payload, { flags: Flag.streaming });
+    return this.send('sched.alloc', payload);
   }
 
   /** As `alloc`, and lets it be decided. */
@@ -244,7 +251,7 @@ export class Fixture {
   async free(answers: readonly JsonObject[], R_lite?: JsonValue): Promise<void> {
     const { id, R } = answers.at(-1)!;
     const part = R_lite === undefined ? R! : { version: 1, execution: { R_lite } };
-    await this.notify('sched.free', { id, R: part, final: R_lite === undefined });
+    await this.tell('sched.free', { id, R: part, final: R_lite === undefined });
   }
 }
 

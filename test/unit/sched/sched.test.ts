@@ -199,7 +199,7 @@ test('a job may give back a part', async () => {
   await sched.free(first, [{ rank: '1', children: { core: '0-3' } }]);
   const third = await sched.submit(3, jobspec(), { priority: 20 });
   assert.equal(outcome(third), 'rank1/core0');
-  await sched.notify('sched.free', { id: 1, R: { version: 1, execution: { R_lite: [{ rank: '0' }] } }, final: true });
+  await sched.tell('sched.free', { id: 1, R: { version: 1, execution: { R_lite: [{ rank: '0' }] } }, final: true });
   await sched.free(third);
   assert.equal(outcome(second), 'rank[0-1]/core[0-3]');
 });
@@ -207,9 +207,9 @@ test('a job may give back a part', async () => {
 test('what is given back wrongly is logged, and nobody else is hurt', async () => {
   const sched = await Fixture.start();
   const first = await sched.submit(1, jobspec({ cores: 4 }));
-  await sched.notify('sched.free', { id: 1, R: { version: 1, execution: { R_lite: [{ rank: '1' }] } } });
+  await sched.tell('sched.free', { id: 1, R: { version: 1, execution: { R_lite: [{ rank: '1' }] } } });
   assert.match(sched.logs.at(-1)!, /1 of the ranks 1 are not the job's/);
-  await sched.notify('sched.free', { id: 1, R: { version: 1, execution: { R_lite: [] } }, final: true });
+  await sched.tell('sched.free', { id: 1, R: { version: 1, execution: { R_lite: [] } }, final: true });
   assert.match(sched.logs.at(-1)!, /1 rank\(s\) were not named/);
   await sched.free(first);
   assert.equal(outcome(await sched.submit(2, jobspec({ slots: 8 }))), 'rank[0-1]/core[0-3]');
@@ -338,7 +338,7 @@ test('what jobs have is taken over, but for what they gave back', async () => {
   assert.deepEqual(sched.logs.slice(0, 2), ['hello: ƒ2: rank0/core[0-2]', 'hello: ƒ3: rank0/core3']);
   const jobs = [await sched.submit(3, jobspec({ cores: 4 })), await sched.submit(4, jobspec())];
   assert.deepEqual(jobs.map(outcome), ['rank1/core[0-3]', 'waits']);
-  await sched.notify('sched.free', { id: 2, R: R([{ rank: '0', children: { core: '3' } }]), final: true });
+  await sched.tell('sched.free', { id: 2, R: R([{ rank: '0', children: { core: '3' } }]), final: true });
   assert.equal(outcome(jobs[1]!), 'rank0/core3');
 });
 

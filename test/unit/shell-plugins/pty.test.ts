@@ -30,7 +30,7 @@ function show(task: FakeTask, text: string | null): void {
 
 function exit(shell: FakeShell, task: FakeTask, status: number): void {
   task.status = status;
-  shell.hooks['task.exit']?.(task);
+  shell.hooks['task.end']?.(task);
 }
 
 test('without the option tasks have pipes, and there is a list of no terminals', async () => {
@@ -155,6 +155,16 @@ test('clients come, go and are gone', async () => {
   assert.equal(shell.ask('terminus.0', attach(), 'first', true).length, 1, 'who left may come back');
   assert.equal(child.isPaused, false);
   shell.hooks.destroy?.();
+  assert.equal(shell.holds, 0);
+});
+
+test('a task that is stopped waits for no client', async () => {
+  const shell = await loaded({ interactive: 1 });
+  const [task] = shell.tasks as [FakeTask];
+  const child = start(shell, task);
+  exit(shell, task, 15);
+  assert.equal(child.isPaused, false);
+  show(task, null);
   assert.equal(shell.holds, 0);
 });
 

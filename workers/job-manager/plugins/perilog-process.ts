@@ -112,8 +112,8 @@ export class PerilogProcess {
   }
 
   #completed(): void {
-    const failed = this.#settings.perRank && !this.#isCanceled ? this.#programs.failedRanks : IdSet.empty;
-    this.#finish(failed);
+    const isDrained = this.#settings.perRank && !this.#isCanceled && this.status !== 0;
+    this.#finish(isDrained ? this.#programs.failedRanks : IdSet.empty);
   }
 
   /** @param drained ranks to drain first: nobody may have them before */

@@ -9,6 +9,7 @@ import type { ServiceContext } from '../../../core/broker/service.ts';
 import { stateNumber } from '../../../core/broker/state-machine.ts';
 import { asFluxError } from '../../../core/errno.ts';
 import { encodeFluid } from '../../../core/formats/fluid.ts';
+import { JobState } from '../../../core/formats/job-state.ts';
 import { untilEnd } from '../../../core/handle/rpc.ts';
 import { Flag } from '../../../core/message/message.ts';
 import { HostNames } from '../host-names.ts';
@@ -32,6 +33,16 @@ const descriptions: Readonly<Record<PerilogName, string>> = {
 /** A prolog that fails ends the job; an epilog that fails says nothing about the job. */
 const severities: Readonly<Record<PerilogName, number>> = { prolog: 0, epilog: 2 };
 
+/** Status of one that did not run to its end: as if it had exited with 1. */
+const INTERRUPTED = 1 << 8;
+
+/** Whether one was begun for a job and has not ended. */
+function isOpen({ eventlog }: ActiveJob, name: PerilogName): boolean {
+  const count = (event: string) =>
+    eventlog.filter((entry) => entry.name === event && entry.context?.description === descriptions[name]).length;
+  return count(`${name}-start`) > count(`${name}-finish`);
+}
+
 class Perilog {
   config: PerilogConfig = noPerilog;
   isShuttingDown = false;
@@ -42,6 +53,21 @@ class Perilog {
   constructor(context: JobtapContext) {
     this.#context = context;
     this.#hosts = new HostNames(context.service);
+  }
+
+  /**
+   * A job was there before the plugin. What ran for it when the manager ended ran no longer than that, and is run again:
+   * the job waits for its end.
+   */
+  jobIsBack(job: ActiveJob): void {
+    if (!(job.state & JobState.running)) return;
+    const { prolog, epilog } = this.config;
+    if (prolog || epilog) this.#context.subscribe(job);
+    if (isOpen(job, 'epilog') && !(epilog && this.#run(job, 'epilog')))
+      this.#context.finishEpilog(job, descriptions.epilog, INTERRUPTED);
+    if (!isOpen(job, 'prolog') || (prolog && job.state === JobState.run && this.#run(job, 'prolog'))) return;
+    if (job.state === JobState.run) this.#context.raise(job, 'prolog', 0, 'prolog was interrupted by a restart');
+    this.#prologEnded(job, INTERRUPTED, true);
   }
 
   jobRuns(job: ActiveJob): void {
@@ -85,13 +111,17 @@ class Perilog {
       this.#context.finishEpilog(job, descriptions.epilog, process.status);
       return;
     }
-    // The job will not run, so nothing else leads to the epilog. That it is to come is told before the prolog is over:
-    // then nothing would hold the job any more.
-    const undoes = process.hasFailed && this.config.epilog !== undefined;
+    this.#prologEnded(job, process.status, process.hasFailed);
+  }
+
+  /** Where the job will not run nothing else leads to its epilog. */
+  #prologEnded(job: ActiveJob, status: number, hasFailed: boolean): void {
+    const undoes = hasFailed && this.config.epilog !== undefined && !isOpen(job, 'epilog');
+    // That it is to come is told before the prolog is over: then nothing would hold the job any more.
     if (undoes) this.#context.post(job, 'epilog-start', { description: descriptions.epilog });
-    this.#context.finishProlog(job, descriptions.prolog, process.status);
+    this.#context.finishProlog(job, descriptions.prolog, status);
     if (undoes && !this.#run(job, 'epilog'))
-      this.#context.post(job, 'epilog-finish', { description: descriptions.epilog, status: 1 });
+      this.#context.post(job, 'epilog-finish', { description: descriptions.epilog, status: INTERRUPTED });
   }
 
   query(): ReturnType<NonNullable<JobtapHooks['query']>> {
@@ -130,6 +160,10 @@ export const perilog: JobtapPlugin = {
     return {
       configure(config) {
         runs.config = readPerilogConfig(config);
+      },
+      new(job) {
+        runs.jobIsBack(job);
+        return undefined;
       },
       state: {
         run(job) {

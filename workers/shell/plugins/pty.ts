@@ -5,7 +5,7 @@
  * `pty.capture` whether what a terminal shows becomes output of the job, as it does unless it is interactive.
  */
 
-import { FluxError } from '../../../core/errno.ts';
+import { asFluxError, FluxError } from '../../../core/errno.ts';
 import { IdSet } from '../../../core/formats/idset.ts';
 import { type JsonObject, type JsonValue, real } from '../../../core/json.ts';
 import { isObject } from '../../../core/message/unpack.ts';
@@ -79,7 +79,12 @@ function terminals(shell: Shell, sessions: Map<number, TerminalSession>): ShellH
       shell.setEnv('FLUX_TERMINUS_SESSION', '0');
       const given = shell.option(name);
       if (given === undefined) return;
-      option = parsePty(given);
+      try {
+        option = parsePty(given);
+      } catch (error) {
+        shell.fail(1, asFluxError(error).message, name);
+        return;
+      }
       shell.register('disconnect', { handler: ({ sender }) => disconnect(sessions, sender) });
       for (const task of shell.tasks.filter(({ rank }) => hasTerminal(shell, option, rank))) {
         sessions.set(
@@ -104,7 +109,7 @@ function terminals(shell: Shell, sessions: Map<number, TerminalSession>): ShellH
       task.output(2, null);
       if (!isCaptured(option, task)) task.output(1, null);
     },
-    'task.exit'(task) {
+    'task.end'(task) {
       sessions.get(task.rank)?.exit(task.status ?? 0);
     },
     destroy() {

@@ -8,6 +8,7 @@
 
 import { FluxError } from '../../../core/errno.ts';
 import { decodePtyData, encodePtyData } from '../../../core/formats/pty-data.ts';
+import { parseSignal } from '../../../core/formats/signal.ts';
 import { LATER, type Reply, type Request } from '../../../core/handle/methods.ts';
 import { type JsonObject, real } from '../../../core/json.ts';
 import type { Process, WindowSize } from '../../../native/index.ts';
@@ -17,6 +18,9 @@ export const TERMINAL = 0;
 
 /** A terminal's size until a client tells another. */
 const DEFAULT_SIZE: WindowSize = { rows: 25, columns: 80 };
+
+/** What ends a task that does not end by itself. */
+const stopSignals: ReadonlySet<number> = new Set(['HUP', 'INT', 'TERM', 'KILL'].map(parseSignal));
 
 /** As large as the system's number for it can be. */
 const SIZE_MAX = 0xffff;
@@ -61,6 +65,7 @@ export class TerminalSession {
   #inputBytes = 0;
   #isClosed = false;
   #status: number | undefined;
+  #isAbandoned = false;
   #isOver = false;
 
   constructor(options: SessionOptions) {
@@ -111,9 +116,14 @@ export class TerminalSession {
     for (const { request } of readers) request.respond(payload);
   }
 
-  /** The task has ended. */
+  /** The task has ended. One that was stopped, with its job as a rule, waits for nobody to see what it wrote. */
   exit(status: number): void {
     this.#status = status;
+    if (stopSignals.has(status & 0x7f)) {
+      this.#waitsForClient = false;
+      this.#isAbandoned = true;
+      this.#setReading();
+    }
     this.#settle();
   }
 
@@ -213,7 +223,8 @@ export class TerminalSession {
   #setReading(): void {
     if (!this.#process || this.#isClosed) return;
     const hasReader = [...this.#clients.values()].some(({ isReader }) => isReader);
-    if (hasReader || (this.#options.monitor && !this.#waitsForClient)) this.#process.resume(TERMINAL);
+    const isRead = hasReader || this.#isAbandoned || (this.#options.monitor && !this.#waitsForClient);
+    if (isRead) this.#process.resume(TERMINAL);
     else this.#process.pause(TERMINAL);
   }
 

@@ -17,7 +17,7 @@ export const tmpdirPlugin: ShellPlugin = {
     const remove = async () => {
       const folder = made;
       made = undefined;
-      if (folder !== undefined) await shell.files.rm(folder, { recursive: true, force: true });
+      if (folder !== undefined) await removeFolder(shell, folder);
     };
     return {
       tags: { tmpdir: () => shell.getEnv(variable) },
@@ -34,6 +34,11 @@ export const tmpdirPlugin: ShellPlugin = {
     };
   },
 };
+
+/** Most jobs leave nothing in it, and to find that out takes longer than to remove it. */
+async function removeFolder({ files }: Shell, folder: string): Promise<void> {
+  await files.rmdir(folder).catch(() => files.rm(folder, { recursive: true, force: true }));
+}
 
 /** TMPDIR of the job, which is made if need be. */
 async function parentFolder(shell: Shell): Promise<string> {

@@ -1,21 +1,20 @@
 /**
- * A client with its watchers. While it does not take what it is sent, its watchers do nothing: nobody stores answers for
- * it, and no other client waits.
+ * Who takes what watchers answer: a client, or one for whom another service watches. While it does not take what it is
+ * sent, its watchers do nothing: nobody stores answers for it, and no other waits.
  */
 
 import type { Pausable } from '../rexec/slow-readers.ts';
-import type { Watcher } from './watcher.ts';
 
-export class Client implements Pausable {
-  /** The id that is the same for all its requests. */
-  readonly id: string;
-  /** By the matchtag of their request. */
-  readonly watchers = new Map<number, Watcher>();
+export class Reader implements Pausable {
+  /** The ids on the way to it. */
+  readonly way: string;
+  /** Its watchers. */
+  count = 0;
   #isSlow = false;
   #waiting: (() => void)[] = [];
 
-  constructor(id: string) {
-    this.id = id;
+  constructor(way: string) {
+    this.way = way;
   }
 
   get isSlow(): boolean {

@@ -1,0 +1,88 @@
+// Event logs on their way to the KVS: what a commit that fails means for those who wait, and for events.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FluxError } from '../../../core/errno.ts';
+import { Fixture, keyOf, plain, settled } from './fixture.ts';
+
+test('while a commit is under way, all that comes is the next one', async () => {
+  const manager = await Fixture.start();
+  await manager.submit({ id: 1n, urgency: 0 }, { id: 2n, urgency: 0 });
+  const before = manager.commits.length;
+  manager.heldCommits = [];
+  for (let n = 0; n < 20; n++) {
+    await manager.call('memo', { id: 1, memo: { n } });
+    await manager.call('memo', { id: 2, memo: { n } });
+  }
+  await manager.releaseCommits();
+  assert.deepEqual(
+    manager.commits.slice(before).map((operations) => operations.length),
+    [1, 2],
+  );
+  assert.equal(manager.eventlog(1n).filter(({ name }) => name === 'memo').length, 20);
+});
+
+test('a commit is no larger than others can wait for', async () => {
+  const manager = await Fixture.start();
+  await manager.submit(...Array.from({ length: 2500 }, (_, index) => ({ id: BigInt(index + 1) })));
+  const sizes = manager.commits.map((operations) => operations.length);
+  assert.equal(Math.max(...sizes), 1000);
+  assert.equal(manager.names(2500n), 'submit validate depend priority');
+  assert.equal(manager.names(1n), 'submit validate depend priority');
+});
+
+test('a submission that can not be stored is refused, and may be tried again', async () => {
+  const manager = await Fixture.start();
+  await manager.schedulerComes();
+  const journal = manager.stream('events-journal', {});
+  await manager.taken(journal);
+  manager.commitError = new FluxError('ENOSPC');
+  assert.deepEqual(await manager.submit({ id: 1n }, { id: 2n }), [
+    [1, 'No space left on device'],
+    [2, 'No space left on device'],
+  ]);
+  assert.equal((await manager.call('stats-get')).active_jobs, 0);
+  assert.equal(manager.takeAsked('sched.alloc').size, 0);
+  manager.commitError = undefined;
+  await manager.pass(60);
+  assert.equal(manager.kvs.has(keyOf(1n, 'eventlog')), false);
+  assert.deepEqual(await manager.submit({ id: 1n }), []);
+  assert.equal(manager.names(1n), 'submit validate depend priority');
+  assert.ok(manager.logs.some((text) => text.includes('eventlog update failed')));
+});
+
+test('events that can not be stored now are stored later, each once and in order', async () => {
+  const manager = await Fixture.start();
+  await manager.schedulerComes();
+  await manager.executorComes();
+  await manager.submit({ id: 1n });
+  await manager.grantAll();
+  manager.commitError = new FluxError('EIO', 'the disk is gone');
+  const idle = manager.send('drain');
+  await manager.run(1n, manager.takeAsked('job-exec.start').get(1n));
+  await manager.call('memo', { id: 1, memo: {} }).catch(() => {});
+  const [answer] = await manager.taken(idle);
+  assert.equal(answer, undefined, 'a commit without it is under way');
+  await manager.pass(0.2);
+  const [told] = await manager.taken(idle);
+  assert.equal(told, undefined);
+  manager.commitError = undefined;
+  await manager.pass(30);
+  assert.equal(manager.names(1n), 'submit validate depend priority alloc start finish release free clean');
+  assert.equal((await manager.taken(idle)).length, 1);
+});
+
+test('who waits for a commit that fails is told so', async () => {
+  const manager = await Fixture.start();
+  await manager.schedulerComes();
+  await manager.executorComes();
+  await manager.complete({ id: 1n });
+  manager.commitError = new FluxError('EIO', 'the disk is gone');
+  const { errno, text } = await manager.ask('purge', { age_limit: -1, num_limit: 0, batch: 5, force: true });
+  assert.deepEqual([errno, text], ['EIO', 'the disk is gone']);
+  manager.commitError = undefined;
+  await manager.pass(1);
+  assert.equal(manager.kvs.has(keyOf(1n, 'eventlog')), false, 'it is done when it can be');
+  assert.deepEqual(plain(await manager.call('drain')), null);
+  await settled();
+});
