@@ -247,6 +247,7 @@ export class FakeShell implements Shell {
   log(level: LogLevel, message: string, component?: string): void {
     this.logged.push(`${level} ${component}: ${message}`);
   }
+  openLog(): void {}
   redirectLog(): void {}
   addEventContext(event: 'shell.init' | 'shell.start', context: JsonObject): void {
     this.eventContexts[event] = { ...this.eventContexts[event], ...context };
