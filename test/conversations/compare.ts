@@ -120,7 +120,7 @@ const unsteady = [
   /\.stats-get \.[rt]x\.\w+$/,
   /^event\.publish \.seq$/,
   // Where flux-core's source says it.
-  /<log>\.context\.(file|line) missing$/,
+  /<log>\.(file|line) missing$/,
 ];
 
 /** The differences that count; `may` lists further ones that do not. */

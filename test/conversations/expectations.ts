@@ -37,9 +37,11 @@ const waitingByService: Readonly<Record<Mode, Readonly<Record<string, readonly s
     ],
     sched: ['resource-acquire', 'resource-acquire-busy', 'resource-reload', 'resource-reload-bad-ranks'],
     'all modules of flux-core': ['module-list'],
+    'Lua in initrc files': ['shell-userrc'],
   },
   cli: {
     'all modules of flux-core': ['module-list'],
+    'Lua in initrc files': ['shell-userrc'],
     'job-manager': [
       'kvs-stats',
       'misc-parent-in-job',
@@ -86,6 +88,31 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   // flux-core's `dir -N` looks for links in the namespace of the environment, and shows none of another.
   'wire:kvs-put-through-symlink': ['post lines'],
   'cli:kvs-put-through-symlink': ['post lines'],
+  // When an instance was started.
+  'wire:pstree-all': ['attr.get .value'],
+  'wire:pstree-extended-label': ['attr.get .value'],
+  'wire:watch-active-later': ['attr.get .value'],
+  'wire:watch-ids': ['attr.get .value'],
+  'wire:watch-no-operand': ['attr.get .value'],
+  // What a job prints has words of our own, or the time that something took.
+  'wire:multi-prog-missing-file': ['job-info.eventlog-watch .event<data>.data shape'],
+  'wire:multi-prog-no-line': ['job-info.eventlog-watch .event<data>.data shape'],
+  'wire:pmi-bad-method': ['job-info.eventlog-watch .event<data>.data shape'],
+  'wire:pmi-exchange': ['job-info.eventlog-watch .event<data>.data'],
+  // Whether a shell is there still is a matter of luck.
+  'wire:pmi-get-missing-key': ['0-shell-<id>.stdin errnum', 'job-info.eventlog-watch .event<data>.data shape'],
+  // The streams of tasks that are killed end in the log, too; which of two tasks was first is their matter.
+  'wire:pmi-barrier-abort': [
+    'job-info.eventlog-watch errnum',
+    'job-info.eventlog-watch .event<data>.rank',
+    ...['exitcode', 'localid', 'rank', 'signaled', 'wait_status'].map(
+      (field) => `job-info.eventlog-watch .event<shell.task-exit>.${field}`,
+    ),
+  ],
+  'wire:shell-exit-on-error': ['job-info.eventlog-watch errnum'],
+  'wire:shell-exit-timeout': ['job-info.eventlog-watch errnum'],
+  // Process ids are of as many digits as they are.
+  'cli:shell-exec-eventlog': ['stdout line 5', 'stdout line 5 shape'],
   // What its last failure left in errno, where its cron says nothing of missing arguments of an interval; here EPROTO.
   'wire:cron-rpc-errors': ['cron.create errnum'],
   // Its `cron stop` names the first entry again and again.
@@ -113,6 +140,23 @@ const unordered: readonly string[] = ['cron-dump', 'cron-task-bad-rank'];
 /** Whether the order of the lines that a command prints does not count. */
 export function isUnordered(name: string): boolean {
   return unordered.includes(name);
+}
+
+/**
+ * Conversations in which a shell says something of its own: where flux-core names its plugins and settings, says the same
+ * thing twice, or tells that an init failed by the errno that was left, here one message says what was wrong.
+ */
+const ownShellLog: readonly string[] = [
+  'shell-output-limit-bad',
+  'shell-output-mode-bad',
+  'shell-rlimit-bad-type',
+  'shell-stage-in-missing',
+  'shell-verbose',
+];
+
+/** Whether what shells log does not count. */
+export function hasOwnShellLog(name: string): boolean {
+  return ownShellLog.includes(name);
 }
 
 /** All conversations that wait. */

@@ -245,13 +245,15 @@ const faults: readonly (readonly [what: string, job: JobOptions, note: RegExp])[
     { options: { 'exit-timeout': 'soon' } },
     /exit-timeout is not a valid Flux Standard Duration/,
   ],
+  ['a pty option that is none', { options: { pty: { nosuch: 1 } } }, /invalid shell pty option/],
   ['an rc file that is not there', { options: { userrc: '/no/such.js' } }, /loading rc file \/no\/such.js/],
 ];
 for (const [what, job, note] of faults)
-  inWorld(`${what} is an exception`, {}, async (world) => {
+  inWorld(`${what} is an exception, and a log with a header tells of it`, {}, async (world) => {
     await world.runJob(ID, job);
     assert.match(raisedNotes(world).join(), note);
     assert.equal(world.programs.running.length, 0);
+    assert.match(world.events(ID, 'output').join('\n'), /^header [^\n]*\n(redirect [^\n]*\n)*log [^\n]*$/);
   });
 
 inWorld(
