@@ -91,7 +91,8 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   // When an instance was started.
   'wire:pstree-all': ['attr.get .value'],
   'wire:pstree-extended-label': ['attr.get .value'],
-  'wire:watch-active-later': ['attr.get .value'],
+  // It may wait for resources yet.
+  'wire:watch-active-later': ['attr.get .value', 'job-list.list .jobs[].state'],
   'wire:watch-ids': ['attr.get .value'],
   'wire:watch-no-operand': ['attr.get .value'],
   // What a job prints has words of our own, or the time that something took.
@@ -101,6 +102,13 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   'wire:pmi-exchange': ['job-info.eventlog-watch .event<data>.data'],
   // Whether a shell is there still is a matter of luck.
   'wire:pmi-get-missing-key': ['0-shell-<id>.stdin errnum', 'job-info.eventlog-watch .event<data>.data shape'],
+  // An init that fails says what was wrong, not the errno that was left; and the log has a header.
+  'wire:shell-output-limit-bad': [
+    'job-info.eventlog-watch .event<exception>.note shape',
+    'job-info.eventlog-watch errnum',
+  ],
+  'wire:shell-rlimit-bad-type': ['job-info.eventlog-watch .event<exception>.note shape'],
+  'wire:shell-stage-in-missing': ['job-info.eventlog-watch .event<exception>.note shape'],
   // The streams of tasks that are killed end in the log, too; which of two tasks was first is their matter.
   'wire:pmi-barrier-abort': [
     'job-info.eventlog-watch errnum',
@@ -111,8 +119,19 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   ],
   'wire:shell-exit-on-error': ['job-info.eventlog-watch errnum'],
   'wire:shell-exit-timeout': ['job-info.eventlog-watch errnum'],
-  // Process ids are of as many digits as they are.
-  'cli:shell-exec-eventlog': ['stdout line 5', 'stdout line 5 shape'],
+  // Process ids, which are told by their distances.
+  'wire:job-hostpids': ['0-shell-<id>.proctable .pids[]'],
+  'wire:job-hostpids-ranks': [
+    '0-shell-<id>.proctable .pids.length',
+    '0-shell-<id>.proctable .pids[]',
+    '0-shell-<id>.proctable .pids[] kind',
+  ],
+  'cli:job-hostpids': ['stdout line 1'],
+  'cli:job-hostpids-ranks': ['stdout line 1'],
+  // The environment of the caller is in the jobspec, and the length of his folder's name.
+  'wire:job-info-jobspec-original': ['job-info.lookup .J'],
+  'wire:job-submit-large': ['post line 1'],
+  'cli:job-submit-large': ['post line 1'],
   // What its last failure left in errno, where its cron says nothing of missing arguments of an interval; here EPROTO.
   'wire:cron-rpc-errors': ['cron.create errnum'],
   // Its `cron stop` names the first entry again and again.

@@ -15,7 +15,7 @@ const TIMER_US = 80_000;
 /** Milliseconds in which a broker must have closed a connection that it will close. */
 const CLOSE_MS = 2000;
 /** Milliseconds that one writer of a log may be behind the others. */
-const WRITER_MS = 1000;
+const WRITER_MS = 4000;
 
 /** The frame that a client sent, with this run's values in place of the recorded ones. */
 function frameOf(line: Line, substitution: Substitution): Buffer {

@@ -519,8 +519,8 @@ export class JobShell implements Shell {
   }
 
   async #end(): Promise<void> {
-    // One that fails before its plugin `output` has begun may have said why.
-    if (this.#earlyLog?.length) this.beginOutput();
+    // A plugin that came before `output` has failed, and said why.
+    if (this.#takesSignals && this.#earlyLog?.length) this.beginOutput();
     this.openLog();
     try {
       await this.#call('shell.exit');
