@@ -14,6 +14,8 @@ export interface Ended {
 }
 
 export interface LaunchOptions {
+  /** What it calls its key-value space. */
+  readonly name?: string;
   /** Keys that are there from the start, beside those that tell which processes share a node: all do. */
   readonly values?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -26,7 +28,7 @@ export async function launchProgram(
   size: number,
   program: string,
   args: readonly string[] = [],
-  { values, env, started }: LaunchOptions = {},
+  { name = 'program', values, env, started }: LaunchOptions = {},
 ): Promise<{ ended: Ended[]; aborts: string[] }> {
   const aborts: string[] = [];
   const processes = Array.from({ length: size }, (_, rank) =>
@@ -43,7 +45,7 @@ export async function launchProgram(
     }),
   );
   const server = new PmiServer({
-    name: 'program',
+    name,
     size,
     values: { 'flux.taskmap': `[[0,1,${size},1]]`, PMI_process_mapping: `(vector,(0,1,${size}))`, ...values },
     send: (rank, line) => void (processes[rank]!.stdio[3] as Duplex).write(line),

@@ -7,18 +7,17 @@ import type { ServiceContext } from '../../core/broker/service.ts';
 import { FluxError } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { JobState } from '../../core/formats/job-state.ts';
-import { resourceSetFromJson, resourceSetToJson } from '../../core/formats/resource-json.ts';
-import { ResourceSet } from '../../core/formats/resource-set.ts';
 import { LATER, type Methods, type Reply, type Request } from '../../core/handle/methods.ts';
-import { type JsonObject, type JsonValue, real } from '../../core/json.ts';
+import { type JsonObject, real } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import type { Message } from '../../core/message/message.ts';
 import { unpack } from '../../core/message/unpack.ts';
+import { allocatedResources } from './allocated.ts';
 import type { Annotations } from './annotations.ts';
 import type { Events } from './events.ts';
 import type { Exceptions } from './exceptions.ts';
 import { type Job, JobFlag, Priority } from './job.ts';
-import { JobQueue } from './job-queue.ts';
+import { comesBefore, JobQueue } from './job-queue.ts';
 import type { Jobs } from './jobs.ts';
 import type { Housekeeping, QueueGate } from './parts.ts';
 
@@ -71,7 +70,12 @@ export class Alloc {
         running: this.#host.jobs.runningCount,
       }),
     },
-    'resource-status': { handler: () => ({ allocated: this.#resourceStatus() }) },
+    'resource-status': {
+      handler: () => {
+        this.#allocated ??= allocatedResources(this.#host.jobs.active.values(), this.#host.housekeeping.allocated());
+        return { allocated: this.#allocated };
+      },
+    },
   };
 
   constructor(host: AllocHost) {
@@ -322,37 +326,4 @@ export class Alloc {
     for (const job of [...this.sent]) this.#requeue(job);
     this.#host.pendingChanged();
   }
-
-  // ---- what is allocated
-
-  #resourceStatus(): JsonValue {
-    if (this.#allocated) return this.#allocated;
-    try {
-      const sets: ResourceSet[] = [];
-      for (const { R, isFreePosted, bypassesAlloc } of this.#host.jobs.active.values())
-        if (R && !isFreePosted && !bypassesAlloc) sets.push(resourceSetFromJson(R));
-      for (const R of this.#host.housekeeping.allocated()) sets.push(resourceSetFromJson(R));
-      this.#allocated = resourceSetToJson(joinAll(sets));
-    } catch (error) {
-      throw new FluxError('EINVAL', (error as Error).message, { cause: error });
-    }
-    return this.#allocated;
-  }
-}
-
-function comesBefore(a: Job, b: Job): boolean {
-  return a.queuedPriority === b.queuedPriority ? a.id < b.id : a.queuedPriority > b.queuedPriority;
-}
-
-/** All sets as one, joined in pairs: each node is copied as often as there are halvings. */
-function joinAll(sets: readonly ResourceSet[]): ResourceSet {
-  if (sets.length === 0) return ResourceSet.empty;
-  let joined = sets.map((set) => new ResourceSet(set.nodes));
-  while (joined.length > 1) {
-    const next: ResourceSet[] = [];
-    for (let at = 0; at < joined.length; at += 2)
-      next.push(joined[at + 1] ? joined[at]!.append(joined[at + 1]!) : joined[at]!);
-    joined = next;
-  }
-  return joined[0]!;
 }

@@ -15,6 +15,11 @@ function compare(a: Job, b: Job): number {
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
 
+/** Whether a job that is in a queue comes before another one. */
+export function comesBefore(a: Job, b: Job): boolean {
+  return compare(a, b) < 0;
+}
+
 /** How many of the first items come before what `isBefore` is asked about. */
 function search<T>(items: readonly T[], isBefore: (item: T) => boolean): number {
   let low = 0;

@@ -89,6 +89,10 @@ export class JobtapJobs implements JobtapContext {
     return job;
   }
 
+  refuse(sentence: string): never {
+    throw new FluxError('EINVAL', sentence);
+  }
+
   // ---- events
 
   post(job: ActiveJob, name: string, context?: JsonObject): void {

@@ -1,17 +1,15 @@
-/**
- * Plugins of the job manager: those that are loaded, in the order in which they were, and what they are asked and told.
- */
+/** What plugins of the job manager are asked and told, in the order in which they were loaded. */
 
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import type { EventlogEntry } from '../../core/formats/eventlog.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
-import { globMatcher } from '../../core/formats/glob.ts';
 import { withValueAt } from '../../core/formats/json-path.ts';
-import type { Method, Methods } from '../../core/handle/methods.ts';
+import type { Methods, Reply, Request } from '../../core/handle/methods.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import { type InactiveJob, type Job, type StateName, systemAttribute } from './job.ts';
-import { type JobtapHost, JobtapJobs } from './jobtap-context.ts';
+import type { JobtapHost } from './jobtap-context.ts';
+import type { JobtapPlugins, LoadedPlugin } from './jobtap-plugins.ts';
 import {
   type JobChanges,
   type JobtapHooks,
@@ -25,44 +23,40 @@ import { annotate, stateName } from './state-machine.ts';
 const DEPENDENCY_SEVERITY = 4;
 const stateOrder: readonly StateName[] = ['new', 'depend', 'priority', 'sched', 'run', 'cleanup', 'inactive'];
 
-interface Loaded {
-  readonly name: string;
-  /** The file it comes from; undefined: it comes with the manager. */
-  readonly path: string | undefined;
-  readonly hooks: JobtapHooks;
-  /** Its requests, by what stands behind `job-manager.`. */
-  readonly methods: readonly string[];
-  readonly context: JobtapJobs;
-}
-
-/** Where plugins are found. */
-export interface PluginSource {
-  /** Those whose names begin with a dot. */
-  readonly builtin: ReadonlyMap<string, JobtapPlugin>;
-  /** Those that come with the manager under a file's name. */
-  readonly loadable: ReadonlyMap<string, JobtapPlugin>;
-  /** Reads a file. */
-  importPlugin(path: string): Promise<JobtapPlugin>;
-}
-
 export class Jobtap {
   readonly #host: JobtapHost;
-  readonly #source: PluginSource;
-  readonly #loaded: Loaded[] = [];
-  /** The manager's requests: those of plugins are put there, too. */
-  readonly #methods: Record<string, Method>;
+  readonly plugins: JobtapPlugins;
   #stateHooks = new Map<StateName, NonNullable<NonNullable<JobtapHooks['state']>['*']>[]>();
 
-  constructor(host: JobtapHost, source: PluginSource, methods: Record<string, Method>) {
+  readonly methods: Methods = {
+    jobtap: { handler: (request) => this.#request(request) },
+    'jobtap-query': {
+      handler: ({ payload }) => {
+        if (!isObject(payload) || typeof payload.name !== 'string') throw new FluxError('EINVAL', 'Protocol error');
+        return this.plugins.query(payload.name);
+      },
+    },
+  };
+
+  constructor(host: JobtapHost, plugins: JobtapPlugins) {
     this.#host = host;
-    this.#source = source;
-    this.#methods = methods;
+    this.plugins = plugins;
+    plugins.onChange = () => this.#changed();
   }
 
   // ---- loading
 
-  get names(): string[] {
-    return this.#loaded.map(({ name }) => name);
+  async #request(request: Request): Promise<Reply> {
+    const { load, conf, remove, query_only } = request.unpack({
+      load: 's?',
+      conf: '*?',
+      remove: 's?',
+      query_only: 'b?',
+    });
+    if (query_only) return { plugins: this.plugins.names };
+    if (remove !== undefined) this.plugins.remove(remove);
+    if (load !== undefined) await this.load(load, conf);
+    return undefined;
   }
 
   /**
@@ -72,100 +66,33 @@ export class Jobtap {
    */
   async load(path: string, conf: JsonValue = null): Promise<void> {
     if (conf !== null && !isObject(conf)) throw new FluxError('EINVAL', 'jobptap: plugin conf must be a JSON object');
-    const plugin = await this.#find(path);
+    const plugin = await this.plugins.find(path);
     const isFile = path.includes('/');
     const name = isFile ? path.slice(path.lastIndexOf('/') + 1) : path;
-    const loaded = this.start(plugin, name, conf ?? {}, isFile ? path : undefined);
+    const loaded = this.plugins.start(plugin, name, conf ?? {}, isFile ? path : undefined);
     this.#introduce(loaded, plugin.order);
     this.#host.priorities.setAll();
   }
 
-  async #find(path: string): Promise<JobtapPlugin> {
-    if (path.startsWith('/') || path.startsWith('./')) return this.#source.importPlugin(path);
-    const plugin = this.#source.builtin.get(path) ?? this.#source.loadable.get(path);
-    if (!plugin) throw new FluxError('ENOENT', `${path}: No such plugin found`);
-    return plugin;
-  }
-
-  /** Starts a plugin, before it is told of any job. */
-  start(plugin: JobtapPlugin, name: string, conf: JsonObject, path?: string): Loaded {
-    if (this.names.includes(name)) throw new FluxError('EEXIST', `${name} already loaded`);
-    const context = new JobtapJobs(name, this.#host);
-    const hooks = plugin.start(context, conf);
-    hooks.configure?.(this.#host.context.config);
-    const prefix = servicePrefix(plugin.name ?? name);
-    const methods = Object.entries(hooks.methods ?? {}).map(([method, definition]) => {
-      const topic = `${prefix}.${method}`;
-      this.#methods[topic] = definition;
-      this.#host.context.log('debug', `jobtap plugin ${name} registered method job-manager.${topic}`);
-      return topic;
-    });
-    const loaded = { name, path, hooks, methods, context };
-    this.#loaded.push(loaded);
-    this.#changed();
-    return loaded;
-  }
-
-  #introduce({ hooks, context, name }: Loaded, order: JobtapPlugin['order']): void {
+  #introduce({ hooks, context, name }: LoadedPlugin, order: JobtapPlugin['order']): void {
     for (const job of sorted([...this.#host.jobs.active.values()], order)) {
-      this.#guard(name, 'job.create', () => hooks.create?.(job));
-      this.#guard(name, 'job.new', () => {
+      this.plugins.guard(name, 'job.create', () => hooks.create?.(job));
+      this.plugins.guard(name, 'job.new', () => {
         const changes = context.within(job, () => hooks.new?.(job));
         if (changes) this.#change(job, changes, 'job.new');
       });
       if (stateName(job.state) !== 'depend') continue;
       for (const dependency of dependenciesOf(job)) {
         const hook = handlerOf(hooks.dependency, String(dependency.scheme));
-        if (hook) this.#guard(name, 'job.dependency', () => context.within(job, () => hook(job, dependency)));
+        if (hook) this.plugins.guard(name, 'job.dependency', () => context.within(job, () => hook(job, dependency)));
       }
       const hook = handlerOf(hooks.state, 'depend');
       const entry = job.eventlog.at(-1);
       if (hook && entry)
-        this.#guard(name, 'job.state.depend', () =>
+        this.plugins.guard(name, 'job.state.depend', () =>
           context.within(job, () => hook(job, { entry, previous: job.state })),
         );
     }
-  }
-
-  /**
-   * Removes a plugin by its name, several by a pattern, or `all` that were loaded later.
-   *
-   * @throws FluxError ENOENT: there is none
-   */
-  remove(pattern: string): void {
-    const matches = pattern === 'all' ? (name: string) => !name.startsWith('.') : nameMatcher(pattern);
-    const removed = this.#loaded.filter(({ name }) => matches(name));
-    if (removed.length === 0 && pattern !== 'all') throw new FluxError('ENOENT', 'Failed to find plugin to remove');
-    for (const loaded of removed) {
-      this.#loaded.splice(this.#loaded.indexOf(loaded), 1);
-      for (const topic of loaded.methods) delete this.#methods[topic];
-      loaded.context.unsubscribeAll();
-      this.#guard(loaded.name, 'stop', () => loaded.hooks.stop?.());
-    }
-    this.#changed();
-  }
-
-  /** @throws FluxError EINVAL: there is no such plugin */
-  query(name: string): JsonObject {
-    const loaded = this.#loaded.find((each) => each.name === name);
-    if (!loaded) throw new FluxError('EINVAL', `${name}: plugin not found`);
-    return { name, path: loaded.path ?? 'builtin', ...loaded.hooks.query?.() };
-  }
-
-  /** @throws FluxError EINVAL: a plugin does not take it */
-  configure(config: JsonObject): void {
-    for (const { name, hooks } of this.#loaded) {
-      try {
-        hooks.configure?.(config);
-      } catch (error) {
-        if (!(error instanceof FluxError)) this.#reportBug(name, 'conf.update', error);
-        throw new FluxError('EINVAL', asFluxError(error).detail ?? `config rejected by ${name} jobtap plugin`);
-      }
-    }
-  }
-
-  stop(): void {
-    for (const { name, hooks } of this.#loaded) this.#guard(name, 'stop', () => hooks.stop?.());
   }
 
   #changed(): void {
@@ -173,12 +100,12 @@ export class Jobtap {
     for (const state of stateOrder)
       this.#stateHooks.set(
         state,
-        this.#loaded.flatMap(({ name, hooks, context }) => {
+        this.plugins.loaded.flatMap(({ name, hooks, context }) => {
           const hook = handlerOf(hooks.state, state);
           if (!hook) return [];
           return [
             (job, change) =>
-              this.#guard(name, `job.state.${state}`, () => context.within(job as Job, () => hook(job, change))),
+              this.plugins.guard(name, `job.state.${state}`, () => context.within(job as Job, () => hook(job, change))),
           ];
         }),
       );
@@ -188,12 +115,13 @@ export class Jobtap {
 
   /** @throws FluxError what a plugin refuses it with */
   create(job: Job): void {
-    for (const { hooks, context } of this.#loaded) if (hooks.create) context.within(job, () => hooks.create!(job));
+    for (const { hooks, context } of this.plugins.loaded)
+      if (hooks.create) context.within(job, () => hooks.create!(job));
   }
 
   /** @throws FluxError what a plugin refuses it with */
   validate(job: Job, jobspec: JsonObject): void {
-    for (const { hooks, context } of this.#loaded)
+    for (const { hooks, context } of this.plugins.loaded)
       if (hooks.validate) context.within(job, () => hooks.validate!(job, jobspec));
   }
 
@@ -205,7 +133,7 @@ export class Jobtap {
   #checkDependency(job: Job, dependency: JsonObject): void {
     const scheme = String(dependency.scheme);
     let isKnown = false;
-    for (const { hooks, context } of this.#loaded) {
+    for (const { hooks, context } of this.plugins.loaded) {
       const hook = handlerOf(hooks.dependency, scheme);
       if (!hook) continue;
       isKnown = true;
@@ -215,9 +143,9 @@ export class Jobtap {
   }
 
   accepted(job: Job): void {
-    for (const { name, hooks, context } of this.#loaded) {
+    for (const { name, hooks, context } of this.plugins.loaded) {
       if (!hooks.new) continue;
-      const changes = this.#guard(name, 'job.new', () => context.within(job, () => hooks.new!(job)));
+      const changes = this.plugins.guard(name, 'job.new', () => context.within(job, () => hooks.new!(job)));
       if (changes) this.#change(job, changes, 'job.new');
     }
   }
@@ -225,8 +153,8 @@ export class Jobtap {
   /** A job is back after a restart. What is wrong with its dependencies is an exception that does not end it. */
   restored(job: Job): void {
     if (['new', 'depend'].includes(stateName(job.state))) this.#restoreDependencies(job);
-    for (const { name, hooks, context } of this.#loaded)
-      if (hooks.create) this.#guard(name, 'job.create', () => context.within(job, () => hooks.create!(job)));
+    for (const { name, hooks, context } of this.plugins.loaded)
+      if (hooks.create) this.plugins.guard(name, 'job.create', () => context.within(job, () => hooks.create!(job)));
     this.accepted(job);
   }
 
@@ -260,16 +188,18 @@ export class Jobtap {
   applied(job: Job, entry: EventlogEntry, previous: number): void {
     if (job.subscribers) this.#tellSubscribers(job, entry);
     if (entry.name === 'jobspec-update')
-      for (const { name, hooks, context } of this.#loaded)
+      for (const { name, hooks, context } of this.plugins.loaded)
         if (hooks.update)
-          this.#guard(name, 'job.update', () => context.within(job, () => hooks.update!(job, entry.context ?? {})));
+          this.plugins.guard(name, 'job.update', () =>
+            context.within(job, () => hooks.update!(job, entry.context ?? {})),
+          );
     if (job.state !== previous) this.#stateChanged(job, entry, previous);
   }
 
   #tellSubscribers(job: Job, entry: EventlogEntry): void {
-    for (const { name, hooks, context } of this.#loaded) {
+    for (const { name, hooks, context } of this.plugins.loaded) {
       const hook = job.subscribers!.includes(context) ? handlerOf(hooks.event, entry.name) : undefined;
-      if (hook) this.#guard(name, `job.event.${entry.name}`, () => context.within(job, () => hook(job, entry)));
+      if (hook) this.plugins.guard(name, `job.event.${entry.name}`, () => context.within(job, () => hook(job, entry)));
       if (!job.subscribers) return;
     }
   }
@@ -303,10 +233,10 @@ export class Jobtap {
   /** What plugins say a job's priority is; undefined when none says anything, or it is to stay. */
   priorityOf(job: Job): number | undefined {
     let priority: number | typeof PRIORITY_UNAVAILABLE | undefined;
-    for (const { name, hooks, context } of this.#loaded) {
+    for (const { name, hooks, context } of this.plugins.loaded) {
       if (!hooks.priority) continue;
       priority =
-        this.#guard(name, 'job.priority.get', () => context.within(job, () => hooks.priority!(job))) ?? priority;
+        this.plugins.guard(name, 'job.priority.get', () => context.within(job, () => hooks.priority!(job))) ?? priority;
     }
     if (priority !== PRIORITY_UNAVAILABLE) return priority;
     if (stateName(job.state) === 'sched')
@@ -319,7 +249,7 @@ export class Jobtap {
   /** @throws FluxError EINVAL: no plugin takes it, or what one refuses it with */
   checkUpdate(job: Job, request: UpdateRequest): UpdateVerdict {
     let verdict: UpdateVerdict | undefined;
-    for (const { hooks, context } of this.#loaded) {
+    for (const { hooks, context } of this.plugins.loaded) {
       const hook = handlerOf(hooks.updates, request.key);
       if (!hook) continue;
       try {
@@ -346,37 +276,20 @@ export class Jobtap {
   // ---- the end of a job
 
   destroy(job: Job): void {
-    for (const { name, hooks, context } of this.#loaded) {
-      this.#guard(name, 'job.destroy', () => hooks.destroy?.(job));
+    for (const { name, hooks, context } of this.plugins.loaded) {
+      this.plugins.guard(name, 'job.destroy', () => hooks.destroy?.(job));
       if (job.subscribers) context.unsubscribe(job);
     }
   }
 
   inactiveAdded(job: InactiveJob): void {
-    for (const { name, hooks } of this.#loaded) this.#guard(name, 'job.inactive-add', () => hooks.inactiveAdd?.(job));
+    for (const { name, hooks } of this.plugins.loaded)
+      this.plugins.guard(name, 'job.inactive-add', () => hooks.inactiveAdd?.(job));
   }
 
   inactiveRemoved(job: InactiveJob): void {
-    for (const { name, hooks } of this.#loaded)
-      this.#guard(name, 'job.inactive-remove', () => hooks.inactiveRemove?.(job));
-  }
-
-  // ---- faults of plugins
-
-  /** Calls a hook that can't refuse anything. */
-  #guard<T>(name: string, topic: string, call: () => T): T | undefined {
-    try {
-      return call();
-    } catch (error) {
-      if (error instanceof FluxError) this.#host.context.log('err', `jobtap: ${name}: ${topic}: ${error.message}`);
-      else this.#reportBug(name, topic, error);
-      return undefined;
-    }
-  }
-
-  #reportBug(name: string, topic: string, error: unknown): void {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#host.context.log('err', `bug in jobtap plugin ${name}: ${topic}: ${text}`);
+    for (const { name, hooks } of this.plugins.loaded)
+      this.plugins.guard(name, 'job.inactive-remove', () => hooks.inactiveRemove?.(job));
   }
 }
 
@@ -402,46 +315,7 @@ function dependenciesOf({ jobspec }: Job): JsonObject[] {
   });
 }
 
-/** The name in topics: without the dot in front, or the suffix of a file. */
-function servicePrefix(name: string): string {
-  return name.replace(/^\./, '').replace(/\..*$/, '');
-}
-
-/** As names of files match patterns: what begins with a dot is meant only where the pattern does, too. */
-function nameMatcher(pattern: string): (name: string) => boolean {
-  if (!/[*?[]/.test(pattern)) return (name) => name === pattern;
-  const matches = globMatcher(pattern);
-  return (name) => matches(name) && (name.startsWith('.') ? pattern.startsWith('.') : true);
-}
-
 function sorted(jobs: Job[], order: JobtapPlugin['order']): Job[] {
   const sign = order === '-state' ? -1 : order === 'state' ? 1 : 0;
   return jobs.sort((a, b) => sign * (a.state - b.state) || (a.id < b.id ? -1 : 1));
-}
-
-/** What plugins are asked by requests. */
-export function jobtapMethods(jobtap: Jobtap): Methods {
-  return {
-    jobtap: {
-      async handler(request) {
-        const { load, conf, remove, query_only } = request.unpack({
-          load: 's?',
-          conf: '*?',
-          remove: 's?',
-          query_only: 'b?',
-        });
-        if (query_only) return { plugins: jobtap.names };
-        if (remove !== undefined) jobtap.remove(remove);
-        if (load !== undefined) await jobtap.load(load, conf);
-        return undefined;
-      },
-    },
-    'jobtap-query': {
-      handler(request) {
-        const { payload } = request;
-        if (!isObject(payload) || typeof payload.name !== 'string') throw new FluxError('EINVAL', 'Protocol error');
-        return jobtap.query(payload.name);
-      },
-    },
-  };
 }

@@ -18,7 +18,8 @@ import { Exceptions } from './exceptions.ts';
 import { Idle } from './idle.ts';
 import type { ActiveJob, InactiveJob, Job, JobRecord } from './job.ts';
 import { authorize, Jobs } from './jobs.ts';
-import { Jobtap, jobtapMethods } from './jobtap.ts';
+import { Jobtap } from './jobtap.ts';
+import { JobtapPlugins } from './jobtap-plugins.ts';
 import { Journal } from './journal.ts';
 import type { Core, Housekeeping, Part, Parts, QueueGate } from './parts.ts';
 import type { JobtapPlugin, UpdateRequest, UpdateVerdict } from './plugin.ts';
@@ -84,15 +85,24 @@ export class Manager implements Service, Core {
     this.#parts = [this.queues, this.housekeeping, ...parts.others(this)];
     this.#plugins = [...parts.plugins, ...this.#parts.flatMap(({ plugins = [] }) => plugins)];
     const builtin = new Map(this.#plugins.map((plugin) => [plugin.name!, plugin]));
-    this.jobtap = new Jobtap(this, { builtin, loadable: parts.loadable, importPlugin }, this.methods);
+    const source = { builtin, loadable: parts.loadable, importPlugin };
+    this.jobtap = new Jobtap(this, new JobtapPlugins(this, source, this.methods));
     this.#addMethods();
   }
 
   #addMethods(): void {
-    const ours = [this.#idle, this.#purge, this.#queries, this.journal, this.annotations, this.exceptions, this.wait];
+    const ours = [
+      this.#idle,
+      this.#purge,
+      this.#queries,
+      this.journal,
+      this.annotations,
+      this.exceptions,
+      this.wait,
+      this.jobtap,
+    ];
     const others = [this.alloc, this.start, this.priorities, new Signals(this.context, this.jobs), new Submit(this)];
     for (const { methods } of [...ours, ...others, ...this.#parts]) Object.assign(this.methods, methods);
-    Object.assign(this.methods, jobtapMethods(this.jobtap));
     this.methods.disconnect = {
       handler: (request) => {
         for (const part of [this.alloc, this.start, this.wait, this.#idle, this.journal]) part.disconnect(request);
@@ -112,7 +122,7 @@ export class Manager implements Service, Core {
     const { config } = this.context;
     this.#configureCore(config);
     for (const part of this.#parts) part.configure?.(config);
-    for (const plugin of this.#plugins) this.jobtap.start(plugin, plugin.name!, {});
+    for (const plugin of this.#plugins) this.jobtap.plugins.start(plugin, plugin.name!, {});
     await this.#loadConfigured(config);
     await restoreJobs(this);
     await restoreCheckpoint(this);
@@ -132,7 +142,7 @@ export class Manager implements Service, Core {
       const { load, conf, remove } = entry;
       for (const [key, value] of Object.entries({ load, remove }))
         if (value !== undefined && typeof value !== 'string') fail(`[${index}]: ${key} is not a string`);
-      await attempt(`[${index}]: remove ${remove}`, fail, () => remove && this.jobtap.remove(String(remove)));
+      await attempt(`[${index}]: remove ${remove}`, fail, () => remove && this.jobtap.plugins.remove(String(remove)));
       await attempt(`[${index}]: load`, fail, () => load && this.jobtap.load(String(load), conf));
     }
   }
@@ -141,7 +151,7 @@ export class Manager implements Service, Core {
     this.journal.stop();
     this.wait.stop();
     this.#idle.stop();
-    this.jobtap.stop();
+    this.jobtap.plugins.stop();
     for (const part of this.#parts) part.stop?.();
     this.saveState();
     await this.writer.committed();
@@ -150,7 +160,7 @@ export class Manager implements Service, Core {
   configure(config: JsonObject): void {
     this.#configureCore(config);
     for (const part of this.#parts) part.configure?.(config);
-    this.jobtap.configure(config);
+    this.jobtap.plugins.configure(config);
   }
 
   #configureCore(config: JsonObject): void {

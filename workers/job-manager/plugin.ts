@@ -125,6 +125,9 @@ export interface JobtapContext {
   lookup(id: bigint): JobRecord | undefined;
   inactiveJobs(): Iterable<JobRecord>;
 
+  /** Ends a hook that may refuse something, with the sentence for who asked. */
+  refuse(sentence: string): never;
+
   // ---- events
   /** @throws FluxError ENOENT: the job is not active any more; EINVAL: the event can't be encoded */
   post(job: ActiveJob, name: string, context?: JsonObject): void;

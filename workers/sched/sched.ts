@@ -16,7 +16,7 @@
  */
 
 import { type Severity, severityNumber } from '../../core/broker/log-format.ts';
-import type { ModuleDefinition, Service, ServiceContext, Timer } from '../../core/broker/service.ts';
+import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { IdSet } from '../../core/formats/idset.ts';
@@ -32,14 +32,13 @@ import { explainPending, explainRunning } from './explain.ts';
 import { Forecaster } from './forecaster.ts';
 import { adoptRunning } from './hello.ts';
 import { type SchedulerOptions, schedulerOptions } from './options.ts';
-import { Pool, type Share } from './pool.ts';
+import { Pool } from './pool.ts';
 import { type ResourceRequest, readRequest } from './resource-request.ts';
-import { encodeAllocation, encodePart, SharedResources } from './resource-text.ts';
+import { resourceStatus, wholeNodes } from './resource-status.ts';
+import { encodeAllocation, SharedResources } from './resource-text.ts';
 import { type Decision, type Policy, Scheduler } from './scheduler.ts';
 import { StartWriter } from './start-writer.ts';
-
-/** Decisions of one turn; then others have theirs. */
-const DECISIONS_MAX = 256;
+import { Turns } from './turns.ts';
 
 /** The module with a policy. */
 export function schedModule(policy: Policy): ModuleDefinition {
@@ -58,12 +57,8 @@ class Sched implements Service {
   readonly #ready: Promise<Scheduler>;
   #scheduler: Scheduler | undefined;
   #forecaster: Forecaster | undefined;
-  /** What is being decided; undefined when it has to be asked anew. */
-  #decisions: Generator<Decision, void, undefined> | undefined;
-  #timer: Timer | undefined;
+  #turns: Turns | undefined;
   #isStopped = false;
-  #passes = 0;
-  #turns = 0;
 
   constructor(context: ServiceContext, policy: Policy, options: SchedulerOptions) {
     this.#context = context;
@@ -87,7 +82,15 @@ class Sched implements Service {
     const pool = new Pool(resourceSetFromJson(resources), this.#options.order);
     const scheduler = new Scheduler(pool, this.#policy);
     this.#scheduler = scheduler;
-    this.#forecaster = new Forecaster(context.clock, scheduler, (id) => this.#requests.get(id));
+    const forecaster = new Forecaster(context.clock, scheduler, (id) => this.#requests.get(id));
+    this.#forecaster = forecaster;
+    this.#turns = new Turns(context.clock, scheduler, {
+      carryOut: (decision, now) => this.#carryOut(scheduler, decision, now),
+      finished: (isLast) => {
+        this.#writer.flush();
+        if (isLast) forecaster.want();
+      },
+    });
     this.#change(scheduler, first.json);
     untilEnd(changes, (change) => this.#change(scheduler, change.json)).then(
       (error) => this.#leave(`exiting due to resource update failure: ${error.message}`),
@@ -97,10 +100,7 @@ class Sched implements Service {
     const { queueDepth, logLevel, order } = this.#options;
     const mode = queueDepth === 'unlimited' ? { mode: queueDepth } : { mode: 'limited', limit: queueDepth };
     await context.rpc('job-manager.sched-ready', mode);
-    const all = new SharedResources(
-      pool,
-      sharesOf(pool, (node) => pool.whole(node)),
-    ).describe();
+    const all = new SharedResources(pool, wholeNodes(pool)).describe();
     this.#log(
       'info',
       `ready: policy=${this.#policy} alloc-mode=${order} queue-depth=${queueDepth} log-level=${logLevel} ${all}`,
@@ -118,7 +118,7 @@ class Sched implements Service {
 
   stop(): void {
     this.#isStopped = true;
-    this.#timer?.cancel();
+    this.#turns?.stop();
     this.#forecaster?.stop();
     this.#writer.stop();
   }
@@ -144,7 +144,7 @@ class Sched implements Service {
       scheduler.pool.expiration = expiration;
       this.#log('info', `resource expiration updated to ${expiration.toFixed(2)}`);
     }
-    this.#schedule();
+    this.#turns?.changed();
   }
 
   // ---- requests
@@ -184,7 +184,7 @@ class Sched implements Service {
     }
     this.#requests.set(id, alloc);
     this.#known().add({ id, priority, userid, submitted: t_submit ?? 0, request: wanted });
-    this.#schedule();
+    this.#turns?.changed();
     return LATER;
   }
 
@@ -203,7 +203,7 @@ class Sched implements Service {
     const left = final ? scheduler.release(id) : 0;
     if (left > 0) this.#log('err', `free: ${encodeFluid(id)}: ${left} rank(s) were not named when the job was done`);
     this.#debug(() => `free: ${encodeFluid(id)}: rank${ranks.encode({ brackets: true })}${final ? ' (final)' : ''}`);
-    this.#schedule();
+    this.#turns?.changed();
     return request.leaveUnanswered();
   }
 
@@ -217,7 +217,7 @@ class Sched implements Service {
     if (!this.#scheduler?.cancel(id)) return;
     this.#requests.get(id)!.cancel();
     this.#requests.delete(id);
-    this.#schedule();
+    this.#turns?.changed();
   }
 
   #prioritize(request: Request): undefined {
@@ -227,7 +227,7 @@ class Sched implements Service {
       const { id, priority } = unpack({ id: pair[0], priority: pair[1] }, { id: 'I', priority: 'n' });
       this.#scheduler?.prioritize(id, priority);
     }
-    this.#schedule();
+    this.#turns?.changed();
     return undefined;
   }
 
@@ -235,7 +235,7 @@ class Sched implements Service {
     const { id, expiration } = request.unpack({ id: 'I', expiration: 'n' });
     if (expiration < 0) throw new FluxError('EINVAL', `invalid expiration ${expiration}`);
     scheduler.setEnd(id, expiration);
-    this.#schedule();
+    this.#turns?.changed();
     return undefined;
   }
 
@@ -261,37 +261,6 @@ class Sched implements Service {
 
   // ---- decisions
 
-  /** Something has changed: decides when the messages that have come are handled. */
-  #schedule(): void {
-    this.#decisions = undefined;
-    this.#askTurn();
-  }
-
-  #askTurn(): void {
-    if (!this.#isStopped) this.#timer ??= this.#context.clock.after(0, () => this.#turn(this.#scheduler!));
-  }
-
-  #turn(scheduler: Scheduler): void {
-    this.#timer = undefined;
-    this.#turns++;
-    const now = this.#context.clock.now();
-    this.#decisions ??= scheduler.decide(now);
-    let isOver = false;
-    for (let count = 0; count < DECISIONS_MAX && !isOver; count++) {
-      const { done, value } = this.#decisions.next();
-      if (done) isOver = true;
-      else if (value.type === 'pause') break;
-      else this.#carryOut(scheduler, value, now);
-    }
-    this.#writer.flush();
-    if (!isOver) this.#askTurn();
-    else {
-      this.#decisions = undefined;
-      this.#passes++;
-      this.#forecaster!.want();
-    }
-  }
-
   #carryOut(scheduler: Scheduler, decision: Exclude<Decision, { readonly type: 'pause' }>, now: number): void {
     const { id } = decision.job;
     const request = this.#requests.get(id)!;
@@ -312,8 +281,8 @@ class Sched implements Service {
   /** As flux-core's schedulers count, and what they have no word for is 0. */
   stats(): JsonObject {
     return {
-      sched_passes: this.#passes,
-      sched_yields: this.#turns - this.#passes,
+      sched_passes: this.#turns?.passes ?? 0,
+      sched_yields: (this.#turns?.turns ?? 0) - (this.#turns?.passes ?? 0),
       forecast_passes: this.#forecaster?.passes ?? 0,
       forecast_yields: this.#forecaster?.slices ?? 0,
       sched_delay: real(0),
@@ -324,45 +293,12 @@ class Sched implements Service {
   }
 }
 
-// ---- answers
-
 /** @throws FluxError EINVAL: no jobspec; EOVERFLOW: it asks for what can never be had */
 function checkFeasibility(scheduler: Scheduler, request: Request): undefined {
   const { jobspec } = request.unpack({ jobspec: 'o' });
   const obstacle = scheduler.pool.free.obstacle(readRequest(jobspec));
   if (obstacle !== undefined) throw new FluxError('EOVERFLOW', obstacle);
   return undefined;
-}
-
-function resourceStatus(pool: Pool): JsonObject {
-  const { free } = pool;
-  const allocated = sharesOf(pool, (node) => {
-    const share = pool.taken(node);
-    return share.coreCount || share.gpuCount ? share : undefined;
-  });
-  return {
-    all: encodePart(
-      pool,
-      sharesOf(pool, (node) => pool.whole(node)),
-      'all',
-    ),
-    allocated: encodePart(pool, allocated, 'allocated'),
-    down: encodePart(
-      pool,
-      sharesOf(pool, (node) => (free.isUp(node) ? undefined : pool.whole(node))),
-      'down',
-    ),
-  };
-}
-
-/** A share of each node that is there, where there is one. */
-function sharesOf({ nodes, free }: Pool, share: (node: number) => Share | undefined): [number, Share][] {
-  const shares: [number, Share][] = [];
-  for (const node of nodes.keys()) {
-    const part = free.isGone(node) ? undefined : share(node);
-    if (part) shares.push([node, part]);
-  }
-  return shares;
 }
 
 /** The ranks of R; what jobs have of them is known. */

@@ -2,7 +2,7 @@
 
 import type { ServiceContext, Timer } from '../../core/broker/service.ts';
 import { asFluxError } from '../../core/errno.ts';
-import { encodeFluid } from '../../core/formats/fluid.ts';
+import { jobKey } from '../../core/formats/job-keys.ts';
 import { encodePythonJson } from '../../core/formats/python-json.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
@@ -43,7 +43,7 @@ export class StartWriter {
     this.#starts = [];
     const transaction = new KvsTransaction();
     // As flux-core's schedulers write it, byte for byte.
-    for (const { id, R } of starts) transaction.put(`${encodeFluid(id, 'kvs')}.R`, encodePythonJson(R));
+    for (const { id, R } of starts) transaction.put(jobKey(id, 'R'), encodePythonJson(R));
     this.#commit(transaction, starts);
   }
 

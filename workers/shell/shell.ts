@@ -14,6 +14,7 @@ import type { Responses } from '../../core/handle/rpc.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { Flag, type Message } from '../../core/message/message.ts';
 import { isObject } from '../../core/message/unpack.ts';
+import { findPackageFile } from '../../native/index.ts';
 import { SpawnError } from '../../native/process.ts';
 import { EventWriter, type LogText } from './event-writer.ts';
 import type { ShellFiles } from './files.ts';
@@ -30,6 +31,7 @@ import {
   type ShellNode,
   type ShellPlugin,
   type ShellTask,
+  type TaskSpec,
 } from './plugin.ts';
 import { shellTags } from './tags.ts';
 import { exitCodeOf, Task, type TaskUsage } from './task.ts';
@@ -82,6 +84,8 @@ export interface ShellResult {
 class ShellExit extends Error {}
 
 const FALLBACK_CWD = '/tmp';
+/** The command of Flux. */
+const COMMAND = 'flux';
 
 export class JobShell implements Shell {
   readonly jobid: bigint;
@@ -386,13 +390,13 @@ export class JobShell implements Shell {
         () => this.#taskClosed(task),
       );
     try {
-      try {
-        start();
-      } catch (error) {
-        if (!(error instanceof SpawnError) || error.step !== 'cwd' || task.spec.cwd === FALLBACK_CWD) throw error;
-        this.#missCwd(task.spec.cwd, error);
-        task.spec.cwd = FALLBACK_CWD;
-        start();
+      for (;;) {
+        try {
+          start();
+          break;
+        } catch (error) {
+          if (!(error instanceof SpawnError) || !this.#mend(task.spec, error)) throw error;
+        }
       }
     } catch (error) {
       const { errno, message } = asFluxError(error);
@@ -405,6 +409,19 @@ export class JobShell implements Shell {
     }
     this.#openTasks++;
     this.#holds++;
+  }
+
+  /** Changes what a task could not be started with, where something else may do. */
+  #mend(spec: TaskSpec, error: SpawnError): boolean {
+    if (error.step === 'cwd' && spec.cwd !== FALLBACK_CWD) {
+      this.#missCwd(spec.cwd, error);
+      spec.cwd = FALLBACK_CWD;
+      return true;
+    }
+    // Jobs bring a PATH of their own, and those that are instances need the command.
+    const own = error.code === 'ENOENT' && spec.argv[0] === COMMAND ? findPackageFile(`bin/${COMMAND}`) : undefined;
+    if (own !== undefined) spec.argv = [own, ...spec.argv.slice(1)];
+    return own !== undefined;
   }
 
   /** A task whose folder is not there runs in another one, and all after it. */

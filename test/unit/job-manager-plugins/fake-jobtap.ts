@@ -187,6 +187,9 @@ export class FakeJobtap implements JobtapContext {
     return this.#inactive.values();
   }
 
+  refuse(sentence: string): never {
+    throw new FluxError('EINVAL', sentence);
+  }
   post(job: ActiveJob, name: string, context?: JsonObject): void {
     this.done.push(`post ${job.id} ${name}${context ? ` ${JSON.stringify(context)}` : ''}`);
     this.#log(this.#jobs.get(job.id)!, name, context);

@@ -36,6 +36,8 @@ export interface FixtureOptions {
   /** Plugins beside .priority-default. */
   readonly plugins?: readonly JobtapPlugin[];
   readonly loadable?: ReadonlyMap<string, JobtapPlugin>;
+  /** Instead of parts that do nothing. */
+  readonly parts?: Parts;
 }
 
 export interface Answer {
@@ -105,7 +107,7 @@ export class Fixture {
     const importPlugin = async (path: string) => {
       throw new FluxError('ENOENT', `${path}: No such file or directory`);
     };
-    await fixture.host.start(jobManagerModule({ parts: fixture.#parts(), importPlugin }));
+    await fixture.host.start(jobManagerModule({ parts: options.parts ?? fixture.#parts(), importPlugin }));
     await settled();
     return fixture;
   }

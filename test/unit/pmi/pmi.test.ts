@@ -1,7 +1,6 @@
 // The process management interface: lines, a server, and clients that talk to it.
 
 import assert from 'node:assert/strict';
-import { Duplex } from 'node:stream';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { SinglePmi } from '../../../core/pmi/pmi.ts';
@@ -9,6 +8,7 @@ import { SimplePmi } from '../../../core/pmi/simple-client.ts';
 import { PmiServer } from '../../../core/pmi/simple-server.ts';
 import { decodePmi, encodePmi, PMI_LINE_MAX, PmiLines } from '../../../core/pmi/wire.ts';
 import { refused, throwsCode } from '../../errors.ts';
+import { pair, startProgram } from './program.ts';
 
 // ---- lines
 
@@ -65,59 +65,8 @@ test('lines are cut however they come in pieces, and none is endless', () => {
 
 // ---- processes and their server
 
-/** Two ends of a stream. */
-function pair(): [Duplex, Duplex] {
-  const end = (other: () => Duplex): Duplex =>
-    new Duplex({
-      read() {},
-      write(chunk, _, done) {
-        other().push(chunk);
-        done();
-      },
-      final(done) {
-        other().push(null);
-        done();
-      },
-    });
-  const a: Duplex = end(() => b);
-  const b: Duplex = end(() => a);
-  return [a, b];
-}
-
-interface Program {
-  readonly clients: SimplePmi[];
-  readonly server: PmiServer;
-  readonly ends: Duplex[];
-  readonly aborts: unknown[];
-}
-
-/** A program of so many processes, with a server. */
-async function start(size: number, values = {}): Promise<Program> {
-  const ends: Duplex[] = [];
-  const aborts: unknown[] = [];
-  const server = new PmiServer({
-    name: 'program',
-    size,
-    values,
-    send: (rank, line) => void ends[rank]!.write(line),
-    abort: (...abort) => aborts.push(abort),
-  });
-  const clients = await Promise.all(
-    Array.from({ length: size }, (_, rank) => {
-      const [own, other] = pair();
-      ends[rank] = other;
-      const reader = new PmiLines();
-      other.on('data', (chunk) => {
-        for (const line of reader.take(String(chunk))) server.receive(rank, line);
-      });
-      return SimplePmi.open(own, rank, size);
-    }),
-  );
-  return { clients, server, ends, aborts };
-}
-
 test('processes put and get over barriers, and are done', async () => {
-  const { clients, server } = await start(5, { 'flux.taskmap': 'a map' });
+  const { clients, server } = await startProgram(5, { 'flux.taskmap': 'a map' });
   assert.deepEqual(clients.map(({ rank, size, name }) => [rank, size, name]).at(-1), [4, 5, 'program']);
   await Promise.all(clients.map((pmi) => pmi.put(`key ${pmi.rank}`.replace(' ', '.'), `value of ${pmi.rank}`)));
   let passed = 0;
@@ -136,7 +85,7 @@ test('processes put and get over barriers, and are done', async () => {
 });
 
 test('what goes wrong is told to who asked', async () => {
-  const { clients, ends, aborts } = await start(2);
+  const { clients, ends, aborts } = await startProgram(2);
   const [pmi, other] = clients as [SimplePmi, SimplePmi];
   await refused(pmi.get('nope'), 'EIO', /get failed: key_not_found/);
   await refused(pmi.put('', 'x'), 'EIO', /invalid_key/);
