@@ -8,6 +8,7 @@ import { connectRate } from './connect.ts';
 import { contentRates } from './content.ts';
 import { eventThroughput, eventToClients, eventToRanks } from './event.ts';
 import type { Figure } from './figure.ts';
+import { barrier, jobCommands, jobRates, ranksRate, submissions } from './jobs.ts';
 import { commitRates, fence, manyKeys } from './kvs.ts';
 import { appendCounts, directorySizes, namespaceCounts, storedBytes, valueSizes, watcherCounts } from './kvs-growth.ts';
 import { pingLatency, pingThroughput } from './ping.ts';
@@ -34,6 +35,13 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'kvs-stored': storedBytes,
   'kvs-fence': (uri, scale) => fence(uri, scaled(scale, 100, 20, 2)),
   content: contentRates,
+  jobs: async (uri, scale, flux) => [
+    ...jobCommands(flux, scale),
+    ...(await jobRates(uri, scale)),
+    ...(await submissions(uri, scale, flux)),
+  ],
+  'jobs-ranks': ranksRate,
+  'job-barrier': (_, scale, flux) => barrier(flux, scale),
 };
 
 const [name = '', scale = 'full', flux = 'flux'] = process.argv.slice(2);

@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startFigures, startSizes } from './commands.ts';
 import { type Figure, formatTable } from './figure.ts';
+import { jobRestarts } from './jobs.ts';
 import { restartTimes } from './kvs-store.ts';
 import { workerRates } from './kvs-workers.ts';
 import { microFigures } from './micro.ts';
@@ -83,6 +84,17 @@ const benchmarks: readonly Benchmark[] = [
   // Peers have no fences any more.
   inInstance('kvs-fence', (scale) => scaled(scale, 1024, 1024, 4), false),
   inInstance('content', () => 1),
+  inInstance('jobs', () => 1),
+  { name: 'jobs-restart', compares: true, run: jobRestarts },
+  ...[1, 64, 1024].map((size) => {
+    const rate = inInstance('jobs-ranks', () => size, size <= 64);
+    return {
+      ...rate,
+      run: (flux: string, scale: Scale) => (startSizes(scale).includes(size) ? rate.run(flux, scale) : []),
+    };
+  }),
+  // Each rank has the cores of the machine.
+  inInstance('job-barrier', (scale) => Math.ceil(scaled(scale, 256, 64, 2) / os.availableParallelism()), false),
   inInstance('commands', (scale) => scaled(scale, 64, 64, 2)),
   ...startSizes('full').map((size) => ({
     name: `start-${size}`,

@@ -102,6 +102,7 @@ export class JobWorld {
   readonly #options: JobWorldOptions;
   readonly #answers = new Map<number, Answer[]>();
   #jobExec: ModuleHost;
+  #program: Message | undefined;
   #matchtag = 0;
 
   private constructor(options: JobWorldOptions) {
@@ -208,6 +209,12 @@ export class JobWorld {
         case 'module.load':
           void this.#loadShell(request.nodeid).then(() => this.#respond(request));
           return;
+        case 'broker.getenv':
+          this.#respond(request, { env: { BROKER: 'yes' } });
+          return;
+        case 'rexec.exec':
+          this.#program = request;
+          return;
         case 'job-manager.raise':
           this.#respond(request);
           this.exception(request.json as JsonObject);
@@ -230,6 +237,12 @@ export class JobWorld {
         thread: { spawnTurn: async () => {}, layouts: new Map(), slowReaders: new SlowReaders() },
       })),
     );
+  }
+
+  /** What rexec tells of the last program it was asked to run; undefined is the end. */
+  tellOfProgram(payload: JsonObject | undefined): void {
+    if (payload) this.#respond(this.#program!, payload);
+    else this.#fail(this.#program!, new FluxError('ENODATA'));
   }
 
   // ---- the KVS

@@ -27,6 +27,8 @@ export interface ExecutionEvents {
 
 export interface Execution {
   readonly name: 'bulk-exec' | 'testexec';
+  /** Whether those who run the tasks hear events `shell-<jobid>.kill` by themselves. */
+  readonly hearsEvents: boolean;
   /** @throws FluxError it can't start */
   start(): void | Promise<void>;
   /**

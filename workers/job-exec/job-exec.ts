@@ -2,6 +2,7 @@
  * The module `job-exec`: runs the jobs that the job manager asks it to (RFC 32), and tells it what becomes of them.
  */
 
+import { builtInConfiguration } from '../../core/broker/built-in-configuration.ts';
 import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
@@ -11,14 +12,19 @@ import { LATER, type Methods, type Request } from '../../core/handle/methods.ts'
 import { type JsonObject, real } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import type { Message } from '../../core/message/message.ts';
+import { isObject } from '../../core/message/unpack.ts';
 
+import { systemAttributes } from '../shell/shell.ts';
+import { BrokerShells } from './broker-shells.ts';
 import type { Execution } from './execution.ts';
 import { RunningJob, type RunningJobHost } from './job.ts';
 import { readJobFacts } from './job-facts.ts';
 import { MockExecution, mockSettings } from './mock-execution.ts';
+import { ProcessShells } from './process-shells.ts';
 import { type ExecSettings, effectiveMaxKillTimeout, readExecSettings } from './settings.ts';
 import { ShellExecution } from './shell-execution.ts';
 import { ShellModules } from './shell-modules.ts';
+import type { Shells } from './shells.ts';
 
 export const jobExec: ModuleDefinition = {
   async start(context, args) {
@@ -92,13 +98,28 @@ class JobExec implements Service {
     return new ShellExecution({
       context: this.#context,
       job: facts,
-      namespace: job.namespace.name,
+      shells: this.#shells(job, isGuests),
       settings,
-      owner,
       events,
       criticalRanks: () => job.criticalRanks,
       isFailing: () => job.isFailing,
-      loadShellModule: (rank) => this.#shellModules.load(rank),
+    });
+  }
+
+  /** Shells of the brokers, unless the configuration, the jobspec, or its being a guest's job wants programs. */
+  #shells({ facts, namespace }: RunningJob, isGuests: boolean): Shells {
+    const { settings, owner } = this.#host;
+    const { exec } = systemAttributes(facts.jobspec);
+    const wanted = isObject(exec) && typeof exec.job_shell === 'string' ? exec.job_shell : settings.jobShell;
+    if (wanted === undefined && !isGuests)
+      return new BrokerShells(this.#context, facts, namespace.name, owner, this.#shellModules);
+    return new ProcessShells({
+      context: this.#context,
+      job: facts,
+      namespace: namespace.name,
+      shell: wanted ?? builtInConfiguration.shell_path!,
+      imp: isGuests ? settings.imp : undefined,
+      service: settings.service,
     });
   }
 
@@ -128,10 +149,10 @@ class JobExec implements Service {
   /** Somebody signals the tasks of a job; shells that are processes hear it themselves. */
   #shellEvent(event: Message): void {
     const [, id] = /^shell-(\d+)\.kill$/.exec(event.topic ?? '') ?? [];
-    const job = id === undefined ? undefined : this.#jobs.get(BigInt(id));
-    if (!job) return;
+    const execution = id === undefined ? undefined : this.#jobs.get(BigInt(id))?.execution;
+    if (!execution || execution.hearsEvents) return;
     try {
-      job.execution?.killTasks(event.unpack({ signum: 'i' }).signum);
+      execution.killTasks(event.unpack({ signum: 'i' }).signum);
     } catch (error) {
       this.#context.log('err', `kill: ignoring malformed event: ${asFluxError(error).message}`);
     }

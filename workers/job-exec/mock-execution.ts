@@ -72,6 +72,7 @@ function unpackTest(test: JsonObject) {
 
 export class MockExecution implements Execution {
   readonly name = 'testexec';
+  readonly hearsEvents = true;
   readonly #context: ServiceContext;
   readonly #job: JobFacts;
   readonly #settings: MockSettings;

@@ -1,42 +1,36 @@
-/**
- * Runs a job by shells, one on each of its ranks: they are asked for by requests to the module `shell` there, whose
- * responses tell what becomes of them.
- */
+/** Runs a job by shells, one on each of its ranks, from their start over their barriers to the end of the last one. */
 
 import type { ServiceContext } from '../../core/broker/service.ts';
-import { asFluxError, errno, type FluxError } from '../../core/errno.ts';
+import { asFluxError, errno } from '../../core/errno.ts';
 import { IdSet } from '../../core/formats/idset.ts';
 import { signalText } from '../../core/formats/signal.ts';
 import type { Request } from '../../core/handle/methods.ts';
-import type { JsonObject, JsonValue } from '../../core/json.ts';
-import { Flag, type Message } from '../../core/message/message.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { isObject, unpack } from '../../core/message/unpack.ts';
 import type { ProcessUsage } from '../../native/process.ts';
 import type { LogText } from '../shell/event-writer.ts';
 import { systemAttributes } from '../shell/shell.ts';
 import { ShellBarrier } from './barrier.ts';
 import type { Execution, ExecutionEvents } from './execution.ts';
-import { hostsOf, type JobFacts, submittedJobspec } from './job-facts.ts';
+import { hostsOf, type JobFacts } from './job-facts.ts';
 import type { ExecSettings } from './settings.ts';
+import type { ShellListener, Shells } from './shells.ts';
 
 export interface ShellExecutionOptions {
   readonly context: ServiceContext;
   readonly job: JobFacts;
-  readonly namespace: string;
+  readonly shells: Shells;
   readonly settings: ExecSettings;
-  /** Userid of the instance owner. */
-  readonly owner: number;
   /** Shell ranks without which the job can't go on. */
   criticalRanks(): IdSet;
   /** Whether an exception of the job is dealt with. */
   isFailing(): boolean;
-  /** Has the module `shell` loaded on a rank. */
-  loadShellModule(rank: number): Promise<void>;
   readonly events: ExecutionEvents;
 }
 
 /** Severity of the exception about a shell that a job can do without. */
 const LOST_SEVERITY = 2;
+const EXIT_1 = 1 << 8;
 
 export class ShellExecution implements Execution {
   readonly name = 'bulk-exec';
@@ -49,6 +43,7 @@ export class ShellExecution implements Execution {
   #status = 0;
   #usage: ProcessUsage | undefined;
   #isCanceled = false;
+  #isStarted = false;
   #endedBeforeBarrier = false;
 
   constructor(options: ShellExecutionOptions) {
@@ -61,57 +56,41 @@ export class ShellExecution implements Execution {
     );
   }
 
+  get hearsEvents(): boolean {
+    return this.#options.shells.hearEvents;
+  }
+
   async start(): Promise<void> {
-    const { context, job, namespace, owner } = this.#options;
-    const jobspec = await submittedJobspec(context, job.id);
-    const payload = { id: job.id, userid: job.userid, owner, namespace, jobspec, R: job.R };
+    const { shells, events } = this.#options;
+    let problem: string | undefined;
+    try {
+      await shells.prepare();
+    } catch (error) {
+      problem = asFluxError(error).message;
+    }
+    if (problem !== undefined) events.fatal(`cannot start shells: ${problem}`);
     if (this.#isCanceled) {
       this.#active.clear();
-      this.#options.events.complete(0);
+      events.complete(0);
       return;
     }
-    for (const rank of this.#ranks) void this.#runShell(rank, payload);
+    this.#isStarted = true;
+    for (const rank of this.#ranks) shells.start(rank, this.#listener);
   }
 
-  /** Has a shell run, and follows it to its end. */
-  async #runShell(rank: number, payload: JsonValue): Promise<void> {
-    const { context, loadShellModule } = this.#options;
-    const ask = () => context.request('shell.start', payload, { nodeid: rank, flags: Flag.streaming });
-    let responses = ask();
-    try {
-      let response = await responses.next();
-      if (response.errnum === errno.ENOSYS) {
-        await loadShellModule(rank);
-        responses = ask();
-        response = await responses.next();
-      }
-      while (response.errnum === 0) {
-        this.#take(rank, response);
-        response = await responses.next();
-      }
-      if (response.errnum !== errno.ENODATA) throw response.error();
-    } catch (error) {
-      responses.abandon();
-      this.#failed(rank, asFluxError(error));
-    }
-  }
-
-  #take(rank: number, response: Message): void {
-    const { type } = response.unpack({ type: 's' });
-    if (type === 'started') {
+  readonly #listener: ShellListener = {
+    started: () => {
       if (++this.#startedCount === this.#ranks.length) this.#options.events.started();
-    } else if (type === 'barrier') this.#barrier.enter(rank, (isComplete) => this.#leaveBarrier(rank, isComplete));
-    else if (type === 'finished') this.#finished(rank, response);
-  }
-
-  #leaveBarrier(rank: number, complete: boolean): void {
-    this.#tell(rank, 'leave-barrier', { complete });
-  }
-
-  #tell(rank: number, method: string, payload: JsonObject): void {
-    const { context, job } = this.#options;
-    context.notify(`shell.${method}`, { id: job.id, ...payload }, { nodeid: rank });
-  }
+    },
+    barrier: (rank) => this.#barrier.enter(rank, (isComplete) => this.#options.shells.leaveBarrier(rank, isComplete)),
+    ended: (rank, status, log, usage) => {
+      for (const text of log) this.#log.push(text);
+      if (usage) this.#addUsage(usage);
+      this.#ended(rank, status);
+    },
+    failed: (rank, error) => this.#failed(rank, error),
+    output: (rank, stream, data) => this.#options.events.output(rank, 'flux-shell', stream, data),
+  };
 
   enterBarrier(request: Request, rank: number): void {
     this.#barrier.enter(rank, (isComplete) => (isComplete ? request.respond() : request.fail('EIO')));
@@ -125,13 +104,6 @@ export class ShellExecution implements Execution {
   }
 
   // ---- ends of shells
-
-  #finished(rank: number, response: Message): void {
-    const { status, log, usage } = response.unpack({ status: 'i', log: 'a', usage: 'o?' });
-    for (const entry of log) this.#log.push(unpack(entry, { key: 's', text: 's' }));
-    if (usage) this.#addUsage(unpack(usage, { utime: 'n', stime: 'n', maxrss: 'n' }));
-    this.#ended(rank, status);
-  }
 
   #addUsage({ utime, stime, maxrss }: ProcessUsage): void {
     const sum = this.#usage ?? { utime: 0, stime: 0, maxrss: 0 };
@@ -163,15 +135,15 @@ export class ShellExecution implements Execution {
   }
 
   /** A shell is gone without having said so, or never came to be. */
-  #failed(rank: number, error: FluxError): void {
+  #failed(rank: number, error: Error): void {
     const { events, job } = this.#options;
     const host = hostsOf(job, [rank]);
     const shellRank = this.#ranks.indexOf(rank);
-    if (error.errno === errno.EHOSTUNREACH) {
+    if (asFluxError(error).errno === errno.EHOSTUNREACH) {
       this.#lost(shellRank, `node failure on ${host} (shell rank ${shellRank})`);
       if (this.#isCritical(shellRank)) events.fatal(`node failure on ${host} (rank ${rank})`);
     } else events.fatal(`job shell exec error on broker ${host} (rank ${rank}): ${error.message}`);
-    this.#ended(rank, 1 << 8);
+    this.#ended(rank, EXIT_1);
   }
 
   #isCritical(shellRank: number): boolean {
@@ -183,8 +155,8 @@ export class ShellExecution implements Execution {
     const isCritical = this.#isCritical(shellRank);
     if (!isCritical) this.#options.events.raise('node-failure', LOST_SEVERITY, message);
     // The note of an exception is shown anyway.
-    this.#tell(this.#ranks[0]!, 'lost', {
-      shell_rank: shellRank,
+    this.#options.shells.tellLost(this.#ranks[0]!, {
+      shellRank,
       severity: isCritical ? 0 : LOST_SEVERITY,
       message: isCritical ? message : '',
     });
@@ -197,11 +169,11 @@ export class ShellExecution implements Execution {
   }
 
   kill(signum: number): void {
-    for (const rank of this.#active) this.#tell(rank, 'signal', { signum });
+    if (this.#isStarted) for (const rank of this.#active) this.#options.shells.signal(rank, signum);
   }
 
   killTasks(signum: number): void {
-    for (const rank of this.#active) this.#tell(rank, 'signal-tasks', { signum });
+    if (this.#isStarted) this.#options.shells.signalTasks(this.#active, signum);
   }
 
   activeRanks(): IdSet {

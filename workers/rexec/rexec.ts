@@ -7,12 +7,13 @@ import type { ModuleDefinition, Service, ServiceContext } from '../../core/broke
 import { FluxError } from '../../core/errno.ts';
 import { decodeIo } from '../../core/formats/io.ts';
 import { LATER, type Method, type Methods, type Request } from '../../core/handle/methods.ts';
+import { ExecFlag } from '../../core/handle/remote-process.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import { type Command, parseCommand } from './command.ts';
 import type { SlowReaders } from './slow-readers.ts';
-import { ExecFlag, LocalFlag, requestKey, Subprocess } from './subprocess.ts';
+import { LocalFlag, requestKey, Subprocess } from './subprocess.ts';
 
 export interface RexecHost {
   /** The environment of the rank now. */

@@ -7,14 +7,14 @@ import type { ServiceContext, SpawnEvents } from '../../core/broker/service.ts';
 import { FluxError, strerror } from '../../core/errno.ts';
 import { encodeIo } from '../../core/formats/io.ts';
 import type { Request } from '../../core/handle/methods.ts';
+import { ExecFlag } from '../../core/handle/remote-process.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { type Process, type ProcessSpec, SpawnError, type Stdio } from '../../native/process.ts';
 import { bufferBytes, type Command, isLineBuffered, programName } from './command.ts';
 import { LineCutter } from './lines.ts';
 import type { SlowReaders } from './slow-readers.ts';
 
-/** Flags of a request to run or attach (RFC 42). */
-export const ExecFlag = { stdout: 1, stderr: 2, channel: 4, writeCredit: 8, waitable: 16 } as const;
+/** Flags of a request to run that concern the server alone (RFC 42). */
 export const LocalFlag = { passThrough: 1, sameGroup: 2 } as const;
 
 /** Bytes of its latest output that are kept of a program that somebody may wait for. */

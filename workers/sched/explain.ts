@@ -5,7 +5,7 @@ import { IdSet } from '../../core/formats/idset.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { real } from '../../core/json.ts';
 import type { PendingJob, RunningJob } from './jobs.ts';
-import type { ResourceRequest } from './resource-request.ts';
+import { anyNode, type ResourceRequest } from './resource-request.ts';
 import { SharedResources } from './resource-text.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -41,7 +41,7 @@ export function explainPending(scheduler: Scheduler, job: PendingJob): JsonObjec
     needed,
     free: count,
     missing: Math.max(needed - count, 0),
-    nodes: { all: free.sizes.length, eligible: members, up: countUp(scheduler, request) },
+    nodes: { all: free.countMembers(anyNode), eligible: members, up: countUp(scheduler, request) },
   };
 }
 

@@ -2,12 +2,15 @@
 
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, endOfStream } from '../../core/errno.ts';
+import { decodeEventlog } from '../../core/formats/eventlog.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { IdSet } from '../../core/formats/idset.ts';
 import { jobKey } from '../../core/formats/job-keys.ts';
+import { applyUpdate, updateEvents } from '../../core/formats/job-updates.ts';
 import { resourceSetFromJson } from '../../core/formats/resource-json.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { untilEnd } from '../../core/handle/rpc.ts';
+import type { JsonObject } from '../../core/json.ts';
 import { Flag } from '../../core/message/message.ts';
 import { SharedResources } from './resource-text.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -64,9 +67,9 @@ async function adopt(
   log: Log,
 ): Promise<void> {
   const name = encodeFluid(id);
-  let R: unknown;
+  let R: JsonObject;
   try {
-    R = await kvs.getJson(jobKey(id, 'R'));
+    R = await currentR(kvs, id);
   } catch (error) {
     log('err', `hello: failed to look up R for job ${name}: ${asFluxError(error).message}`);
     return;
@@ -79,6 +82,17 @@ async function adopt(
     log('err', `hello: ${name} cannot keep its resources: ${asFluxError(error).message}`);
     raise(context, id, log);
   }
+}
+
+/** R with what the job's events have changed since it was stored. */
+async function currentR(kvs: Kvs, id: bigint): Promise<JsonObject> {
+  const [R, events] = await Promise.all([
+    kvs.getJson<JsonObject>(jobKey(id, 'R')),
+    kvs.getText(jobKey(id, 'eventlog')).then(decodeEventlog, () => []),
+  ]);
+  return events
+    .filter(({ name }) => name === updateEvents.R)
+    .reduce((updated, { context = {} }) => applyUpdate('R', updated, context), R);
 }
 
 function raise(context: ServiceContext, id: bigint, log: Log): void {

@@ -107,7 +107,8 @@ function secondsOf(duration: JsonValue): number {
   return Math.max(seconds, 0);
 }
 
-const anyNode: Constraint = { key: '', test: () => true };
+/** The constraint of a job that has none. */
+export const anyNode: Constraint = { key: '', test: () => true };
 
 function readConstraint(constraint: JsonValue | undefined): Constraint {
   if (constraint === undefined || constraint === null) return anyNode;

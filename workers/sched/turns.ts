@@ -63,8 +63,10 @@ export class Turns {
   /** Returns whether all is decided. */
   #decide(now: number): boolean {
     this.#decisions ??= this.#scheduler.decide(now);
-    for (let count = 0; count < DECISIONS_MAX; count++) {
-      const { done, value } = this.#decisions.next();
+    const decisions = this.#decisions;
+    // What is carried out may itself change something.
+    for (let count = 0; count < DECISIONS_MAX && this.#decisions === decisions; count++) {
+      const { done, value } = decisions.next();
       if (done) return true;
       if (value.type === 'pause') return false;
       this.#host.carryOut(value, now);

@@ -473,3 +473,30 @@ test('requests before the service has started are for methods that are not there
   bench.request('mod.open', {});
   assert.deepEqual(bench.answers, [['ENOSYS', "Unknown service method 'mod.open'"], {}]);
 });
+
+test('responses to requests without a matchtag are the service’s to understand', async () => {
+  const taken: string[] = [];
+  let context!: ServiceContext;
+  const bench = await Bench.start((own) => {
+    context = own;
+    return {
+      takeResponse(response) {
+        if (response.errnum) throw new Error('a bug');
+        taken.push(`${response.topic} ${JSON.stringify(response.json)}`);
+      },
+    };
+  });
+  context.sendUntagged('sched.alloc', { id: 5 });
+  const [request] = bench.sent.splice(0);
+  assert.deepEqual([request!.matchtag, request!.userid, request!.rolemask & Role.owner], [0, 100, Role.owner]);
+  // Whoever answers may do so more than once.
+  for (const type of [1, 0]) bench.host.receive(request!.respond({ id: 5, type }, owner));
+  bench.host.receive(request!.respondError(38, undefined, owner));
+  const late = Message.request({ topic: 'other.rpc', matchtag: 77 });
+  bench.host.receive(late.respond({ nobody: 'waits' }, owner));
+  assert.deepEqual(taken, ['sched.alloc {"id":5,"type":1}', 'sched.alloc {"id":5,"type":0}']);
+  assert.equal(bench.sent.filter(({ topic }) => topic === 'log.append').length, 1, 'the bug is logged');
+  await bench.host.stop();
+  bench.host.receive(request!.respond({ id: 5, type: 0 }, owner));
+  assert.equal(taken.length, 2);
+});

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { parseEntry } from '../../../core/broker/log-format.ts';
 import { ModuleHost } from '../../../core/broker/module-host.ts';
 import { errnoName, FluxError } from '../../../core/errno.ts';
-import { encodeFluid } from '../../../core/formats/fluid.ts';
+import { encodeEventlogEntry } from '../../../core/formats/eventlog.ts';
+import { jobKey } from '../../../core/formats/job-keys.ts';
 import { Jobspec, type SlotRequest } from '../../../core/formats/jobspec.ts';
 import { makeVal, type Treeobj, valBytes } from '../../../core/formats/treeobj.ts';
 import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '../../../core/json.ts';
@@ -25,6 +26,8 @@ export interface Hello {
   readonly id: number;
   readonly R?: JsonObject;
   readonly free?: string;
+  /** The expiration that it got later. */
+  readonly expiration?: number;
 }
 
 export interface FixtureOptions {
@@ -78,8 +81,11 @@ export class Fixture {
 
   private constructor(options: FixtureOptions) {
     this.#options = options;
-    for (const { id, R } of options.hello ?? [])
-      if (R) this.kvs.set(`${encodeFluid(BigInt(id), 'kvs')}.R`, stringifyJson(R));
+    for (const { id, R, expiration } of options.hello ?? []) {
+      if (R) this.kvs.set(jobKey(BigInt(id), 'R'), stringifyJson(R));
+      const update = { timestamp: START, name: 'resource-update', context: { expiration: expiration! } };
+      if (expiration !== undefined) this.kvs.set(jobKey(BigInt(id), 'eventlog'), encodeEventlogEntry(update));
+    }
     const welcome = {
       name: 'sched-simple',
       uuid: '11111111-2222-4333-8444-555555555555',

@@ -342,8 +342,25 @@ test('what jobs have is taken over, but for what they gave back', async () => {
   assert.equal(outcome(jobs[1]!), 'rank0/core3');
 });
 
+test('when a job ends that was taken over is known, also when that has changed', async () => {
+  const times = { nodelist: ['node0'], expiration: START + 100 };
+  const hello = [
+    { id: 1, R: R([{ rank: '0', children: { core: '0-3' } }], times) },
+    {
+      id: 2,
+      R: R([{ rank: '1', children: { core: '0-3' } }], { ...times, nodelist: ['node1'] }),
+      expiration: START + 300,
+    },
+  ];
+  const sched = await Fixture.start({ hello });
+  const jobs = [await sched.submit(3, jobspec({ cores: 4 }, 1000)), await sched.submit(4, jobspec({ cores: 4 }, 1000))];
+  await sched.pass(1);
+  assert.deepEqual(jobs.map(estimates), [[100], [300]]);
+});
+
 test('a job whose resources are gone gets an exception', async () => {
-  const hello = [{ id: 1, R: R([{ rank: '7', children: { core: '0' } }], { nodelist: ['node7'] }) }, { id: 2 }];
+  const gone = R([{ rank: '7', children: { core: '0' } }], { nodelist: ['node7'] });
+  const hello = [{ id: 1, R: gone }, { id: 2 }, { id: 3, R: { version: 2 } }];
   const sched = await Fixture.start({ hello });
   assert.match(
     sched.logs[0]!,
@@ -351,7 +368,12 @@ test('a job whose resources are gone gets an exception', async () => {
   );
   assert.match(sched.logs[1]!, /hello: failed to look up R for job ƒ3/);
   assert.deepEqual(sched.sent.get('job-manager.raise'), [
-    { id: 1n, severity: 0, type: 'scheduler-restart', note: 'failed to reallocate R for running job' },
+    ...[1n, 3n].map((id) => ({
+      id,
+      severity: 0,
+      type: 'scheduler-restart',
+      note: 'failed to reallocate R for running job',
+    })),
   ]);
 });
 
