@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { crontabScript } from '../core/broker/crontab-script.ts';
 import { dumpScript, restoreScript } from '../core/broker/dump-scripts.ts';
+import { DISABLE_JOB_CLEANUP, jobCleanupSteps } from '../core/broker/job-cleanup.ts';
 import { lifeEventCommit } from '../core/broker/life-event.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { Exit } from './command.ts';
@@ -36,6 +37,14 @@ export function runShell(script: string | undefined, { dryRun, verbose }: RunOpt
   if (dryRun) return;
   const { status } = spawnSync('sh', ['-c', script], { stdio: 'inherit' });
   if (status !== 0) throw new Exit(1);
+}
+
+/** Has the broker cancel jobs and wait for them when its initial program has ended. */
+export async function pushJobCleanup(handle: Handle, { dryRun }: RunOptions): Promise<void> {
+  if (process.env[DISABLE_JOB_CLEANUP] !== undefined || (await handle.attribute('rank')) !== '0') return;
+  // What is pushed last runs first.
+  const commands = jobCleanupSteps.map(({ command }) => command).reverse();
+  if (!dryRun) await handle.rpc('runat.push', { name: 'cleanup', commands });
 }
 
 /** Notes a start or an end for `flux startlog`, where what is stored stays. */

@@ -5,7 +5,7 @@ import { builtinModules, initialModules, type ModuleEntry } from '../core/broker
 import { FluxError } from '../core/errno.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { collect, Exit, PYTHON_USAGE_ERROR, refuseOption, withHandle } from './command.ts';
-import { noteLife, readScripts, runShell } from './modprobe-scripts.ts';
+import { noteLife, pushJobCleanup, readScripts, runShell } from './modprobe-scripts.ts';
 import { fetchLoaded, openTable, type TableChanges } from './modprobe-table.ts';
 import { type RunOptions, runLoad, runRemove, runScripts } from './modprobe-tasks.ts';
 import { runNested } from './nested.ts';
@@ -158,6 +158,7 @@ async function rc1(handle: Handle, options: RunOptions & { showDeps?: boolean })
   await runLoad(handle, order, missing.slice(first.length), options);
   await noteLife(handle, 'start', wanted, options);
   if (wanted.includes('cron')) runShell(crontabs, options);
+  if (wanted.includes('job-manager')) await pushJobCleanup(handle, options);
   await runScripts('rc1', options);
 }
 

@@ -20,7 +20,7 @@ const stdioCodes = { closed: -1, null: -2, input: -3, output: -4, channel: -5, t
 /** Minus the number of the descriptor that another is the same as. */
 const sharedBase = -16;
 const eventCodes = { data: 0, drain: 1, exit: 2, close: 3 } as const;
-const flags = { group: 1, session: 2, stopInExec: 4 } as const;
+const flags = { group: 1, session: 2, stopInExec: 4, outlivesUs: 8 } as const;
 
 /** Processes of this thread that have not closed yet, by the addon's id. */
 const processes = new Map<number, NativeProcess>();
@@ -55,7 +55,8 @@ function settings(spec: ProcessSpec): Int32Array {
   const set =
     (spec.processGroup ? flags.group : 0) |
     (spec.session ? flags.session : 0) |
-    (spec.stopInExec ? flags.stopInExec : 0);
+    (spec.stopInExec ? flags.stopInExec : 0) |
+    (spec.outlivesUs ? flags.outlivesUs : 0);
   return Int32Array.of(set, umask ?? -1, windowSize?.rows ?? 0, windowSize?.columns ?? 0);
 }
 

@@ -234,7 +234,12 @@ export class JobWorld {
       shellModule(() => ({
         environment: async () => ({ LANG: 'C.UTF-8' }),
         localUri: async () => `local://rank-${rank}`,
-        thread: { spawnTurn: async () => {}, layouts: new Map(), slowReaders: new SlowReaders() },
+        thread: {
+          spawnTurn: async () => {},
+          layouts: new Map(),
+          slowReaders: new SlowReaders(),
+          guard: { enter: () => {}, leave: () => {} },
+        },
       })),
     );
   }

@@ -17,6 +17,7 @@ import { SlowReaders } from './rexec/slow-readers.ts';
 import { SpawnTurns } from './rexec/spawn-turns.ts';
 import type { Router } from './router/router.ts';
 import type { ProgramThread } from './shell/host.ts';
+import { TaskGuard } from './shell/task-guard.ts';
 import { processStopped, realWorld } from './world.ts';
 
 /** Bytes that may wait for one thread before this one takes no more from the sockets. */
@@ -28,7 +29,12 @@ const own = plan.threads[thread];
 const spawnTurns = new SpawnTurns();
 const slowReaders = new SlowReaders();
 const store: StoreThread = { soon: (callback) => mailbox.afterRound(callback) };
-const programs: ProgramThread = { slowReaders, spawnTurn: () => spawnTurns.take(), layouts: new Map() };
+const programs: ProgramThread = {
+  slowReaders,
+  spawnTurn: () => spawnTurns.take(),
+  layouts: new Map(),
+  guard: new TaskGuard(),
+};
 
 /** What ranks need is much, and read where there are some. */
 async function makeRouter(): Promise<Router> {

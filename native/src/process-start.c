@@ -36,7 +36,7 @@ struct request {
 };
 
 /* The flags of native/processes-native.ts. */
-enum { FLAG_NEW_GROUP = 1, FLAG_NEW_SESSION = 2, FLAG_STOP_IN_EXEC = 4 };
+enum { FLAG_NEW_GROUP = 1, FLAG_NEW_SESSION = 2, FLAG_STOP_IN_EXEC = 4, FLAG_OUTLIVES_US = 8 };
 
 /* Makes both ends of what connects descriptor `index`; *theirs is the child's end. */
 static int connect_stream(struct stream *stream, int32_t kind, int *theirs) {
@@ -215,6 +215,7 @@ static struct process *run_request(struct processes *all, struct request *reques
     .new_group = request->flags & FLAG_NEW_GROUP,
     .new_session = request->flags & FLAG_NEW_SESSION,
     .stop_in_exec = request->flags & FLAG_STOP_IN_EXEC,
+    .outlives_us = request->flags & FLAG_OUTLIVES_US,
     .umask = request->umask,
   };
   struct process *process = NULL;

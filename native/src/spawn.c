@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -38,6 +39,7 @@
 
 struct child {
   struct program *program;
+  pid_t parent;
   struct spawn_failure failure;
 };
 
@@ -138,10 +140,17 @@ static void set_limits(struct child *child) {
   }
 }
 
+/* A process that is killed ends nobody's programs, so the kernel does: that of this thread, which may be gone already. */
+static void die_with_parent(const struct child *child) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != child->parent) _exit(127);
+}
+
 static int run_child(void *argument) {
   struct child *child = argument;
   struct program *program = child->program;
   reset_signals();
+  if (!program->outlives_us) die_with_parent(child);
   make_group(child);
   if (program->directory && chdir(program->directory) < 0) fail(child, STEP_DIRECTORY);
   place_descriptors(child);
@@ -171,7 +180,7 @@ static void reap(pid_t pid) {
 }
 
 pid_t program_spawn(struct program *program, void *stack, int *pidfd, struct spawn_failure *failure) {
-  struct child child = {.program = program};
+  struct child child = {.program = program, .parent = getpid()};
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);

@@ -126,7 +126,12 @@ export class SimulatedNode {
       plugins: { running: 0, call: async () => ({ errnum: errno.ENOSYS }) },
       backingStore: () => undefined,
       openParent: () => Promise.reject(new FluxError('ENOENT', 'no instance encloses this one')),
-      programs: { slowReaders: this.slowReaders, spawnTurn: async () => {}, layouts: new Map() },
+      programs: {
+        slowReaders: this.slowReaders,
+        spawnTurn: async () => {},
+        layouts: new Map(),
+        guard: { enter: () => {}, leave: () => {} },
+      },
       transmit: (message, from, to) => this.#line(from, to).send(message),
       listen: async () => {
         this.listening.add(rank);

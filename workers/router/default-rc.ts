@@ -6,6 +6,7 @@
 import type { Broker } from '../../core/broker/broker.ts';
 import { crontabScript } from '../../core/broker/crontab-script.ts';
 import { dumpScript, restoreScript } from '../../core/broker/dump-scripts.ts';
+import { DISABLE_JOB_CLEANUP, jobCleanupSteps } from '../../core/broker/job-cleanup.ts';
 import { lifeEventCommit } from '../../core/broker/life-event.ts';
 import { ModuleOrder } from '../../core/broker/module-order.ts';
 import { builtinModules, bundledEntries, chooseBacking, initialModules } from '../../core/broker/module-table.ts';
@@ -17,6 +18,8 @@ export interface DefaultRcHost {
   readonly modules: Modules;
   readonly programs: RcPrograms;
   shell(): string;
+  /** A variable of the rank's environment. */
+  variable(name: string): string | undefined;
 }
 
 /**
@@ -89,7 +92,19 @@ export class DefaultRc {
   async #finishLoading(): Promise<void> {
     await this.#load(this.#order(), []);
     await this.#noteLife('start');
-    if (this.#host.broker.rank === 0) this.#pushScript('rc1', 'cron', crontabScript(this.#attribute));
+    if (this.#host.broker.rank > 0) return;
+    this.#pushScript('rc1', 'cron', crontabScript(this.#attribute));
+    this.#pushJobCleanup();
+  }
+
+  #pushJobCleanup(): void {
+    const { broker, programs, variable } = this.#host;
+    if (variable(DISABLE_JOB_CLEANUP) !== undefined) return;
+    for (const { topic, payload } of [...jobCleanupSteps].reverse())
+      programs.pushInternal('cleanup', async () => {
+        // Somebody may have removed it.
+        if (broker.hasService(topic.slice(0, topic.indexOf('.')))) await broker.rpc(topic, payload);
+      });
   }
 
   async #load(names: readonly string[], backingArgs: readonly string[]): Promise<void> {

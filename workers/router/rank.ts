@@ -340,6 +340,7 @@ export class Rank {
       modules: this.modules,
       programs,
       shell: () => this.#shell(),
+      variable: (name) => this.environment.get(name),
     });
     for (const name of ['rc1', 'rc3'] as const) {
       const text = instance[name];

@@ -20,6 +20,7 @@ import { type JobLayout, layOut } from './job-layout.ts';
 import { rexecPlugin } from './plugins/rexec.ts';
 import { loadRcFile } from './rc-file.ts';
 import { JobShell, type ShellHost, type ShellResult, shellOptions } from './shell.ts';
+import type { TaskGuard } from './task-guard.ts';
 
 export interface ShellModuleHost {
   /** FLUX_URI of the tasks of this rank; its socket is there once this resolves. */
@@ -35,6 +36,8 @@ export interface ShellThread {
   spawnTurn(): Promise<void>;
   /** The layout of jobs that have shells here, by their ids. */
   readonly layouts: Map<bigint, SharedLayout>;
+  /** Ends what tasks leave when this process is killed. */
+  readonly guard: Pick<TaskGuard, 'enter' | 'leave'>;
 }
 
 /** What runs programs on one thread, for whoever wants some run. */
@@ -69,6 +72,7 @@ class ShellService implements Service {
   constructor(context: ServiceContext, thread: ProgramThread, isUtf8: boolean, uri: string) {
     this.#context = context;
     this.#thread = thread;
+    thread.guard.enter(context.spawn, context.attribute('rundir') ?? '', (text) => context.log('err', text));
     this.#host = {
       context,
       files: systemFiles,
@@ -219,6 +223,11 @@ class ShellService implements Service {
 
   /** Ends all shells: asks their tasks first, and makes them after a while. */
   async stop(): Promise<void> {
+    await this.#endShells();
+    this.#thread.guard.leave();
+  }
+
+  async #endShells(): Promise<void> {
     if (this.#shells.size === 0) return;
     const signal = (signum: number) => {
       for (const shell of this.#shells.values()) shell.signal(signum);

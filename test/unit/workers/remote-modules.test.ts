@@ -193,7 +193,12 @@ function thread() {
     mailbox as unknown as Mailbox,
     () => control as unknown as ThreadControl,
     makeWorld(),
-    { slowReaders: new SlowReaders(), spawnTurn: async () => {}, layouts: new Map() },
+    {
+      slowReaders: new SlowReaders(),
+      spawnTurn: async () => {},
+      layouts: new Map(),
+      guard: { enter: () => {}, leave: () => {} },
+    },
     {},
     0,
   );
