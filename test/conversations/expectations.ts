@@ -8,50 +8,10 @@ import type { Mode } from './replay.ts';
  */
 const waitingByService: Readonly<Record<Mode, Readonly<Record<string, readonly string[]>>>> = {
   wire: {
-    'job-list': ['shutdown-unknown-job'],
-    // Some of them only for what it commits: there are more objects and more garbage then.
-    'job-manager': [
-      'fsck-repair',
-      'gc-run',
-      'gc-verbose-namespace',
-      'kvs-stats',
-      'kvs-stats-parse-namespace',
-      'misc-parent-in-job',
-      'misc-post-job-event',
-      'misc-post-job-event-unknown',
-      'misc-uptime',
-      'misc-uptime-drained',
-      'misc-uptime-queue-stopped',
-      'misc-uptime-rank-one',
-      'raw-guest-broker-services',
-      'raw-guest-jobs',
-      'raw-to-upstream',
-      'resource-drain-list',
-      'resource-exclude-config',
-      'resource-rpc-status',
-      'resource-status',
-      'resource-status-drained',
-      'resource-status-format',
-      'rusage-of-modules',
-      'shutdown-job-not-an-instance',
-    ],
-    sched: ['resource-acquire', 'resource-acquire-busy', 'resource-reload', 'resource-reload-bad-ranks'],
-    'all modules of flux-core': ['module-list'],
     'Lua in initrc files': ['shell-userrc'],
   },
   cli: {
-    'all modules of flux-core': ['module-list'],
     'Lua in initrc files': ['shell-userrc'],
-    'job-manager': [
-      'kvs-stats',
-      'misc-parent-in-job',
-      'misc-post-job-event',
-      'misc-uptime-queue-stopped',
-      'resource-status-drained',
-      'shutdown-job-background',
-      'shutdown-job-not-an-instance',
-    ],
-    sched: ['resource-reload', 'resource-reload-bad-ranks'],
   },
 };
 
@@ -102,7 +62,29 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   'wire:pmi-exchange': ['job-info.eventlog-watch .event<data>.data'],
   // Whether a shell is there still is a matter of luck.
   'wire:pmi-get-missing-key': ['0-shell-<id>.stdin errnum', 'job-info.eventlog-watch .event<data>.data shape'],
+  // Where the tasks of a nested instance say something of it, they tell the time, and how long a program ran.
+  'wire:alloc-exit-code': ['job-info.eventlog-watch .event<data>.data'],
+  'wire:alloc-missing-program': ['job-info.eventlog-watch .event<data>.data'],
+  // Its ranks end together.
+  'wire:alloc-two-nodes': ['job-info.eventlog-watch .event<shell.task-exit>.rank'],
+  // The next event may come before the client has had enough.
+  'wire:bulksubmit-watch': ['job-info.eventlog-watch errnum'],
+  'wire:submit-watch': ['job-info.eventlog-watch errnum'],
+  'wire:submit-watch-stderr': ['job-info.eventlog-watch errnum', 'job-info.eventlog-watch answer'],
+  // A short job's shell may be over when its input comes.
+  'wire:run-env-rules': ['0-shell-<id>.stdin errnum'],
+  // The client writes the file.
+  'wire:submit-log': ['post lines'],
+  // Python's name for an error stands before it.
+  'wire:queue-disable-one-of-two': ['post line 1 shape'],
+  'cli:queue-disable-one-of-two': ['post line 1 shape'],
+  // Services that take part in its own start, and that look at the memory of its C library.
+  'wire:raw-guest-broker-services': ['bootstrap.whois errnum', 'heaptrace.start errnum'],
   // An init that fails says what was wrong, not the errno that was left; and the log has a header.
+  'wire:run-output-bad-directory': [
+    'job-info.eventlog-watch .event<exception>.note shape',
+    'job-info.eventlog-watch errnum',
+  ],
   'wire:shell-output-limit-bad': [
     'job-info.eventlog-watch .event<exception>.note shape',
     'job-info.eventlog-watch errnum',
@@ -166,6 +148,7 @@ export function isUnordered(name: string): boolean {
  * thing twice, or tells that an init failed by the errno that was left, here one message says what was wrong.
  */
 const ownShellLog: readonly string[] = [
+  'run-output-bad-directory',
   'shell-output-limit-bad',
   'shell-output-mode-bad',
   'shell-rlimit-bad-type',
