@@ -35,6 +35,12 @@ const addon = {
   flags: ['-fPIC', '-shared', '-fvisibility=hidden', ...addonFlags],
   check: loadError,
 };
+/** Why a built flux-pmi cannot be run, or undefined when it can: without arguments it ends at once. */
+function runError(file) {
+  const { status, error } = spawnSync(file, { stdio: 'ignore' });
+  return status === 1 ? undefined : `running it ended with ${error?.code ?? status}`;
+}
+
 const pmiSources = (name) => [`libpmi/${name}`, 'libpmi/client.c'];
 /** Programs that are linked with it look for the name with the version, those that open it for the one without. */
 const pmiLibrary = (name, source) => ({
@@ -46,7 +52,7 @@ const pmiLibrary = (name, source) => ({
 const pmiFiles = [
   pmiLibrary('libpmi', 'pmi1.c'),
   pmiLibrary('libpmi2', 'pmi2.c'),
-  { file: `${machine}/flux-pmi`, sources: pmiSources('flux-pmi.c'), flags: [] },
+  { file: `${machine}/flux-pmi`, sources: pmiSources('flux-pmi.c'), flags: [], check: runError },
 ];
 
 /** Why a built addon cannot be loaded, or undefined when it can. In a process of its own: a bad binary may crash. */
@@ -58,14 +64,20 @@ function loadError(file) {
   return loading.stderr.match(/^\w*Error: (.*)/m)?.[1] ?? `loading it ended with ${loading.signal ?? loading.status}`;
 }
 
-/** Whether a target is there, not older than any source (npm gives all files of a package one time), and works. */
+/**
+ * Whether a target is there, not older than any source (npm gives all files of a package one time), and works. One that does
+ * not, as a package that was made elsewhere may have it, is removed.
+ */
 function isCurrent({ file, also, check }) {
   const files = [file, ...(also ? [also] : [])].map((name) => path.join(prebuilt, name));
   if (!files.every((name) => fs.existsSync(name))) return false;
   const built = Math.min(...files.map((name) => fs.statSync(name).mtimeMs));
   const all = fs.readdirSync(sources, { recursive: true });
   const newer = all.some((name) => fs.statSync(path.join(sources, name)).mtimeMs > built);
-  return !newer && check?.(files[0]) === undefined;
+  if (newer) return false;
+  const works = check?.(files[0]) === undefined;
+  if (!works) for (const name of files) fs.rmSync(name);
+  return works;
 }
 
 function headerFolder() {
@@ -99,7 +111,7 @@ function compile({ file, also, sources: names, flags, check }, options, strict) 
       return `${compiler} failed: ${lines.find((line) => line.includes('error')) ?? lines[0] ?? `exit ${run.status}`}`;
     }
     const problem = check?.(output);
-    if (problem) return `what ${compiler} built cannot be loaded: ${problem}`;
+    if (problem) return `what ${compiler} built cannot be used: ${problem}`;
     // A copy, no link: npm leaves links out of packages.
     if (also) fs.copyFileSync(output, path.join(prebuilt, also));
     fs.renameSync(output, target);

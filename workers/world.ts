@@ -61,9 +61,9 @@ function spawn(spec: ProcessSpec, events: SpawnEvents): Process {
   const process = spawnProcess(spec, {
     ...events,
     data: (stream, bytes) => events.data(stream, bytes),
-    exit: (status) => {
+    exit: (status, usage) => {
       stopListeners.delete(process.pid);
-      events.exit(status);
+      events.exit(status, usage);
     },
   });
   if (events.stopped) stopListeners.set(process.pid, () => events.stopped!());

@@ -62,6 +62,8 @@ export class ModuleHost implements ServiceContext {
   #unanswered: Map<string, Set<Request>> | undefined;
   #service: Service = {};
   #running = false;
+  /** Requests that came while it starts: those whom it tells that it is there may ask at once. */
+  #early: Message[] | undefined = [];
   #isStopped = false;
 
   /** `send` puts a message on its way to the module's broker. */
@@ -108,21 +110,33 @@ export class ModuleHost implements ServiceContext {
    * @throws FluxError why it can't run
    */
   async start(definition: ModuleDefinition): Promise<void> {
-    const started = definition.start(this, this.#args);
-    this.#service = started instanceof Promise ? await started : started;
-    if (this.#isStopped) {
-      await this.#service.stop?.();
-      throw new FluxError('ECONNABORTED', `module ${this.name} was stopped while it started`);
+    try {
+      const started = definition.start(this, this.#args);
+      this.#service = started instanceof Promise ? await started : started;
+      if (this.#isStopped) {
+        await this.#service.stop?.();
+        throw new FluxError('ECONNABORTED', `module ${this.name} was stopped while it started`);
+      }
+      this.#running = true;
+      this.#subscribe(`${this.name}.stats-clear`);
+    } finally {
+      this.#callEarly();
     }
-    this.#running = true;
-    this.#subscribe(`${this.name}.stats-clear`);
     for (const service of this.#service.services ?? []) await this.rpc('service.add', { service });
+  }
+
+  /** It runs, or never will. */
+  #callEarly(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const message of early) this.#call(message);
   }
 
   /** Stops the service; what it still waits for fails, and so does what others wait for from it. */
   async stop(): Promise<void> {
     this.#running = false;
     this.#isStopped = true;
+    this.#callEarly();
     try {
       await this.#service.stop?.();
     } finally {
@@ -141,6 +155,10 @@ export class ModuleHost implements ServiceContext {
   }
 
   #call(message: Message): void {
+    if (this.#early) {
+      this.#early.push(message);
+      return;
+    }
     const topic = message.topic ?? '';
     const request = new Request(message, this.#credentials, this.#respond);
     const method = this.#running ? this.#method(topic.slice(topic.indexOf('.') + 1)) : undefined;

@@ -3,7 +3,9 @@
  * is the same twice does not count.
  */
 
+import { decodeEventlog, type EventlogEntry } from '../../core/formats/eventlog.ts';
 import { Real } from '../../core/json.ts';
+import type { Substitution } from './substitution.ts';
 
 /** Something that is not as recorded. */
 export interface Difference {
@@ -11,41 +13,6 @@ export interface Difference {
   readonly where: string;
   readonly recorded: unknown;
   readonly actual: unknown;
-}
-
-/** What was recorded and what stands for it in this run. */
-export class Substitution {
-  readonly #texts = new Map<string, string>();
-  readonly #pids = new Map<number, number>();
-
-  set(recorded: string, actual: string): void {
-    if (recorded !== actual) this.#texts.set(recorded, actual);
-  }
-
-  /** Notes a value that is another one in this run, when later messages may speak of it. */
-  learn(key: string, recorded: unknown, actual: unknown): void {
-    if (typeof recorded === 'string' && typeof actual === 'string' && recorded.length >= 8) this.set(recorded, actual);
-    else if (key === 'pid' && typeof recorded === 'number' && typeof actual === 'number')
-      this.#pids.set(recorded, actual);
-  }
-
-  /** A recorded text with this run's values, the longest first: one may be part of another. */
-  text(recorded: string): string {
-    const texts = [...this.#texts].sort(([a], [b]) => b.length - a.length);
-    return texts.reduce((text, [from, to]) => text.replaceAll(from, to), recorded);
-  }
-
-  /** The JSON text of a recorded request, as it is to be sent in this run. */
-  request(recorded: string): string {
-    return this.text(recorded).replace(/"pid":(\d+)/g, (_, pid) => `"pid":${this.#pids.get(Number(pid)) ?? pid}`);
-  }
-
-  /** Whether a value that is no array and no object is as recorded. */
-  isSame(key: string, recorded: unknown, actual: unknown): boolean {
-    if (typeof recorded === 'string') return this.text(recorded) === actual;
-    if (recorded instanceof Real) return recorded.value === Number(actual);
-    return recorded === actual || (key === 'pid' && this.#pids.get(recorded as number) === actual);
-  }
 }
 
 function kind(value: unknown): string {
@@ -59,7 +26,10 @@ function kind(value: unknown): string {
 /** A text without what differs from run to run: ids, hashes, dates, times and reals. */
 function steady(text: string): string {
   return text
-    .replace(/ƒ[1-9A-HJ-NP-Za-km-z]{2,}|\bf(?=[a-z]*[1-9A-Z])[1-9A-HJ-NP-Za-km-z]{5,11}\b/g, '<id>')
+    .replace(
+      /ƒ[1-9A-HJ-NP-Za-km-z]{2,}|(?<=shell-)f[1-9A-HJ-NP-Za-km-z]{2,}|\bf(?=[a-z]*[1-9A-Z])[1-9A-HJ-NP-Za-km-z]{5,11}\b/g,
+      '<id>',
+    )
     .replace(/\d{4}-\d\d-\d\d(?!\d)/g, '<date>')
     .replace(/\d+:\d\d(:\d\d)?(\.\d+)?/g, '<time>')
     .replace(/-?\d+\.\d+(e[+-]?\d+)?(us|ms|s|m|h|d)?(?!\w)/g, '<real>')
@@ -74,6 +44,20 @@ export function shape(text: string): string {
   return steady(text)
     .replace(/-?\d+(us|ms|s|m|h|d|[KMGT]i?B?)?(?![\w<])/g, '<n>')
     .replaceAll('<real>', '<n>');
+}
+
+/** What a text that is an event log holds. */
+export function eventlogOf(text: unknown): readonly EventlogEntry[] | undefined {
+  if (typeof text !== 'string' || !/^\{"timestamp":.*\}\n$/s.test(text)) return undefined;
+  try {
+    return decodeEventlog(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function namesOf(entries: readonly EventlogEntry[]): string {
+  return entries.map(({ name }) => name).join();
 }
 
 /** Differences of two JSON values below `where`; what came may have more fields than were recorded. */
@@ -103,7 +87,12 @@ export function differences(
         : [{ where: `${where}.${name} missing`, recorded: value, actual: undefined }];
     });
   }
-  if (substitution.isSame(key, recorded, actual)) return [];
+  if (substitution.isSame(key, recorded, actual) || substitution.learnJobId(key, recorded, actual)) return [];
+  const [entries, actualEntries] = [eventlogOf(recorded), eventlogOf(actual)];
+  if (entries && actualEntries && namesOf(entries) === namesOf(actualEntries))
+    return entries.flatMap(({ name, context = {} }, i) =>
+      differences(context, actualEntries[i]!.context ?? {}, substitution, `${where}<${name}>`),
+    );
   const reads =
     typeof recorded === 'string' && shape(substitution.text(recorded)) !== shape(String(actual)) ? ' shape' : '';
   substitution.learn(key, recorded, actual);
@@ -130,6 +119,8 @@ const unsteady = [
   /\.rusage \.\w+$/,
   /\.stats-get \.[rt]x\.\w+$/,
   /^event\.publish \.seq$/,
+  // Where flux-core's source says it.
+  /<log>\.context\.(file|line) missing$/,
 ];
 
 /** The differences that count; `may` lists further ones that do not. */

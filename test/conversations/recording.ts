@@ -81,8 +81,18 @@ export function recordedNames(): string[] {
 /** Reads a conversation; `temporary` is the folder that is its /tmp in this run. */
 export function readRecording(name: string, temporary: string): Recording {
   const [head, ...lines] = fs.readFileSync(`${folder}/${name}.jsonl`, 'utf8').trimEnd().split('\n');
-  const moved = (text: string) => text.replace(/(?<!\/var)\/tmp\//g, `${temporary}/`);
+  const movedText = (text: string) => text.replace(/(?<!\/var)\/tmp\//g, `${temporary}/`);
+  const moved = (text: string) => inEnvelopes(movedText(text), movedText);
   return { head: JSON.parse(moved(head!)) as Head, lines: lines.map((text) => parseLine(text, moved(text))) };
+}
+
+/** A text with each jobspec changed that it holds in an envelope, `"J":"HEADER.JOBSPEC.SIGNATURE"`. */
+export function inEnvelopes(text: string, change: (jobspec: string) => string): string {
+  return text.replace(/("J":"[^".]+\.)([^".]+)/g, (_, header: string, payload: string) => {
+    const jobspec = Buffer.from(payload, 'base64').toString();
+    const changed = change(jobspec);
+    return header + (changed === jobspec ? payload : Buffer.from(changed).toString('base64'));
+  });
 }
 
 function parseLine(recorded: string, text: string): Line {

@@ -10,9 +10,10 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Handle } from '../../core/handle/handle.ts';
 import { flux, type Instance, startInstance } from '../e2e/instance.ts';
-import { type Difference, Substitution, textDifferences } from './compare.ts';
+import { type Difference, textDifferences } from './compare.ts';
 import { isUnordered } from './expectations.ts';
 import { type Head, type Recording, readRecording } from './recording.ts';
+import { Substitution } from './substitution.ts';
 import { playDialogue } from './wire.ts';
 
 export type Mode = 'wire' | 'cli';
@@ -83,7 +84,7 @@ async function setUp(scene: Scene): Promise<Difference[]> {
   for (let i = 0; i + 1 < words.length; i += 2) {
     const [name, value] = [words[i]!, words[i + 1]!];
     scene.env[name] = value;
-    if (vars[name] !== undefined) scene.substitution.set(vars[name], value);
+    if (vars[name] !== undefined) scene.substitution.setVariable(vars[name], value);
   }
   return [];
 }

@@ -1,18 +1,21 @@
 /** Plays the client of a recorded conversation: sends what it sent, and compares what the broker answers. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { stringifyJson } from '../../core/json.ts';
+import { type JsonObject, stringifyJson } from '../../core/json.ts';
 import { encodeFrame } from '../../core/message/framing.ts';
 import { Flag, Message, MessageType } from '../../core/message/message.ts';
 import { RouteStack } from '../../core/message/routes.ts';
 import { WireClient } from '../wire-client.ts';
-import { type Difference, differences, type Substitution, shape } from './compare.ts';
+import { type Difference, differences, eventlogOf, shape } from './compare.ts';
 import type { Line } from './recording.ts';
+import type { Substitution } from './substitution.ts';
 
 /** Microseconds: a client that let this much time pass acted on a timer, and so does this one. */
 const TIMER_US = 80_000;
 /** Milliseconds in which a broker must have closed a connection that it will close. */
 const CLOSE_MS = 2000;
+/** Milliseconds that one writer of a log may be behind the others. */
+const WRITER_MS = 1000;
 
 /** The frame that a client sent, with this run's values in place of the recorded ones. */
 function frameOf(line: Line, substitution: Substitution): Buffer {
@@ -75,6 +78,29 @@ function answers(line: Line, substitution: Substitution): (message: Message) => 
 }
 
 /**
+ * What tells an event from others that may have come before it: several write the event logs of a job, and their order is
+ * theirs. Undefined for events in their place.
+ */
+function writerOf(payload: Line['payload']): string | undefined {
+  const [entry] = eventlogOf((payload as JsonObject | undefined)?.event) ?? [];
+  const { stream, rank, eof = false } = entry?.context ?? {};
+  if (entry?.name === 'data') return `data ${stream} ${rank} ${eof}`;
+  if (entry?.name === 'shell.task-exit') return `exit ${rank}`;
+  return entry?.name === 'starting' || entry?.name === 'shell.init' ? entry.name : undefined;
+}
+
+/** Takes the message that was recorded, or the first that may be it. */
+async function takeAnswer(client: WireClient, line: Line, substitution: Substitution, answerMs: number) {
+  const fits = answers(line, substitution);
+  const writer = writerOf(line.payload);
+  const same =
+    writer === undefined
+      ? undefined
+      : await client.take((message) => fits(message) && writerOf(payloadOf(message)) === writer, WRITER_MS);
+  return same ?? client.take(fits, answerMs);
+}
+
+/**
  * Plays a dialogue with the broker at `uri`; it ends early where an answer stays away.
  *
  * @param answerMs how long an answer may take
@@ -107,7 +133,7 @@ export async function playDialogue(
       if (!ended.has(line.conn) && !(await client.until(() => client.isClosed, CLOSE_MS)))
         found.push({ where: 'end of connection', recorded: 'by the server', actual: 'open' });
     } else {
-      const actual = await client.take(answers(line, substitution), answerMs);
+      const actual = await takeAnswer(client, line, substitution, answerMs);
       if (actual) found.push(...answerDifferences(line, actual, substitution));
       else found.push({ where: `${line.topic ?? line.type} answer`, recorded: line.payload, actual: undefined });
       if (!actual && line.type === 'response') break;

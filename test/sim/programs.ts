@@ -6,6 +6,7 @@ import {
   type Process,
   type ProcessEvents,
   type ProcessSpec,
+  type ProcessUsage,
   SpawnError,
   type WindowSize,
 } from '../../native/process.ts';
@@ -33,6 +34,8 @@ export class SimulatedProcess implements Process {
   onInput: (stream: number) => void = () => {};
   onInputEnd: (stream: number) => void = () => {};
   isRunning = true;
+  /** What it has used when it ends. */
+  usage: ProcessUsage | undefined;
   /** Of its terminal. */
   windowSize: WindowSize | undefined;
   /** Outputs that nobody reads for now. */
@@ -110,7 +113,7 @@ export class SimulatedProcess implements Process {
   #end(status: number): void {
     if (!this.isRunning) return;
     this.isRunning = false;
-    this.#events.exit(status);
+    this.#events.exit(status, this.usage);
     this.finish();
   }
 

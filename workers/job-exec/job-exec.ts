@@ -11,7 +11,7 @@ import { signalName } from '../../core/formats/signal.ts';
 import { LATER, type Methods, type Request } from '../../core/handle/methods.ts';
 import { type JsonObject, real } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
-import type { Message } from '../../core/message/message.ts';
+import { Flag, type Message } from '../../core/message/message.ts';
 import { isObject } from '../../core/message/unpack.ts';
 
 import { systemAttributes } from '../shell/shell.ts';
@@ -29,7 +29,9 @@ import type { Shells } from './shells.ts';
 export const jobExec: ModuleDefinition = {
   async start(context, args) {
     const service = new JobExec(context, args);
-    await service.hello();
+    await context.rpc('job-manager.ping', {});
+    // The job manager asks for jobs at once, and is answered only once this module runs.
+    context.clock.after(0, () => void service.hello());
     return service;
   },
 };
@@ -61,9 +63,13 @@ class JobExec implements Service {
     context.subscribe(SHELL_EVENTS, (event) => this.#shellEvent(event));
   }
 
-  /** @throws FluxError the job manager will not have it */
+  /** Lets the job manager know who runs jobs. */
   async hello(): Promise<void> {
-    await this.#context.rpc('job-manager.exec-hello', { service: this.#context.name });
+    try {
+      await this.#context.rpc('job-manager.exec-hello', { service: this.#context.name });
+    } catch (error) {
+      this.#context.log('err', `job-manager.exec-hello: ${asFluxError(error).message}`);
+    }
   }
 
   configure(config: JsonObject): void {
@@ -181,6 +187,8 @@ class JobExec implements Service {
         authorize(request, job);
         if (!job.execution?.enterBarrier)
           throw new FluxError('ENOSYS', `${job.execution?.name ?? 'this job'} does not support shell barrier`);
+        // A shell asks without wanting a response tracked, and waits for one all the same (RFC 32).
+        request.message.flags &= ~Flag.noresponse;
         job.execution.enterBarrier(request, rank);
         return LATER;
       },

@@ -1,18 +1,12 @@
 /**
- * New jobs on their way into the instance, many at a time: one commit to the KVS and one request to the job manager for
- * all that wait.
- *
- * The first job of a burst waits for nothing but the end of the round of messages that it came in; those that come while
- * it is committed are the next batch. So batches grow with the load, and a job that comes alone is not held up.
+ * New jobs on their way to the job manager, which stores them: one request for all that came in a round of messages. A job
+ * that comes alone waits for nothing else.
  */
 
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
-import { jobDirectory } from '../../core/formats/job-keys.ts';
-import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
-import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
-import { integer, type JsonObject, type JsonValue, real } from '../../core/json.ts';
-import { isObject, unpack } from '../../core/message/unpack.ts';
+import { integer, type JsonValue, real } from '../../core/json.ts';
+import { unpack } from '../../core/message/unpack.ts';
 import type { Submission } from './submission.ts';
 
 /** A job that has its id. */
@@ -23,23 +17,21 @@ export interface NewJob {
   readonly submitted: number;
 }
 
-/** Jobs of one commit: more would keep the thread from others for too long. */
+/** Jobs of one request: more would keep the thread from others for too long. */
 const BATCH_MAX = 512;
 
 export class Batches {
   /** When it is not 0, batches are of just so many jobs, however long that takes. */
   count = 0;
   readonly #context: ServiceContext;
-  readonly #kvs: Kvs;
   readonly #soon: (callback: () => void) => void;
   #waiting: NewJob[] = [];
-  #isBusy = false;
+  #isAwaited = false;
   #underWay = new Set<Promise<void>>();
 
   /** `soon` calls back when the messages that have come are handled. */
   constructor(context: ServiceContext, soon: (callback: () => void) => void) {
     this.#context = context;
-    this.#kvs = new Kvs(context, PRIMARY_NAMESPACE);
     this.#soon = soon;
   }
 
@@ -48,8 +40,8 @@ export class Batches {
     this.#waiting.push(job);
     if (this.count) {
       if (this.#waiting.length >= this.count) this.#begin(this.#waiting.splice(0));
-    } else if (!this.#isBusy) {
-      this.#isBusy = true;
+    } else if (!this.#isAwaited) {
+      this.#isAwaited = true;
       this.#soon(() => this.#next());
     }
   }
@@ -59,66 +51,37 @@ export class Batches {
     while (this.#underWay.size) await Promise.all(this.#underWay);
   }
 
-  /** The next commit follows this one; announcing goes on meanwhile. */
   #next(): void {
-    if (this.#waiting.length && !this.count) this.#begin(this.#waiting.splice(0, BATCH_MAX), () => this.#next());
-    else this.#isBusy = false;
+    this.#isAwaited = false;
+    while (this.#waiting.length && !this.count) this.#begin(this.#waiting.splice(0, BATCH_MAX));
   }
 
-  #begin(jobs: readonly NewJob[], committed: () => void = () => {}): void {
-    const done = this.#ingest(jobs, committed)
+  #begin(jobs: readonly NewJob[]): void {
+    const done = this.#ingest(jobs)
       .catch((error: Error) => this.#context.log('err', `bug in a batch of jobs: ${error.stack}`))
       .finally(() => this.#underWay.delete(done));
     this.#underWay.add(done);
   }
 
   /** Never rejects: each job is answered. */
-  async #ingest(jobs: readonly NewJob[], committed: () => void): Promise<void> {
-    const stored = jobs.map((job) => ({ job, jobspec: withoutEnvironment(job.submission.jobspec) }));
-    try {
-      const transaction = new KvsTransaction();
-      for (const { job, jobspec } of stored) {
-        const directory = jobDirectory(job.id);
-        transaction.put(`${directory}.J`, job.submission.J).putJson(`${directory}.jobspec`, jobspec);
-      }
-      await this.#kvs.commit(transaction);
-    } catch (error) {
-      const { errno } = asFluxError(error);
-      failAll(jobs, new FluxError(errno, 'KVS commit failed'));
-      return;
-    } finally {
-      committed();
-    }
-    const failed = await this.#announce(stored);
+  async #ingest(jobs: readonly NewJob[]): Promise<void> {
+    const failed = await this.#announce(jobs);
     for (const { id, submission } of jobs) {
       const error = failed.get(id);
       if (error) submission.request.fail(error);
       else submission.request.reply({ id: integer(id) });
     }
-    if (failed.size) await this.#forget([...failed.keys()]);
   }
 
-  /** Tells the job manager of jobs, and resolves to why it does not take some. */
-  async #announce(stored: readonly { readonly job: NewJob; readonly jobspec: JsonValue }[]): Promise<Failures> {
+  /** Hands jobs to the job manager, and resolves to why it does not take some. */
+  async #announce(newJobs: readonly NewJob[]): Promise<Failures> {
     try {
-      const jobs = stored.map(({ job: { id, submission, submitted }, jobspec }) => {
-        const { userid, urgency, flags } = submission;
-        return { id: integer(id), userid, urgency, t_submit: real(submitted), flags, jobspec };
+      const jobs = newJobs.map(({ id, submission: { userid, urgency, flags, jobspec, J }, submitted }) => {
+        return { id: integer(id), userid, urgency, t_submit: real(submitted), flags, jobspec, J };
       });
       return readFailures(await this.#context.rpc('job-manager.submit', { jobs }));
     } catch (error) {
-      return new Map(stored.map(({ job }) => [job.id, asFluxError(error)]));
-    }
-  }
-
-  /** Jobs that were not taken leave nothing behind. */
-  async #forget(ids: readonly bigint[]): Promise<void> {
-    const transaction = new KvsTransaction();
-    for (const id of ids) transaction.unlink(jobDirectory(id));
-    try {
-      await this.#kvs.commit(transaction);
-    } catch (error) {
-      this.#context.log('err', `what was stored of jobs that were refused stays: ${(error as FluxError).message}`);
+      return new Map(newJobs.map(({ id }) => [id, asFluxError(error)]));
     }
   }
 }
@@ -131,23 +94,10 @@ function readFailures(answer: JsonValue | undefined): Failures {
   if (answer === undefined) return failures;
   const { errors = [] } = unpack(answer, { errors: 'a?' });
   for (const entry of errors) {
-    const [id, text] = Array.isArray(entry) ? (entry as readonly JsonValue[]) : [];
+    const [id, text, errnum] = Array.isArray(entry) ? (entry as readonly JsonValue[]) : [];
     if ((typeof id !== 'bigint' && !Number.isInteger(id)) || typeof text !== 'string')
       throw new FluxError('EPROTO', 'Failed to process batch response');
-    failures.set(BigInt(id as bigint | number), new FluxError('EINVAL', text));
+    failures.set(BigInt(id as bigint | number), new FluxError(typeof errnum === 'number' ? errnum : 'EINVAL', text));
   }
   return failures;
-}
-
-function failAll(jobs: readonly NewJob[], error: FluxError): void {
-  for (const { submission } of jobs) submission.request.fail(error);
-}
-
-/** A jobspec as it is stored: the environment is large, and J has it. */
-function withoutEnvironment(jobspec: JsonValue): JsonValue {
-  if (!isObject(jobspec) || !isObject(jobspec.attributes)) return jobspec;
-  const { system } = jobspec.attributes;
-  if (!isObject(system) || system.environment === undefined) return jobspec;
-  const { environment: _, ...rest } = system;
-  return { ...jobspec, attributes: { ...jobspec.attributes, system: rest } } satisfies JsonObject;
 }

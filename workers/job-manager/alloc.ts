@@ -7,6 +7,7 @@ import type { ServiceContext } from '../../core/broker/service.ts';
 import { FluxError } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { JobState } from '../../core/formats/job-state.ts';
+import { encodePythonJson } from '../../core/formats/python-json.ts';
 import { LATER, type Methods, type Reply, type Request } from '../../core/handle/methods.ts';
 import { type JsonObject, real } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
@@ -23,6 +24,12 @@ import type { Housekeeping, QueueGate } from './parts.ts';
 
 /** What a response of the scheduler says. */
 const Answer = { success: 0, annotate: 1, deny: 2, cancel: 3 } as const;
+/** What comes with R. */
+interface Success {
+  readonly annotations?: JsonObject | undefined;
+  /** Whether the scheduler has stored R; ours leaves that to the manager. */
+  readonly stores?: boolean | undefined;
+}
 /** Requests sent in one turn: between them others are answered. */
 const REQUESTS_PER_TURN = 500;
 
@@ -214,19 +221,21 @@ export class Alloc {
   }
 
   #takeAnswer(response: Message): void {
-    const { id, type, note, annotations, R } = response.unpack({
+    const answer = response.unpack({
       id: 'I',
       type: 'i',
       note: 's?',
       annotations: 'o?',
       R: 'o?',
+      stores: 'b?',
     });
+    const { id, type, note, annotations } = answer;
     const active = this.#host.jobs.active.get(id);
     const job = active?.isAllocPending ? active : undefined;
     switch (type) {
       case Answer.success:
-        if (!R) throw new FluxError('EPROTO', 'there is no R');
-        this.#allocate(id, job, R, annotations);
+        if (!answer.R) throw new FluxError('EPROTO', 'there is no R');
+        this.#allocate(id, job, answer.R, answer);
         return;
       case Answer.annotate:
         if (!annotations) throw new FluxError('EPROTO', 'there are no annotations');
@@ -246,8 +255,9 @@ export class Alloc {
     }
   }
 
-  #allocate(id: bigint, job: Job | undefined, answered: JsonObject, annotations: JsonObject | undefined): void {
-    const { scheduling: _, ...R } = answered;
+  /** Other schedulers than ours have stored R before they tell of it (RFC 27). */
+  #allocate(id: bigint, job: Job | undefined, given: JsonObject, { stores = true, annotations }: Success): void {
+    const { scheduling: _, ...R } = given;
     if (job?.state !== JobState.sched) {
       // The request has been withdrawn meanwhile: the job is canceled, or will ask again.
       this.#host.context.sendUntagged('sched.free', { id, R, final: true });
@@ -261,6 +271,7 @@ export class Alloc {
     if (annotations) this.#host.annotations.update(job, annotations);
     job.isAllocPending = false;
     this.#pump();
+    if (!stores) this.#host.events.writer.keep(job, 'R', encodePythonJson(given));
     this.#host.events.post(job, 'alloc', job.annotations && { annotations: job.annotations });
   }
 

@@ -24,10 +24,11 @@ import type { Job } from './job.ts';
 const BATCH_JOBS = 1000;
 /**
  * How much longer than a commit took it is until the next one, and how long at most in seconds: so commits cost no more
- * than a part of all time, and hold up nobody but who only looks on. For whoever waits there is none of that.
+ * than a part of all time. Whoever waits for one waits for less: what comes in the meantime costs next to nothing.
  */
 const PAUSE_FACTOR = 4;
 const PAUSE_MAX = 0.05;
+const PAUSE_WANTED_MAX = 0.003;
 /** Pauses that are not worth a timer. */
 const PAUSE_MIN = 0.0005;
 /** Seconds after which a commit that failed is made again, at first and at most. */
@@ -40,16 +41,32 @@ export type Committed = (error: FluxError | undefined) => void;
 /** Told that a job's submission is committed, or why it can't be: the job is then to be forgotten. */
 export type Submitted = (error: FluxError | undefined) => void;
 
+/** What is written of one job. */
+interface JobWrites {
+  /** Is appended to its log. */
+  log: string;
+  /** Texts of other keys of the job. */
+  readonly keys: Map<string, string>;
+}
+
 class Batch {
-  /** Texts to append, by the job. */
-  readonly logs = new Map<bigint, string>();
+  readonly jobs = new Map<bigint, JobWrites>();
   /** Keys that are put or, undefined, removed. */
   readonly others: { readonly key: string; readonly value: JsonValue | undefined }[] = [];
   waiting: Committed[] = [];
   held = new Map<bigint, Submitted>();
 
   get isEmpty(): boolean {
-    return this.logs.size === 0 && this.others.length === 0;
+    return this.jobs.size === 0 && this.others.length === 0;
+  }
+
+  of(id: bigint): JobWrites {
+    let writes = this.jobs.get(id);
+    if (!writes) {
+      writes = { log: '', keys: new Map() };
+      this.jobs.set(id, writes);
+    }
+    return writes;
   }
 }
 
@@ -83,8 +100,12 @@ export class EventWriter {
    */
   append(job: Job, entry: EventlogEntry): void {
     const text = encodeEventlogEntry(entry);
-    const batch = this.#batchFor(job.id);
-    batch.logs.set(job.id, (batch.logs.get(job.id) ?? '') + text);
+    this.#batchFor(job.id).of(job.id).log += text;
+  }
+
+  /** Puts a text at a key of a job, together with the events that are posted with it. */
+  keep(job: Job, name: string, text: string): void {
+    this.#batchFor(job.id).of(job.id).keys.set(name, text);
   }
 
   /** Puts a JSON value at a key; undefined removes the key. */
@@ -120,7 +141,7 @@ export class EventWriter {
 
   /** Takes back what was written of a job that is refused. */
   drop(job: Job): void {
-    this.#batches.at(-1)?.logs.delete(job.id);
+    this.#batches.at(-1)?.jobs.delete(job.id);
   }
 
   /** The batch that is open, or another one when it is full and the job is not in it. */
@@ -129,7 +150,7 @@ export class EventWriter {
     if (
       !batch ||
       batch === this.#current ||
-      (batch.logs.size >= BATCH_JOBS && id !== undefined && !batch.logs.has(id))
+      (batch.jobs.size >= BATCH_JOBS && id !== undefined && !batch.jobs.has(id))
     ) {
       batch = new Batch();
       this.#batches.push(batch);
@@ -158,7 +179,7 @@ export class EventWriter {
       const failure = await this.#commit(batch).catch(asFluxError);
       if (failure) {
         this.#log('err', `eventlog update failed, and is tried again: ${failure.message}`);
-        for (const id of batch.held.keys()) batch.logs.delete(id);
+        for (const id of batch.held.keys()) batch.jobs.delete(id);
         this.#tell(batch, failure);
         await new Promise<void>((resolve) => this.#clock.after(this.#retry, resolve));
         this.#retry = Math.min(this.#retry * 2, RETRY_MAX);
@@ -168,22 +189,26 @@ export class EventWriter {
         this.#current = undefined;
         const took = this.#clock.monotonic() - started;
         this.#tell(batch, undefined);
-        await this.#pause(Math.min(took * PAUSE_FACTOR, PAUSE_MAX));
+        await this.#pause(took * PAUSE_FACTOR);
       }
     }
     this.#isCommitting = false;
   }
 
-  /** Lets what comes gather, unless somebody waits for it. */
+  /** Lets what comes gather, for a shorter time when somebody waits for it. */
   async #pause(seconds: number): Promise<void> {
+    const clock = this.#clock;
+    const start = clock.monotonic();
+    const whenWanted = Math.min(seconds, PAUSE_WANTED_MAX);
     const isWanted = this.#batches.some(({ waiting, held }) => waiting.length || held.size);
-    if (seconds < PAUSE_MIN || isWanted) return;
+    const pause = isWanted ? whenWanted : Math.min(seconds, PAUSE_MAX);
+    if (pause < PAUSE_MIN) return;
     await new Promise<void>((resolve) => {
-      const timer = this.#clock.after(seconds, resolve);
+      const timer = clock.after(pause, resolve);
       this.#hurry = () => {
+        this.#hurry = () => {};
         timer.cancel();
-        // What is being written now belongs to it.
-        queueMicrotask(resolve);
+        clock.after(start + whenWanted - clock.monotonic(), resolve);
       };
     });
     this.#hurry = () => {};
@@ -192,7 +217,11 @@ export class EventWriter {
   async #commit(batch: Batch): Promise<undefined> {
     if (batch.isEmpty) return;
     const transaction = new KvsTransaction();
-    for (const [id, text] of batch.logs) transaction.append(`${encodeFluid(id, 'kvs')}.eventlog`, text);
+    for (const [id, { log, keys }] of batch.jobs) {
+      const directory = encodeFluid(id, 'kvs');
+      for (const [name, text] of keys) transaction.put(`${directory}.${name}`, text);
+      if (log) transaction.append(`${directory}.eventlog`, log);
+    }
     for (const { key, value } of batch.others) {
       if (value === undefined) transaction.unlink(key);
       else transaction.putJson(key, value);

@@ -1,8 +1,8 @@
-/** Takes jobs that were checked and stored (`job-manager.submit`), many in one request. */
+/** Takes jobs that were checked (`job-manager.submit`), many in one request, and stores what is not stored yet. */
 
-import { FluxError, strerror } from '../../core/errno.ts';
+import { FluxError } from '../../core/errno.ts';
 import { LATER, type Methods, type Reply, type Request } from '../../core/handle/methods.ts';
-import type { JsonValue } from '../../core/json.ts';
+import { integer, type JsonValue, stringifyJson } from '../../core/json.ts';
 import { unpack } from '../../core/message/unpack.ts';
 import { redactJobspec } from './archive.ts';
 import type { Events } from './events.ts';
@@ -38,14 +38,15 @@ export class Submit {
 
   /** Answers with what is wrong with which jobs, when the others are in the KVS: then their ids may be told. */
   #submit(request: Request): Reply {
-    const jobs = request.unpack({ jobs: 'a' }).jobs.map(readJob);
     const errors: JsonValue[] = [];
-    for (const job of jobs) this.#submitJob(job, (text) => errors.push([job.id, text]));
+    for (const { job, J } of request.unpack({ jobs: 'a' }).jobs.map(readJob))
+      this.#submitJob(job, J, (...why) => errors.push([integer(job.id), ...(why as JsonValue[])]));
     this.#host.events.writer.whenCommitted(() => request.reply({ errors }));
     return LATER;
   }
 
-  #submitJob(job: Job, fail: (text: string) => void): void {
+  /** `fail` takes why not, and an errno when it is another than EINVAL. */
+  #submitJob(job: Job, J: string | undefined, fail: (...why: [text: string, errnum?: number]) => void): void {
     const { jobs, events, jobtap, queues, wait } = this.#host;
     if (jobs.lookup(job.id)) {
       fail('there is such a job already');
@@ -53,7 +54,7 @@ export class Submit {
     }
     try {
       queues.checkSubmit(job.jobspec);
-      this.#introduce(job);
+      this.#introduce(job, J);
       jobtap.create(job);
       jobtap.validate(job, job.jobspec);
       jobtap.checkDependencies(job);
@@ -68,19 +69,24 @@ export class Submit {
     // The log must be in the KVS before anything is done for the job.
     events.holdUntilSubmitted(job, (error) => {
       if (!error) return;
-      fail(error.detail ?? strerror(error.errno));
+      fail('KVS commit failed', error.errno);
       wait.forgotten(job);
       this.#refuse(job);
     });
     events.post(job, 'validate');
   }
 
-  /** Its first event, which tells when the user has submitted it; plugins may post others behind it. */
-  #introduce(job: Job): void {
+  /** What was submitted, and its first event, which tells when; plugins may post others behind it. */
+  #introduce(job: Job, J: string | undefined): void {
     const { userid, urgency, flags, tSubmit } = job;
-    this.#host.jobs.add(job);
+    const { jobs, events } = this.#host;
+    jobs.add(job);
+    if (J !== undefined) {
+      events.writer.keep(job, 'J', J);
+      events.writer.keep(job, 'jobspec', stringifyJson(job.jobspec));
+    }
     const context = { userid, urgency, flags, version: EVENTLOG_VERSION };
-    this.#host.events.post(job, 'submit', context, { timestamp: tSubmit });
+    events.post(job, 'submit', context, { timestamp: tSubmit });
   }
 
   #refuse(job: Job): void {
@@ -91,19 +97,21 @@ export class Submit {
   }
 }
 
-function readJob(value: JsonValue): Job {
-  const { id, urgency, userid, t_submit, flags, jobspec } = unpack(value, {
+/** J is what is to be stored with it, where that is not done. */
+function readJob(value: JsonValue): { readonly job: Job; readonly J: string | undefined } {
+  const { id, urgency, userid, t_submit, flags, jobspec, J } = unpack(value, {
     id: 'I',
     urgency: 'i',
     userid: 'i',
     t_submit: 'n',
     flags: 'i',
     jobspec: 'o',
+    J: 's?',
   });
   const job = new Job(id, redactJobspec(jobspec));
   job.urgency = urgency;
   job.userid = userid >>> 0;
   job.tSubmit = t_submit;
   job.flags = flags;
-  return job;
+  return { job, J };
 }

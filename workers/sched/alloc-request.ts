@@ -33,10 +33,13 @@ export class AllocRequest {
     this.#request.respondMore({ id: this.#id, type: AllocType.annotate, annotations: { sched: { t_estimate } } });
   }
 
-  /** The job has R, and the store has it, too; what was told of the waiting job is taken back. */
+  /**
+   * The job has R, which is left to the job manager to store, with the event that tells of it; what was told of the
+   * waiting job is taken back.
+   */
   succeed(R: JsonObject, sched: JsonObject): void {
     const annotations = { sched: this.#wasEstimated ? { t_estimate: null, ...sched } : sched };
-    this.#request.reply({ id: this.#id, type: AllocType.success, R, annotations });
+    this.#request.reply({ id: this.#id, type: AllocType.success, R, stores: false, annotations });
   }
 
   deny(note: string): void {

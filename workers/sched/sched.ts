@@ -37,7 +37,6 @@ import { type ResourceRequest, readRequest } from './resource-request.ts';
 import { resourceStatus, wholeNodes } from './resource-status.ts';
 import { encodeAllocation, SharedResources } from './resource-text.ts';
 import { type Decision, type Policy, Scheduler } from './scheduler.ts';
-import { StartWriter } from './start-writer.ts';
 import { Turns } from './turns.ts';
 
 /** The module with a policy. */
@@ -51,7 +50,6 @@ class Sched implements Service {
   readonly #context: ServiceContext;
   readonly #policy: Policy;
   readonly #options: SchedulerOptions;
-  readonly #writer: StartWriter;
   readonly #requests = new Map<bigint, AllocRequest>();
   /** Resolves when the resources are known, and what jobs have of them. */
   readonly #ready: Promise<Scheduler>;
@@ -64,7 +62,6 @@ class Sched implements Service {
     this.#context = context;
     this.#policy = policy;
     this.#options = options;
-    this.#writer = new StartWriter(context);
     this.methods = this.#methods();
     this.#ready = this.#start();
     this.#ready.catch((error: Error) => this.#leave(`initialization failed: ${error.message}`));
@@ -87,7 +84,6 @@ class Sched implements Service {
     this.#turns = new Turns(context.clock, scheduler, {
       carryOut: (decision, now) => this.#carryOut(scheduler, decision, now),
       finished: (isLast) => {
-        this.#writer.flush();
         if (isLast) forecaster.want();
       },
     });
@@ -120,7 +116,6 @@ class Sched implements Service {
     this.#isStopped = true;
     this.#turns?.stop();
     this.#forecaster?.stop();
-    this.#writer.stop();
   }
 
   #log(severity: Severity, text: string): void {
@@ -274,7 +269,7 @@ class Sched implements Service {
     const times = { starttime: now, expiration: scheduler.endOf(job.request, now), slots: allocation.slots };
     const resource_summary = resources.describe();
     const sched = around === undefined ? { resource_summary } : { resource_summary, backfill: encodeFluid(around) };
-    this.#writer.add({ id, request, R: encodeAllocation(scheduler.pool, resources, times), sched });
+    request.succeed(encodeAllocation(scheduler.pool, resources, times), sched);
     this.#debug(() => `alloc: ${encodeFluid(id)}: ${resource_summary}`);
   }
 

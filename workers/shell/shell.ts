@@ -601,7 +601,7 @@ export class JobShell implements Shell {
     hook: 'shell.init' | 'shell.post-init' | 'task.init' | 'shell.start' | 'shell.exit',
     task?: Task,
   ): Promise<void> {
-    for (const { name, hooks } of [...this.#hooks]) {
+    for (const { name, hooks } of this.#hooks) {
       try {
         const done = hook === 'task.init' ? hooks[hook]?.(task!) : hooks[hook]?.();
         if (done instanceof Promise) await done;

@@ -460,20 +460,6 @@ test('a client that is gone waits for nothing any more', async () => {
   );
 });
 
-test('requests before the service has started are for methods that are not there', async () => {
-  const bench = new Bench();
-  const started = bench.host.start({
-    start: async () => {
-      await settled();
-      return { methods };
-    },
-  });
-  bench.request('mod.open', {});
-  await started;
-  bench.request('mod.open', {});
-  assert.deepEqual(bench.answers, [['ENOSYS', "Unknown service method 'mod.open'"], {}]);
-});
-
 test('responses to requests without a matchtag are the service’s to understand', async () => {
   const taken: string[] = [];
   let context!: ServiceContext;
@@ -499,4 +485,31 @@ test('responses to requests without a matchtag are the service’s to understand
   await bench.host.stop();
   bench.host.receive(request!.respond({ id: 5, type: 0 }, owner));
   assert.equal(taken.length, 2);
+});
+
+test('requests that come while a service starts are answered when it runs, or when it is known that it never will', async () => {
+  for (const outcome of ['runs', 'fails', 'is stopped'] as const) {
+    const bench = new Bench();
+    let go!: () => void;
+    const started = bench.host.start({
+      async start() {
+        await new Promise<void>((resolve) => {
+          go = resolve;
+        });
+        if (outcome === 'fails') throw new FluxError('EINVAL', 'no');
+        return { methods: { hello: { handler: () => ({ hi: 'there' }) } } };
+      },
+    });
+    bench.request('mod.hello');
+    assert.deepEqual(bench.sent, []);
+    if (outcome === 'is stopped') await bench.host.stop();
+    go();
+    await started.catch(() => {});
+    const answers = bench.sent.filter(({ type }) => type === MessageType.response);
+    assert.deepEqual(
+      answers.map(({ errnum }) => errnum && errnoName(errnum)),
+      [outcome === 'runs' ? 0 : 'ENOSYS'],
+      outcome,
+    );
+  }
 });

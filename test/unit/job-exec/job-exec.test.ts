@@ -236,6 +236,23 @@ inWorld('jobs of an instance that went down', {}, async (world) => {
   assert.deepEqual(await world.runJob(3n, { starttime: then }), ['start', 'finish {"status":0}', RELEASE]);
 });
 
+inWorld(
+  'what the tasks have used is told with their end',
+  {
+    ranks: 2,
+    programs: {
+      work: (process) => {
+        process.usage = { utime: 1.5, stime: 0.25, maxrss: 1000 };
+        process.exit();
+      },
+    },
+  },
+  async (world) => {
+    const said = await world.runJob(ID, { command: ['work'], ranks: '0-1', tasks: 4, cores: '0-1' });
+    assert.equal(said[1], 'finish {"status":0,"rusage":{"utime":6.0,"stime":1.0,"maxrss":4000}}');
+  },
+);
+
 inWorld('a job costs few commits', {}, async (world) => {
   const matchtag = world.startJob(ID);
   await world.until(() => world.said(matchtag).length === 3, 0.001);

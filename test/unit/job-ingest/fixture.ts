@@ -4,7 +4,6 @@ import { parseEntry } from '../../../core/broker/log-format.ts';
 import { ModuleHost } from '../../../core/broker/module-host.ts';
 import { errnoName, FluxError } from '../../../core/errno.ts';
 import { wrapUnsigned } from '../../../core/formats/job-envelope.ts';
-import { type Treeobj, valBytes } from '../../../core/formats/treeobj.ts';
 import type { JsonObject, JsonValue } from '../../../core/json.ts';
 import { type Credentials, Role } from '../../../core/message/credentials.ts';
 import { Message, MessageType, type Payload } from '../../../core/message/message.ts';
@@ -32,21 +31,12 @@ export interface Answer {
   readonly payload: JsonValue | undefined;
 }
 
-interface Operation {
-  readonly key: string;
-  readonly dirent: Treeobj | null;
-}
-
 type Serve = (request: Message) => Payload | undefined;
 
 export class Fixture {
   readonly agenda = new Agenda();
   readonly host: ModuleHost;
   readonly logs: string[] = [];
-  /** What is in the KVS, as texts. */
-  readonly kvs = new Map<string, string>();
-  /** How many operations each commit had. */
-  readonly commits: number[] = [];
   /** The jobs of each request to the job manager. */
   readonly announced: (readonly JsonObject[])[] = [];
   /** Calls of plugins in files. */
@@ -54,10 +44,8 @@ export class Fixture {
   plugin: (call: PluginCall, signal: AbortSignal) => Promise<PluginOutcome> = async () => ({ errnum: 0 });
   /** What the job manager says of each request. */
   refuse: (jobs: readonly JsonObject[]) => Payload | undefined = () => undefined;
-  /** What commits fail with. */
-  commitError: FluxError | undefined;
-  /** Commits wait until `release`. */
-  holdsCommits = false;
+  /** The job manager's answers wait until `release`. */
+  holdsAnswers = false;
   /** Requests that others answer, by topic. */
   readonly services = new Map<string, Serve>();
   readonly requests: Message[] = [];
@@ -116,7 +104,7 @@ export class Fixture {
     } else if (message.topic === 'log.append') this.logs.push(parseEntry(Buffer.from(message.bytes!).toString())!.text);
     else if (message.wantsResponse) {
       this.requests.push(message);
-      if (message.topic === 'kvs.commit' && this.holdsCommits) this.#held.push(message);
+      if (message.topic === 'job-manager.submit' && this.holdsAnswers) this.#held.push(message);
       else this.#answer(message);
     }
   }
@@ -125,9 +113,8 @@ export class Fixture {
     let response: Message;
     try {
       const serve = this.services.get(request.topic!);
-      const payload = request.topic === 'kvs.commit' ? this.#commit(request) : serve?.(request);
-      if (!serve && request.topic !== 'kvs.commit') throw new FluxError('ENOSYS');
-      response = request.respond(payload, owner);
+      if (!serve) throw new FluxError('ENOSYS');
+      response = request.respond(serve(request), owner);
     } catch (error) {
       const { errno, detail } = error as FluxError;
       response = request.respondError(errno, detail, owner);
@@ -135,18 +122,7 @@ export class Fixture {
     queueMicrotask(() => this.host.receive(response));
   }
 
-  #commit(request: Message): JsonObject {
-    if (this.commitError) throw this.commitError;
-    const operations = request.unpack({ ops: 'a' }).ops as unknown as readonly Operation[];
-    this.commits.push(operations.length);
-    for (const { key, dirent } of operations) {
-      if (dirent) this.kvs.set(key, valBytes(dirent).toString());
-      else for (const each of [...this.kvs.keys()]) if (each.startsWith(`${key}.`)) this.kvs.delete(each);
-    }
-    return { rootref: 'x', rootseq: this.commits.length };
-  }
-
-  /** Commits that wait are made. */
+  /** What waits is answered. */
   async release(): Promise<void> {
     for (const request of this.#held.splice(0)) this.#answer(request);
     await this.settle();

@@ -9,10 +9,10 @@ import type { PluginCall, PluginOutcome } from '../../../workers/job-ingest/plug
 import { refused } from '../../errors.ts';
 import { Fixture, guest, jobspec, submission } from './fixture.ts';
 
-/** `attributes.system` of what is stored. */
-function stored(module: Fixture): JsonObject {
-  const text = [...module.kvs].find(([key]) => key.endsWith('.jobspec'))![1];
-  return ((parseJson(text) as JsonObject).attributes as JsonObject).system as JsonObject;
+/** `attributes.system` of the first jobspec that the job manager was told. */
+function announced(module: Fixture): JsonObject {
+  const { attributes } = module.announced[0]![0]!.jobspec as JsonObject;
+  return (attributes as JsonObject).system as JsonObject;
 }
 
 // ---- frobnicators
@@ -76,7 +76,7 @@ describe('what the configuration adds to a jobspec', () => {
       const text = stringifyJson(jobspec(before));
       const { errno, text: fault } = await module.ask('submit', { ...request, J: wrap(text) });
       assert.equal(errno, '', fault);
-      assert.deepEqual(stored(module), after);
+      assert.deepEqual(announced(module), after);
     });
   }
 });
@@ -255,7 +255,7 @@ describe('a plugin in a file', () => {
       };
     };
     assert.equal((await module.submit(jobspec())).errno, '');
-    assert.deepEqual(stored(module), { x: new Real(2), duration: new Real(60) });
+    assert.deepEqual(announced(module), { x: new Real(2), duration: new Real(60) });
   });
 });
 

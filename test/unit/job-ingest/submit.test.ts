@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { FluxError } from '../../../core/errno.ts';
-import { parseFluid } from '../../../core/formats/fluid.ts';
 import { wrapUnsigned } from '../../../core/formats/job-envelope.ts';
 import type { JsonObject, JsonValue } from '../../../core/json.ts';
 import { refused } from '../../errors.ts';
@@ -77,7 +76,7 @@ describe('a request to submit', () => {
       const answer = await module.ask('submit', request as JsonObject, user ?? owner);
       assert.equal(answer.errno, errno, answer.text);
       assert.match(answer.text!, text);
-      assert.deepEqual([module.commits, module.announced, module.logs], [[], [], []]);
+      assert.deepEqual([module.announced, module.logs], [[], []]);
     });
   }
 });
@@ -99,31 +98,16 @@ test('root does not submit to an instance of another, unless that is allowed', a
 
 // ---- what is stored and announced
 
-test('a job is stored without its environment, and announced', async () => {
+test('a job is announced, with what is to be stored', async () => {
   const module = await Fixture.start();
   const spec = jobspec({ environment: { HOME: '/root' }, duration: 60.5 });
   const request = submission(spec, { urgency: 20, flags: 2 | 4 | 8 });
   const { payload: answer } = await module.ask('submit', request);
-  const id = BigInt((answer as { id: number }).id);
-  const directory = [...module.kvs.keys()][0]!.replace(/\.J$/, '');
-  assert.equal(parseFluid(directory), id);
-  assert.deepEqual(
-    [...module.kvs],
-    [
-      [`${directory}.J`, request.J],
-      [`${directory}.jobspec`, JSON.stringify(jobspec({ duration: 60.5 }))],
-    ],
-  );
+  const { id } = answer as { id: number };
   const [[job]] = module.announced as [[JsonObject]];
   const { t_submit, ...rest } = job;
   assert.ok(Number(t_submit) >= 1_800_000_000);
-  assert.deepEqual(rest, {
-    id: Number(id),
-    userid: OWNER,
-    urgency: 20,
-    flags: 14,
-    jobspec: jobspec({ duration: 60.5 }),
-  });
+  assert.deepEqual(rest, { id, userid: OWNER, urgency: 20, flags: 14, jobspec: spec, J: request.J });
 });
 
 test('without validation anything that is JSON is taken', async () => {
@@ -132,42 +116,20 @@ test('without validation anything that is JSON is taken', async () => {
     assert.equal((await module.ask('submit', submission(spec, { flags: 8 }))).errno, '');
 });
 
-test('a batch is one commit and one announcement; what comes meanwhile is the next one', async () => {
+test('what comes in one round of messages is one announcement, unless it is too much', async () => {
   const module = await Fixture.start();
-  module.holdsCommits = true;
-  const first = [module.send('submit', submission(jobspec())), module.send('submit', submission(jobspec()))];
+  const requests = Array.from({ length: 600 }, () => module.send('submit', submission(jobspec())));
   await module.settle();
-  const second = [1, 2, 3].map(() => module.send('submit', submission(jobspec())));
+  requests.push(module.send('submit', submission(jobspec())));
   await module.settle();
-  assert.equal(module.announced.length, 0);
-  await module.release();
   assert.deepEqual(
     module.announced.map((jobs) => jobs.length),
-    [2],
+    [512, 88, 1],
   );
-  assert.ok(first.every((matchtag) => module.answer(matchtag)?.errno === ''));
-  assert.ok(second.every((matchtag) => module.answer(matchtag) === undefined));
-  await module.release();
-  assert.deepEqual(module.commits, [4, 6]);
-  assert.deepEqual(
-    module.announced.map((jobs) => jobs.length),
-    [2, 3],
-  );
-  const ids = [...first, ...second].map((matchtag) => (module.answer(matchtag)!.payload as { id: number }).id);
+  const ids = requests.map((matchtag) => (module.answer(matchtag)!.payload as { id: number }).id);
   assert.deepEqual(
     ids,
     [...new Set(ids)].sort((a, b) => a - b),
-  );
-});
-
-test('a large burst is several commits', async () => {
-  const module = await Fixture.start();
-  for (let i = 0; i < 600; i++) module.send('submit', submission(jobspec()));
-  await module.settle();
-  assert.deepEqual(module.commits, [1024, 176]);
-  assert.deepEqual(
-    module.announced.map((jobs) => jobs.length),
-    [512, 88],
   );
 });
 
@@ -185,20 +147,23 @@ test('batches are of a number of jobs when that is configured', async () => {
   );
 });
 
-test('what the job manager does not take is removed again, and the others are taken', async () => {
+test('what the job manager does not take is refused, and the others are taken', async () => {
   const module = await Fixture.start();
   module.refuse = (jobs) => ({ errors: [[jobs[1]!.id!, "'batch' is not a valid queue"]] });
   const [good, bad] = [module.send('submit', submission(jobspec())), module.send('submit', submission(jobspec()))];
   await module.settle();
   assert.equal(module.answer(good!)!.errno, '');
   assert.deepEqual(module.answer(bad!), { errno: 'EINVAL', text: "'batch' is not a valid queue", payload: undefined });
-  assert.deepEqual(module.commits, [4, 1]);
-  assert.equal(module.kvs.size, 2);
 });
 
-describe('when something fails, all jobs of the batch are told, and nothing stays', () => {
+describe('when something fails, all jobs of the batch are told', () => {
   const rows: [name: string, broken: Partial<Fixture>, errno: string, text: RegExp][] = [
-    ['the commit', { commitError: new FluxError('ENOSPC', 'full') }, 'ENOSPC', /^KVS commit failed$/],
+    [
+      'the store',
+      { refuse: (jobs) => ({ errors: jobs.map(({ id }) => [id!, 'it is full', 28]) }) },
+      'ENOSPC',
+      /^it is full$/,
+    ],
     ['the job manager', { refuse: fail }, 'EIO', /^it is out of order$/],
     ['an answer that is none', { refuse: () => ({ errors: [['x', 1]] }) }, 'EPROTO', /batch response/],
     ['errors that are none', { refuse: () => ({ errors: 'x' }) }, 'EPROTO', /'errors' is not an array/],
@@ -212,7 +177,6 @@ describe('when something fails, all jobs of the batch are told, and nothing stay
         assert.equal(module.answer(matchtag)!.errno, errno);
         assert.match(module.answer(matchtag)!.text!, text);
       }
-      assert.equal(module.kvs.size, 0);
     });
   }
 });
@@ -266,7 +230,7 @@ test('ranks beyond the generators of ids hand on what is submitted there, as who
 
 test('a module that is told to shut down takes nothing in, and one that stops answers what it has', async () => {
   const module = await Fixture.start();
-  module.holdsCommits = true;
+  module.holdsAnswers = true;
   const request = module.send('submit', submission(jobspec()));
   await module.settle();
   assert.equal((await module.ask('shutdown')).errno, '');

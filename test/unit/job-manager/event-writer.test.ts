@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FluxError } from '../../../core/errno.ts';
-import { Fixture, keyOf, plain, settled } from './fixture.ts';
+import { Fixture, keyOf, makeR, plain, settled } from './fixture.ts';
 
 test('while a commit is under way, all that comes is the next one', async () => {
   const manager = await Fixture.start();
@@ -38,8 +38,8 @@ test('a submission that can not be stored is refused, and may be tried again', a
   await manager.taken(journal);
   manager.commitError = new FluxError('ENOSPC');
   assert.deepEqual(await manager.submit({ id: 1n }, { id: 2n }), [
-    [1, 'No space left on device'],
-    [2, 'No space left on device'],
+    [1, 'KVS commit failed', 28],
+    [2, 'KVS commit failed', 28],
   ]);
   assert.equal((await manager.call('stats-get')).active_jobs, 0);
   assert.equal(manager.takeAsked('sched.alloc').size, 0);
@@ -49,6 +49,19 @@ test('a submission that can not be stored is refused, and may be tried again', a
   assert.deepEqual(await manager.submit({ id: 1n }), []);
   assert.equal(manager.names(1n), 'submit validate depend priority');
   assert.ok(manager.logs.some((text) => text.includes('eventlog update failed')));
+});
+
+test('what was submitted is stored with the first event, and R with the event that tells of it, if nobody did', async () => {
+  const manager = await Fixture.start();
+  await manager.schedulerComes();
+  await manager.submit({ id: 1n, J: 'x.y.z' });
+  assert.equal(manager.kvs.get(keyOf(1n, 'J')), 'x.y.z');
+  assert.equal(typeof manager.kvs.get(keyOf(1n, 'jobspec')), 'string');
+  const request = manager.takeAsked('sched.alloc').get(1n);
+  await manager.answer(request, { id: 1n, type: 0, R: makeR(0), stores: false });
+  assert.match(manager.kvs.get(keyOf(1n, 'R'))!, /^\{"version": 1, "execution": /);
+  await manager.submit({ id: 2n });
+  assert.equal(manager.kvs.has(keyOf(2n, 'J')), false);
 });
 
 test('events that can not be stored now are stored later, each once and in order', async () => {

@@ -112,6 +112,15 @@ function tests() {
     assert.ok(fs.statSync(target).size > 10_000);
   });
 
+  test('what does not run and cannot be built anew is removed', () => {
+    const folder = copyOfSources();
+    assert.deepEqual(build(folder), { status: 0, said: '' });
+    const program = path.join(folder, binary.replace('.node', ''), 'flux-pmi');
+    fs.writeFileSync(program, 'of another machine');
+    assert.match(build(folder, [], { CC: '/no/compiler' }).said, /^libpmi was not built: there is no C compiler/);
+    assert.ok(!fs.existsSync(program));
+  });
+
   test('building says in one line what it lacks, and fails only when strict', () => {
     const folder = copyOfSources();
     const noCompiler = build(folder, [], { CC: '/no/compiler' });

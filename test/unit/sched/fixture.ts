@@ -7,7 +7,7 @@ import { errnoName, FluxError } from '../../../core/errno.ts';
 import { encodeEventlogEntry } from '../../../core/formats/eventlog.ts';
 import { jobKey } from '../../../core/formats/job-keys.ts';
 import { Jobspec, type SlotRequest } from '../../../core/formats/jobspec.ts';
-import { makeVal, type Treeobj, valBytes } from '../../../core/formats/treeobj.ts';
+import { makeVal } from '../../../core/formats/treeobj.ts';
 import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '../../../core/json.ts';
 import { type Credentials, Role } from '../../../core/message/credentials.ts';
 import { Flag, Message, MessageType, type Payload } from '../../../core/message/message.ts';
@@ -67,13 +67,11 @@ export function jobspec(request: Partial<SlotRequest> = {}, duration = 0, system
 export class Fixture {
   readonly agenda = new Agenda();
   readonly kvs = new Map<string, string>();
-  readonly commits: number[] = [];
   readonly logs: string[] = [];
   readonly host: ModuleHost;
   /** Payloads that were sent by topic. */
   readonly sent = new Map<string, JsonValue[]>();
   readonly services: string[] = [];
-  commitError: FluxError | undefined;
   readonly #options: FixtureOptions;
   readonly #answers = new Map<number, JsonObject[]>();
   #acquire: Message | undefined;
@@ -179,18 +177,9 @@ export class Fixture {
         const text = this.kvs.get(request.unpack({ key: 's' }).key);
         return [text === undefined ? new FluxError('ENOENT') : { val: { ...makeVal(Buffer.from(text)) } }];
       }
-      case 'kvs.commit':
-        return [this.commitError ?? this.#commit(request)];
       default:
         return [new FluxError('ENOSYS')];
     }
-  }
-
-  #commit(request: Message): JsonObject {
-    const operations = request.unpack({ ops: 'a' }).ops as unknown as { key: string; dirent: Treeobj }[];
-    this.commits.push(operations.length);
-    for (const { key, dirent } of operations) this.kvs.set(key, Buffer.from(valBytes(dirent)).toString());
-    return { rootref: 'x', rootseq: this.commits.length };
   }
 
   /** The resource module tells of a change. */
