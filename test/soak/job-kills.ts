@@ -74,8 +74,13 @@ async function live(instance: KillableInstance, jobs: SoakJobs, random: SeededRa
   const handle = await instance.connect();
   const { died } = jobs.settle(await listJobs(handle));
   let isKilled = false;
-  const submitting = jobs.submit(handle, random, () => !isKilled).catch((error: Error) => error);
-  await new Promise((resolve) => setTimeout(resolve, random.number() * LIFE_MS_MAX));
+  const submitting = jobs
+    .submit(handle, random, () => !isKilled)
+    .catch((error) => {
+      if (!isKilled) throw error;
+    });
+  const aWhile = new Promise((resolve) => setTimeout(resolve, random.number() * LIFE_MS_MAX));
+  await Promise.race([aWhile, submitting]);
   isKilled = true;
   await instance.kill();
   await submitting;
