@@ -83,8 +83,14 @@ export class EventWriter {
   #current: Batch | undefined;
   #isScheduled = false;
   #retry = RETRY_MIN;
-  /** Ends the pause between two commits. */
+  /** Ends what is slept now. */
+  #wake: () => void = () => {};
+  /** Ends the pause between two commits when it is longer than for those who wait. */
   #hurry: () => void = () => {};
+  #isStopping = false;
+  #isStopped = false;
+  /** Told when nothing is left to be committed. */
+  #ended: () => void = () => {};
 
   constructor(context: ServiceContext) {
     this.#isKept = !isTemporary(context);
@@ -133,6 +139,19 @@ export class EventWriter {
     });
   }
 
+  /** Commits what is left, once; resolves when that is done. Nothing is written afterwards. */
+  stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#wake();
+    return new Promise((resolve) => {
+      this.#ended = () => {
+        this.#isStopped = true;
+        resolve();
+      };
+      if (this.#batches.length === 0 && !this.#isCommitting) this.#ended();
+    });
+  }
+
   /** Calls back when what was written of a job that is submitted is committed, or cannot be. */
   whenSubmitted(job: Job, submitted: Submitted): void {
     this.#batchFor(job.id).held.set(job.id, submitted);
@@ -161,7 +180,7 @@ export class EventWriter {
 
   /** Commits at the end of this turn, so that all its events are together. */
   #schedule(): void {
-    if (this.#isScheduled || this.#isCommitting) return;
+    if (this.#isScheduled || this.#isCommitting || this.#isStopped) return;
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
@@ -177,41 +196,62 @@ export class EventWriter {
       this.#current = batch;
       const started = this.#clock.monotonic();
       const failure = await this.#commit(batch).catch(asFluxError);
-      if (failure) {
-        this.#log('err', `eventlog update failed, and is tried again: ${failure.message}`);
-        for (const id of batch.held.keys()) batch.jobs.delete(id);
-        this.#tell(batch, failure);
-        await new Promise<void>((resolve) => this.#clock.after(this.#retry, resolve));
-        this.#retry = Math.min(this.#retry * 2, RETRY_MAX);
-      } else {
-        this.#retry = RETRY_MIN;
+      if (!failure || this.#isStopping) {
         this.#batches.shift();
         this.#current = undefined;
+      }
+      if (failure) await this.#failed(batch, failure);
+      else {
+        this.#retry = RETRY_MIN;
         const took = this.#clock.monotonic() - started;
         this.#tell(batch, undefined);
         await this.#pause(took * PAUSE_FACTOR);
       }
     }
     this.#isCommitting = false;
+    this.#ended();
+  }
+
+  /** Tells who waits, and waits until it is to be made again. */
+  async #failed(batch: Batch, failure: FluxError): Promise<void> {
+    const outcome = this.#isStopping ? 'is lost' : 'is tried again';
+    this.#log('err', `eventlog update failed, and ${outcome}: ${failure.message}`);
+    for (const id of batch.held.keys()) batch.jobs.delete(id);
+    this.#tell(batch, failure);
+    await this.#sleep(this.#retry);
+    this.#retry = Math.min(this.#retry * 2, RETRY_MAX);
   }
 
   /** Lets what comes gather, for a shorter time when somebody waits for it. */
   async #pause(seconds: number): Promise<void> {
-    const clock = this.#clock;
-    const start = clock.monotonic();
+    const start = this.#clock.monotonic();
     const whenWanted = Math.min(seconds, PAUSE_WANTED_MAX);
     const isWanted = this.#batches.some(({ waiting, held }) => waiting.length || held.size);
     const pause = isWanted ? whenWanted : Math.min(seconds, PAUSE_MAX);
     if (pause < PAUSE_MIN) return;
-    await new Promise<void>((resolve) => {
-      const timer = clock.after(pause, resolve);
+    let isHurried = false;
+    if (!isWanted)
       this.#hurry = () => {
-        this.#hurry = () => {};
+        isHurried = true;
+        this.#wake();
+      };
+    await this.#sleep(pause);
+    this.#hurry = () => {};
+    const rest = start + whenWanted - this.#clock.monotonic();
+    if (isHurried && rest > 0) await this.#sleep(rest);
+  }
+
+  /** Resolves after some seconds, or when it is woken; at once when all is to end. */
+  async #sleep(seconds: number): Promise<void> {
+    if (this.#isStopping) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#clock.after(seconds, resolve);
+      this.#wake = () => {
         timer.cancel();
-        clock.after(start + whenWanted - clock.monotonic(), resolve);
+        resolve();
       };
     });
-    this.#hurry = () => {};
+    this.#wake = () => {};
   }
 
   async #commit(batch: Batch): Promise<undefined> {

@@ -154,7 +154,7 @@ export class Manager implements Service, Core {
     this.jobtap.plugins.stop();
     for (const part of this.#parts) part.stop?.();
     this.saveState();
-    await this.writer.committed();
+    await this.writer.stop();
   }
 
   configure(config: JsonObject): void {
