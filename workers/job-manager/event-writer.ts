@@ -14,6 +14,7 @@ import { asFluxError, type FluxError } from '../../core/errno.ts';
 import { type EventlogEntry, encodeEventlogEntry } from '../../core/formats/eventlog.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { CommitFlag } from '../../core/formats/kvs-flags.ts';
+import type { Treeobj } from '../../core/formats/treeobj.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
 import type { JsonValue } from '../../core/json.ts';
@@ -45,8 +46,8 @@ export type Submitted = (error: FluxError | undefined) => void;
 interface JobWrites {
   /** Is appended to its log. */
   log: string;
-  /** Texts of other keys of the job. */
-  readonly keys: Map<string, string>;
+  /** Other keys of the job: texts, or tree objects. */
+  readonly keys: Map<string, string | Treeobj>;
 }
 
 class Batch {
@@ -55,6 +56,8 @@ class Batch {
   readonly others: { readonly key: string; readonly value: JsonValue | undefined }[] = [];
   waiting: Committed[] = [];
   held = new Map<bigint, Submitted>();
+  /** Called back when it is committed, for which nothing has to hurry. */
+  readonly afterwards: (() => void)[] = [];
 
   get isEmpty(): boolean {
     return this.jobs.size === 0 && this.others.length === 0;
@@ -109,9 +112,14 @@ export class EventWriter {
     this.#batchFor(job.id).of(job.id).log += text;
   }
 
-  /** Puts a text at a key of a job, together with the events that are posted with it. */
-  keep(job: Job, name: string, text: string): void {
-    this.#batchFor(job.id).of(job.id).keys.set(name, text);
+  /** Puts a text or a tree object at a key of a job, together with the events that are posted with it. */
+  keep(job: Job, name: string, value: string | Treeobj): void {
+    this.#batchFor(job.id).of(job.id).keys.set(name, value);
+  }
+
+  /** Calls back once what was written of a job is committed, some time. */
+  afterCommit(job: Job, callback: () => void): void {
+    this.#batchFor(job.id).afterwards.push(callback);
   }
 
   /** Puts a JSON value at a key; undefined removes the key. */
@@ -205,6 +213,7 @@ export class EventWriter {
         this.#retry = RETRY_MIN;
         const took = this.#clock.monotonic() - started;
         this.#tell(batch, undefined);
+        for (const callback of batch.afterwards) callback();
         await this.#pause(took * PAUSE_FACTOR);
       }
     }
@@ -259,7 +268,10 @@ export class EventWriter {
     const transaction = new KvsTransaction();
     for (const [id, { log, keys }] of batch.jobs) {
       const directory = encodeFluid(id, 'kvs');
-      for (const [name, text] of keys) transaction.put(`${directory}.${name}`, text);
+      for (const [name, value] of keys) {
+        if (typeof value === 'string') transaction.put(`${directory}.${name}`, value);
+        else transaction.putTreeobj(`${directory}.${name}`, value);
+      }
       if (log) transaction.append(`${directory}.eventlog`, log);
     }
     for (const { key, value } of batch.others) {
