@@ -30,6 +30,7 @@ function steady(text: string): string {
       /ƒ[1-9A-HJ-NP-Za-km-z]{2,}|(?<=shell-)f[1-9A-HJ-NP-Za-km-z]{2,}|\bf(?=[a-z]*[1-9A-Z])[1-9A-HJ-NP-Za-km-z]{5,11}\b/g,
       '<id>',
     )
+    .replace(/(?<=\/)flux-\w{6}(?=\/)/g, 'flux-<id>')
     .replace(/\bpid=\d+/g, 'pid=<id>')
     .replace(/\d{4}-\d\d-\d\d(?!\d)/g, '<date>')
     .replace(/\d+:\d\d(:\d\d)?(\.\d+)?/g, '<time>')
@@ -135,7 +136,7 @@ const unsteady = [
   /\.stats-get \.[rt]x\.\w+$/,
   /^event\.publish \.seq$/,
   // Where an instance is, and what surrounded a client that submits.
-  /\.annotations\.user\.uri( shape)?$/,
+  /(\.annotations\.user|<memo>)\.uri( shape)?$/,
   /\.attributes\.system\.environment\./,
   // Where flux-core's source says it.
   /<log>\.(file|line) missing$/,

@@ -72,7 +72,29 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   'wire:pmi-exchange': ['job-info.eventlog-watch .event<data>.data'],
   // Whether a shell is there still is a matter of luck.
   'wire:pmi-get-missing-key': ['0-shell-<id>.stdin errnum', 'job-info.eventlog-watch .event<data>.data shape'],
+  // Where the tasks of a nested instance say something of it, they tell the time, and how long a program ran.
+  'wire:alloc-exit-code': ['job-info.eventlog-watch .event<data>.data'],
+  'wire:alloc-missing-program': ['job-info.eventlog-watch .event<data>.data'],
+  // Its ranks end together.
+  'wire:alloc-two-nodes': ['job-info.eventlog-watch .event<shell.task-exit>.rank'],
+  // The next event may come before the client has had enough.
+  'wire:bulksubmit-watch': ['job-info.eventlog-watch errnum'],
+  'wire:submit-watch': ['job-info.eventlog-watch errnum'],
+  'wire:submit-watch-stderr': ['job-info.eventlog-watch errnum', 'job-info.eventlog-watch answer'],
+  // A short job's shell may be over when its input comes.
+  'wire:run-env-rules': ['0-shell-<id>.stdin errnum'],
+  // The client writes the file.
+  'wire:submit-log': ['post lines'],
+  // Python's name for an error stands before it.
+  'wire:queue-disable-one-of-two': ['post line 1 shape'],
+  'cli:queue-disable-one-of-two': ['post line 1 shape'],
+  // Services that take part in its own start, and that look at the memory of its C library.
+  'wire:raw-guest-broker-services': ['bootstrap.whois errnum', 'heaptrace.start errnum'],
   // An init that fails says what was wrong, not the errno that was left; and the log has a header.
+  'wire:run-output-bad-directory': [
+    'job-info.eventlog-watch .event<exception>.note shape',
+    'job-info.eventlog-watch errnum',
+  ],
   'wire:shell-output-limit-bad': [
     'job-info.eventlog-watch .event<exception>.note shape',
     'job-info.eventlog-watch errnum',
@@ -148,6 +170,7 @@ export function isUnordered(name: string): boolean {
  * thing twice, or tells that an init failed by the errno that was left, here one message says what was wrong.
  */
 const ownShellLog: readonly string[] = [
+  'run-output-bad-directory',
   'shell-output-limit-bad',
   'shell-output-mode-bad',
   'shell-rlimit-bad-type',

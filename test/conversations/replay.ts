@@ -217,6 +217,8 @@ export async function replay(name: string, mode: Mode, isHopeless = false): Prom
     const substitution = new Substitution();
     substitution.set(`${folder}/flux-XXXXXX`, path.dirname(instance.uri.replace('local://', '')));
     substitution.set(RECORDED_PATH, env.PATH!);
+    // Clients do not ask their broker for it.
+    substitution.set('ssh://fluxhost/', `ssh://${os.hostname()}/`);
     const answerMs = isHopeless ? NO_ANSWER_MS : ANSWER_MS;
     try {
       return await play({ recording, instance, env, cwd, substitution, answerMs }, mode);

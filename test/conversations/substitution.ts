@@ -52,7 +52,7 @@ export class Substitution {
 
   /** Notes a job id that was not known so far; false: it is none, or is known as another one. */
   learnJobId(key: string, recorded: unknown, actual: unknown): boolean {
-    if (!/^(max_)?(job)?id$|^jobs$/.test(key) || this.#texts.has(String(recorded))) return false;
+    if (!/^(max_)?(job|dep)?id$|^jobs$/.test(key) || this.#texts.has(String(recorded))) return false;
     const [id, actualId] = [jobIdOf(recorded), jobIdOf(actual)];
     if (id === undefined || actualId === undefined) return false;
     this.#setJobId(id, actualId);

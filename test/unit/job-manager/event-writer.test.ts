@@ -99,3 +99,41 @@ test('who waits for a commit that fails is told so', async () => {
   assert.deepEqual(plain(await manager.call('drain')), null);
   await settled();
 });
+
+for (const [when, pass] of [
+  ['is under way', 0],
+  ['waits to be tried again', 0.05],
+] as const) {
+  test(`a job manager that stops while a commit that fails ${when} gives it up, and leaves no timer`, async () => {
+    const manager = await Fixture.start();
+    await manager.submit({ id: 1n, urgency: 0 });
+    manager.heldCommits = [];
+    await manager.call('memo', { id: 1, memo: { n: 1 } });
+    manager.commitError = new FluxError('ENOSYS');
+    if (pass) {
+      await manager.releaseCommits();
+      await manager.pass(pass);
+    }
+    const stopped = manager.stop();
+    await settled();
+    if (!pass) await manager.releaseCommits();
+    await stopped;
+    assert.match(manager.logs.at(-1)!, /eventlog update failed, and is lost/);
+    assert.deepEqual(manager.agenda.timerOwners(), []);
+  });
+}
+
+test('a job manager that stops commits at once what waits for others to come', async () => {
+  const manager = await Fixture.start();
+  await manager.submit({ id: 1n, urgency: 0 });
+  manager.heldCommits = [];
+  await manager.call('memo', { id: 1, memo: { n: 1 } });
+  manager.agenda.skipTo(manager.agenda.time + 0.01);
+  await manager.releaseCommits();
+  await manager.call('memo', { id: 1, memo: { n: 2 } });
+  const before = manager.commits.length;
+  await manager.stop();
+  assert.equal(manager.eventlog(1n).filter(({ name }) => name === 'memo').length, 2);
+  assert.equal(manager.commits.length, before + 1);
+  assert.deepEqual(manager.agenda.timerOwners(), []);
+});
