@@ -63,8 +63,6 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   'cli:kvs-put-through-symlink': ['post lines'],
   // It may wait for resources yet.
   'wire:watch-active-later': ['job-list.list .jobs[].state'],
-  'wire:watch-ids': ['attr.get .value'],
-  'wire:watch-no-operand': ['attr.get .value'],
   // What a job prints has words of our own, or the time that something took.
   'wire:multi-prog-missing-file': ['job-info.eventlog-watch .event<data>.data shape'],
   'wire:multi-prog-no-line': ['job-info.eventlog-watch .event<data>.data shape'],
@@ -122,8 +120,6 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   'cli:job-hostpids-ranks': ['stdout line 1'],
   // What the tasks have used is told, too.
   'cli:job-eventlog-text': ['stdout line 7 shape'],
-  // Brokers of one process do not bootstrap each other, and have no heap of glibc to trace.
-  'wire:raw-guest-broker-services': ['bootstrap.whois errnum', 'heaptrace.start errnum'],
   // Modules come in the order of a hash table, and are files there.
   'wire:module-list': [
     'module.list .mods[].idle',
