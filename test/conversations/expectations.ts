@@ -118,8 +118,6 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   ],
   'cli:job-hostpids': ['stdout line 1'],
   'cli:job-hostpids-ranks': ['stdout line 1'],
-  // What the tasks have used is told, too.
-  'cli:job-eventlog-text': ['stdout line 7 shape'],
   // Modules come in the order of a hash table, and are files there.
   'wire:module-list': [
     'module.list .mods[].idle',
