@@ -106,7 +106,7 @@ class SubmissionQueue {
     try {
       id = await submitted;
     } catch (error) {
-      sinks.stderr(`${label}${asFluxError(error).message}\n`);
+      sinks.stderr(`${label}${refusal(error)}\n`);
       this.#exitCode = 1;
       this.#bar?.finish();
       return;
@@ -121,6 +121,15 @@ class SubmissionQueue {
     await Promise.all(this.#pending);
     return Math.max(this.#exitCode, this.#watcher?.exitCode ?? 0);
   }
+}
+
+/**
+ * How the instance's refusal of one job of many is told. It is no fault of the command, so its name does not stand before
+ * it; the number does, as in flux-core, because scripts that submit many jobs tell refusals by it.
+ */
+function refusal(error: unknown): string {
+  const { errno, message } = asFluxError(error);
+  return `[Errno ${errno}] ${message}`;
 }
 
 // ---- log files

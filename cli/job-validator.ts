@@ -1,48 +1,103 @@
 /** `flux job-validator`: says of each job on standard input, one a line, whether it may be submitted. */
 
 import readline from 'node:readline';
-import { errno, FluxError } from '../core/errno.ts';
-import { Hostlist } from '../core/formats/hostlist.ts';
+import type { Command } from 'commander';
+import { asFluxError, errno, FluxError } from '../core/errno.ts';
 import { encodeJson } from '../core/formats/jansson.ts';
-import { constrainedHosts, validateJobspec } from '../core/formats/jobspec-validate.ts';
-import { type JsonValue, parseJson } from '../core/json.ts';
+import { Urgency } from '../core/formats/job-submission.ts';
+import { Handle } from '../core/handle/handle.ts';
+import {
+  type JobCandidate,
+  makeValidator,
+  usualValidators,
+  type Validator,
+  type ValidatorInstance,
+  validatorKinds,
+  validatorOptions,
+} from '../core/handle/job-validators.ts';
+import { type JsonObject, type JsonValue, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
-import { Exit, PYTHON_USAGE_ERROR, runCommand, subcommand, withHandle } from './command.ts';
+import { Exit, PYTHON_USAGE_ERROR, runCommand, subcommand } from './command.ts';
 import { print } from './print.ts';
 
 interface Options {
   jobspecOnly?: boolean;
-  requireVersion: string;
+  plugins: readonly string[];
+  listPlugins?: boolean;
 }
 
-/** `flux job-validator [--jobspec-only]` */
+/** `flux job-validator [--jobspec-only] [--plugins=NAMES]` */
 export function run(args: readonly string[]): Promise<number> {
   const command = subcommand(
     'job-validator',
     'Say of jobs whether they are valid; standard input has one on each line.',
   )
     .option('--jobspec-only', 'Each line is a jobspec alone; exit with 1 when one is not valid.')
-    .option('--require-version <VERSION>', 'The version that jobspecs must have: 1, or any.', '1')
-    .option('--list-plugins', 'Show what is checked, and exit.')
-    .action(async (options: Options & { listPlugins?: boolean }) => {
-      if (options.listPlugins) print('jobspec               RFC 14 and RFC 25');
-      else await validateLines(options);
+    .option('--plugins <NAMES>', 'Ask these validators.', (names, all: string[]) => [...all, ...names.split(',')], [])
+    .option('--require-version <VERSION>', 'jobspec: the version that jobspecs must have, 1 or any.')
+    .option('--require-instance-minnodes <N>', 'require-instance: the least nodes of jobs that must be instances.')
+    .option('--require-instance-mincores <N>', 'require-instance: the least cores of jobs that must be instances.')
+    .option('--list-plugins', 'Show the validators that there are, and exit.')
+    .action(async (options: Options) => {
+      if (options.listPlugins) listPlugins();
+      else await validateInput(options, command);
     });
   return runCommand(command, args, PYTHON_USAGE_ERROR);
 }
 
-async function validateLines({ jobspecOnly, requireVersion }: Options): Promise<void> {
-  if (requireVersion !== '1' && requireVersion !== 'any')
-    throw new FluxError('EINVAL', `--require-version: there is only version 1, not '${requireVersion}'`);
+function listPlugins(): void {
+  print('Available plugins:');
+  for (const [name, { description }] of Object.entries(validatorKinds)) print(`${name.padEnd(20)}  ${description}`);
+}
+
+async function validateInput({ plugins, jobspecOnly = false }: Options, command: Command): Promise<void> {
+  const opened = Handle.open();
+  try {
+    const names = plugins.length ? plugins : usualValidators;
+    const instance = await describeInstance(opened, names.includes('require-instance'));
+    await validateLines(makeValidators(names, instance, command), jobspecOnly);
+  } finally {
+    await opened.then(
+      (handle) => handle.ref(false),
+      () => {},
+    );
+  }
+}
+
+function makeValidators(names: readonly string[], instance: ValidatorInstance, command: Command): readonly Validator[] {
+  const words = Object.entries(command.opts()).flatMap(([name, value]) =>
+    name.startsWith('require') ? [`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}=${value}`] : [],
+  );
+  const options = validatorOptions(words, false);
+  return names.map((name) => {
+    const validator = makeValidator(name, instance, options);
+    if (!validator) throw new FluxError('EINVAL', `validator plugin '${name}' not found`);
+    return validator;
+  });
+}
+
+/** Without an instance, hosts may be called as one likes, and what must be asked for fails. */
+async function describeInstance(opened: Promise<Handle>, needsConfig: boolean): Promise<ValidatorInstance> {
+  const hosts = await opened.then((handle) => handle.attribute('hostlist')).catch(() => undefined);
+  const config = needsConfig ? await (await opened).rpc<JsonObject>('config.get') : {};
+  return { config, hostlist: () => hosts, rpc: async (...request) => (await opened).rpc(...request) };
+}
+
+async function validateLines(validators: readonly Validator[], jobspecOnly: boolean): Promise<void> {
   let allValid = true;
   for await (const line of readline.createInterface({ input: process.stdin })) {
     if (line.trim() === '') continue;
-    const error = await faultOf(parseLine(line), jobspecOnly ?? false);
-    if (error) allValid = false;
-    // Submitters are told that they may not, whatever it was.
-    print(encodeJson(error ? { errnum: errno.EPERM, errstr: error } : { errnum: 0 }));
+    const faults = await findFaults(parseLine(line), jobspecOnly, validators);
+    if (faults.length) allValid = false;
+    print(encodeJson(answer(faults)));
   }
   if (jobspecOnly && !allValid) throw new Exit(1);
+}
+
+function answer(faults: readonly FluxError[]): JsonObject {
+  if (faults.length === 0) return { errnum: 0 };
+  const sentences = new Set(faults.map(({ message }) => message));
+  return { errnum: Math.max(...faults.map((fault) => fault.errno)), errstr: [...sentences].join(', ') };
 }
 
 function parseLine(line: string): JsonValue {
@@ -53,29 +108,28 @@ function parseLine(line: string): JsonValue {
   }
 }
 
-async function faultOf(job: JsonValue, jobspecOnly: boolean): Promise<string | undefined> {
-  const jobspec = jobspecOnly ? job : isObject(job) ? job.jobspec : undefined;
-  try {
-    if (jobspec === undefined) throw new FluxError('EINVAL', 'the job has no jobspec');
-    validateJobspec(jobspec);
-    const wanted = constrainedHosts(jobspec);
-    if (wanted.length) {
-      const hosts = await instanceHosts();
-      for (const list of wanted) hosts?.index(list);
+async function findFaults(
+  line: JsonValue,
+  jobspecOnly: boolean,
+  validators: readonly Validator[],
+): Promise<readonly FluxError[]> {
+  const job = candidate(line, jobspecOnly);
+  if (!job) return [new FluxError(errno.EPERM, 'the job has no jobspec')];
+  const faults: FluxError[] = [];
+  for (const validate of validators) {
+    try {
+      await validate(job);
+    } catch (error) {
+      faults.push(asFluxError(error));
     }
-    return undefined;
-  } catch (error) {
-    return (error as FluxError).message;
   }
+  return faults;
 }
 
-let hosts: Promise<Hostlist | undefined> | undefined;
-
-/** The hosts of the instance; undefined without one, where no constraint is wrong. */
-function instanceHosts(): Promise<Hostlist | undefined> {
-  hosts ??= withHandle((handle) => handle.attribute('hostlist')).then(
-    (list) => Hostlist.parse(list),
-    () => undefined,
-  );
-  return hosts;
+function candidate(line: JsonValue, jobspecOnly: boolean): JobCandidate | undefined {
+  const jobspec = jobspecOnly ? line : isObject(line) ? line.jobspec : undefined;
+  if (jobspec === undefined) return undefined;
+  const about =
+    isObject(line) && !jobspecOnly ? line : { userid: process.getuid!(), flags: 0, urgency: Urgency.default };
+  return { jobspec, describe: () => ({ ...about, jobspec }) };
 }

@@ -1,8 +1,11 @@
 /**
  * Paths that a Flux installation has built in, as `broker.conf-builtin` and `flux config builtin` tell them.
  *
- * The keys are flux-core's, and so are the places below the prefix: scripts look for what others have installed there.
+ * The keys are flux-core's, and so are the places below the prefix: scripts look for what others have installed there. What is
+ * Flux's own and opened by programs is told where it is.
  */
+
+import { pmiLibraryPath } from '../../native/prebuilt.ts';
 
 const prefix = '/usr/local';
 const libdir = `${prefix}/lib/flux`;
@@ -25,7 +28,9 @@ export const builtInConfiguration: Readonly<Record<string, string>> = {
   rc1_path: 'flux modprobe rc1',
   rc3_path: 'flux modprobe rc3',
   cmdhelp_pattern: `${datadir}/help.d/*.json`,
-  pmi_library_path: `${libdir}/libpmi.so`,
+  get pmi_library_path() {
+    return pmiLibraryPath() ?? `${libdir}/libpmi.so`;
+  },
   shell_path: `${libexecdir}/flux-shell`,
   shell_pluginpath: `${libdir}/shell/plugins`,
   shell_initrc: `${confdir}/shell/initrc.lua`,

@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { pmiLibraryPath } from '../../native/index.ts';
 import { type Instance, startInstance } from './instance.ts';
 import { checkRows, type Row } from './rows.ts';
 
@@ -51,6 +52,7 @@ test('values show', () =>
     { args: ['config', 'builtin', 'rc1_path'], stdout: 'flux modprobe rc1\n' },
     { args: ['config', 'builtin', 'datadir'], stdout: /\/share\/flux\n$/ },
     { args: ['config', 'builtin', '--intree', 'python_wrapper'], stdout: /\/libexec\/flux\/cmd\/py-runner\.py\n$/ },
+    { args: ['config', 'builtin', 'pmi_library_path'], stdout: `${pmiLibraryPath()}\n` },
     { args: ['config', 'builtin', 'nope'], stderr: /'nope'/, exit: 1 },
     { args: ['config', 'builtin'], stderr: /missing required argument/, exit: 1 },
   ]));

@@ -106,3 +106,15 @@ test('wrong command lines', () => {
     refuses('pstree not-an-id', 2, /is not a job id/),
   ]);
 });
+
+test('the refusal of a job is told by number and sentence', () =>
+  checkRows(instance, [
+    { args: ['submit', '--urgency=99', 'true'], stderr: /^\[Errno 22\] urgency range is \[0:31\]\n$/, exit: 1 },
+    {
+      args: ['bulksubmit', '--urgency={}', 'true', ':::', '16', '99'],
+      stdout: /^ƒ\S+\n$/,
+      stderr: /^\[Errno 22\] urgency range is \[0:31\]\n$/,
+      exit: 1,
+    },
+    { args: ['submit', '--cc=1', '--urgency=99', 'true'], stderr: /^cc=1: \[Errno 22\] urgency/, exit: 1 },
+  ]));

@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { parseCertificate } from '../../core/formats/certificate.ts';
+import { Jobspec } from '../../core/formats/jobspec.ts';
 import { flux, type Instance, run, startInstance } from './instance.ts';
 import { checkRows } from './rows.ts';
 
@@ -121,7 +122,7 @@ test('lptest prints a pattern that begins one character further on in each line'
 });
 
 test('top wants a terminal', () =>
-  checkRows(instance, [{ args: ['top'], stderr: /^flux-top: standard input is not a terminal\n$/, exit: 1 }]));
+  checkRows(instance, [{ args: ['top'], stderr: /^flux-top: stdin is not a terminal\n$/, exit: 1 }]));
 
 test('commands are run when the instance ends, the last pushed first', async () => {
   const file = path.join(folder, 'order');
@@ -141,6 +142,10 @@ test('commands are run when the instance ends, the last pushed first', async () 
 
 const system = (more = '') => `"attributes":{"system":{"duration":0${more}}}`;
 const jobspec = (more = '') => `{"resources":[],"tasks":[],${system(more)},"version":1}`;
+
+function nodes(count: number, ...words: string[]): string {
+  return Jobspec.forSlots(words, { slots: count, cores: 1, nodes: count }).encode();
+}
 
 test('job-validator answers each line', () =>
   checkRows(instance, [
@@ -163,7 +168,25 @@ test('job-validator answers each line', () =>
       exit: 1,
     },
     { args: ['job-validator'], options: { stdin: 'x\n' }, stderr: /no JSON/, exit: 1 },
-    { args: ['job-validator', '--require-version=2'], stderr: /only version 1/, exit: 1 },
+    { args: ['job-validator', '--require-version=2'], stderr: /Invalid argument to --require-version/, exit: 1 },
+    {
+      args: ['job-validator', '--jobspec-only', '--plugins=jobspec,require-instance', '--require-instance-minnodes=2'],
+      options: { stdin: `${nodes(1, 'true')}\n${nodes(2, 'true')}\n${nodes(2, 'flux', 'start')}\n` },
+      stdout:
+        /^{"errnum": 0}\n{"errnum": 22, "errstr": "Direct job submission disabled for jobs >= 2 .*"}\n{"errnum": 0}\n$/,
+      exit: 1,
+    },
+    {
+      args: ['job-validator', '--jobspec-only', '--plugins', 'feasibility'],
+      options: { stdin: `${nodes(1, 'true')}\n${nodes(1000, 'true')}\n` },
+      stdout: /^{"errnum": 0}\n{"errnum": 75, "errstr": ".+"}\n$/,
+      exit: 1,
+    },
+    { args: ['job-validator', '--plugins=nosuch'], stderr: /validator plugin 'nosuch' not found/, exit: 1 },
+    {
+      args: ['job-validator', '--list-plugins'],
+      stdout: /^Available plugins:\nfeasibility {2}.*\njobspec .*\nrequire-ins.*\n$/,
+    },
     { args: ['job-validator', '--nosuch'], stderr: /unknown option '--nosuch'/, exit: 2 },
   ]));
 

@@ -1,13 +1,13 @@
 /** What jobs go through before they are taken in: frobnicators change their jobspecs, then validators judge them. */
 
 import { FluxError } from '../../core/errno.ts';
+import { isValidator, makeValidator, usualValidators, validatorOptions } from '../../core/handle/job-validators.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import { constraintsFrobnicator, defaultsFrobnicator, type Frobnicator } from './frobnicate.ts';
 import type { IngestSettings } from './settings.ts';
 import { Stage, type StageHost, type Step } from './stage.ts';
 import type { Submission } from './submission.ts';
-import { isValidator, makeValidator, usualValidators, validatorOptions } from './validate.ts';
 
 const frobnicators: Readonly<Record<string, (config: JsonObject) => Frobnicator>> = {
   defaults: defaultsFrobnicator,
@@ -34,8 +34,14 @@ export class Pipeline {
     const usualFrobnicators = Object.keys(frobnicators);
     const frobs = this.#frobnicator.prepare(frobnicator, usualFrobnicators, config, (name) => frobStep(name, config));
     const options = validatorOptions(validator.args, !validator.plugins.every(isValidator));
+    const { context } = this.#host;
+    const instance = {
+      config,
+      rpc: context.rpc.bind(context),
+      hostlist: () => context.attribute('hostlist'),
+    };
     const validates = this.#validator.prepare(validator, usualValidators, config, (name) =>
-      makeValidator(name, this.#host.context, config, options),
+      makeValidator(name, instance, options),
     );
     frobs();
     validates();

@@ -1,7 +1,7 @@
 /** What jobs' specifications and resources say of them (RFC 14, RFC 20), taken over into their records. */
 
 import { FluxError } from '../../core/errno.ts';
-import { countJobspec, type JobspecCounts } from '../../core/formats/jobspec-counts.ts';
+import { countJobspec, type JobspecCounts, readDuration } from '../../core/formats/jobspec-resources.ts';
 import { valueAt, withValueAt } from '../../core/formats/json-path.ts';
 import { resourceSetFromJson } from '../../core/formats/resource-json.ts';
 import { type JsonObject, type JsonValue, Real } from '../../core/json.ts';
@@ -25,13 +25,13 @@ export function readJobspec(job: Job, active: ActiveJob, pool: StringPool): void
   job.queue = text(system.queue);
   job.project = text(system.project) ?? job.project;
   job.bank = text(system.bank) ?? job.bank;
+  job.duration = readDuration(jobspec);
   const counts = countJobspec(jobspec);
-  job.duration = counts.duration;
   readTasks(job, active, counts);
   if (active.hasResources) return;
   job.nnodes = counts.nodes || -1;
   // How many cores a whole node has is known when the job has it.
-  job.ncores = counts.nodes && counts.isExclusive ? -1 : counts.slots * counts.cores;
+  job.ncores = counts.hasWholeNodes ? -1 : counts.cores;
 }
 
 /** A job is called by its program where it has no name. */
@@ -62,7 +62,7 @@ function readTasks(job: Job, active: ActiveJob, counts: JobspecCounts): void {
     }
     if (type === 'core') {
       if (counts.nodes) active.tasksPerCore = count;
-      setTasks(job, active, counts.nodes ? -1 : counts.slots * counts.cores * count);
+      setTasks(job, active, counts.nodes ? -1 : counts.cores * count);
       return;
     }
   }

@@ -4,15 +4,20 @@
  *
  * A commit that fails is told to all who wait for it, and made again: events are not lost, but jobs whose submission
  * could not be committed are given up.
+ *
+ * Where the instance's state is kept, each commit is on disk before anybody is told of it: after a crash, jobs that were
+ * submitted are there, and those that were started are not started again.
  */
 
 import type { Clock, ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, type FluxError } from '../../core/errno.ts';
 import { type EventlogEntry, encodeEventlogEntry } from '../../core/formats/eventlog.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
+import { CommitFlag } from '../../core/formats/kvs-flags.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
 import type { JsonValue } from '../../core/json.ts';
+import { isTemporary } from '../content/backing-store.ts';
 import type { Job } from './job.ts';
 
 /** Jobs in one commit: one that is too large would hold up everybody else's. */
@@ -67,6 +72,8 @@ class Batch {
 
 export class EventWriter {
   readonly #kvs: Kvs;
+  /** Whether what is acknowledged must be there even after a crash. */
+  readonly #isKept: boolean;
   readonly #clock: Clock;
   readonly #log: ServiceContext['log'];
   /** Those to be committed, in order; what is written now goes into the last. */
@@ -86,6 +93,7 @@ export class EventWriter {
   #ended: () => void = () => {};
 
   constructor(context: ServiceContext) {
+    this.#isKept = !isTemporary(context);
     this.#kvs = new Kvs(context, PRIMARY_NAMESPACE);
     this.#clock = context.clock;
     this.#log = (severity, text) => context.log(severity, text);
@@ -115,6 +123,12 @@ export class EventWriter {
   whenCommitted(committed: Committed): void {
     this.#batchFor(undefined).waiting.push(committed);
     this.#hurry();
+  }
+
+  /** Calls back when a crash can't undo what was written so far; at once where a crash is the end of it all. */
+  whenKept(callback: () => void): void {
+    if (!this.#isKept || this.#batches.length === 0) callback();
+    else this.whenCommitted((error) => (error ? this.whenKept(callback) : callback()));
   }
 
   /** Resolves when all that was written so far is committed. */
@@ -252,7 +266,17 @@ export class EventWriter {
       if (value === undefined) transaction.unlink(key);
       else transaction.putJson(key, value);
     }
-    await this.#kvs.commit(transaction);
+    await (this.#isKept ? this.#commitKept(transaction) : this.#kvs.commit(transaction));
+  }
+
+  async #commitKept(transaction: KvsTransaction): Promise<void> {
+    try {
+      await this.#kvs.commit(transaction, { flags: CommitFlag.sync });
+    } catch (error) {
+      // There is nothing that could keep it.
+      if (asFluxError(error).code !== 'ENOSYS') throw error;
+      await this.#kvs.commit(transaction);
+    }
   }
 
   #tell(batch: Batch, error: FluxError | undefined): void {

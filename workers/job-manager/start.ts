@@ -11,6 +11,7 @@ import type { Methods, Request } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Message } from '../../core/message/message.ts';
 import { unpack } from '../../core/message/unpack.ts';
+import type { EventWriter } from './event-writer.ts';
 import type { Events } from './events.ts';
 import type { Exceptions } from './exceptions.ts';
 import { type Job, JobFlag } from './job.ts';
@@ -25,8 +26,14 @@ export interface StartHost {
   readonly jobs: Jobs;
   readonly events: Events;
   readonly exceptions: Exceptions;
+  readonly writer: Pick<EventWriter, 'whenKept'>;
   /** What the state of a job wants done. */
   act(job: Job): void;
+}
+
+/** Whether nothing is in the way of a job's start but that nobody has been asked for it. */
+export function isToStart(job: Job): boolean {
+  return job.state === JobState.run && job.perilogs === 0 && !job.isQueued('prolog-start');
 }
 
 /** An execution service that takes requests. */
@@ -41,6 +48,8 @@ export class Start {
   #executor: Executor | undefined;
   /** Jobs whose start was asked for and that are not released yet. */
   readonly #pending = new Set<Job>();
+  /** Jobs whose start is not asked for yet, as their events are not kept yet. */
+  readonly #unkept = new Set<Job>();
 
   readonly methods: Methods = {
     'exec-hello': { handler: (request) => this.#hello(request) },
@@ -74,11 +83,28 @@ export class Start {
     this.#host = host;
   }
 
-  /** Asks for a job's start, or that it be found again where it runs already; once is enough. */
+  /**
+   * Asks for a job's start, or that it be found again where it runs already; once is enough. A start waits until a crash
+   * can't make the job look as if it had not been started.
+   */
   start(job: Job): void {
-    if (job.isStartPending || !this.#executor) return;
-    const { id, userid, jobspec, isStarted, R } = job;
-    this.#host.context.sendUntagged(`${this.#executor.service}.start`, { id, userid, jobspec, reattach: isStarted, R });
+    if (job.isStartPending || !this.#executor || this.#unkept.has(job)) return;
+    if (job.isStarted || job.mayHaveStarted) {
+      this.#request(job);
+      return;
+    }
+    this.#unkept.add(job);
+    this.#host.writer.whenKept(() => {
+      this.#unkept.delete(job);
+      if (isToStart(job)) this.#request(job);
+    });
+  }
+
+  #request(job: Job): void {
+    if (!this.#executor) return;
+    const { id, userid, jobspec, isStarted, mayHaveStarted, R } = job;
+    const reattach = isStarted || mayHaveStarted;
+    this.#host.context.sendUntagged(`${this.#executor.service}.start`, { id, userid, jobspec, reattach, R });
     job.isStartPending = true;
     this.#pending.add(job);
     if (job.flags & JobFlag.debug) this.#host.events.post(job, 'debug.start-request');

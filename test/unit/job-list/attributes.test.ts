@@ -141,7 +141,7 @@ const attributesCases: AttributesCase[] = [
     title: 'a jobspec without slots',
     record: history(7, 10, 'priority', { resources: [{ type: 'core', count: 1 }] }),
     attrs: [...counts, 'duration', 'name'],
-    job: '"name":"true"',
+    job: '"duration":0.0,"name":"true"',
   },
   {
     title: 'no resources in R',

@@ -1,7 +1,7 @@
 /** Refuses jobs that are larger, or smaller, than the policy wants them (RFC 33). */
 
 import { FluxError } from '../../../core/errno.ts';
-import { countJobspec } from '../../../core/formats/jobspec-counts.ts';
+import { countJobspec } from '../../../core/formats/jobspec-resources.ts';
 import type { JsonObject, JsonValue } from '../../../core/json.ts';
 import { isObject } from '../../../core/message/unpack.ts';
 import { systemAttribute } from '../job.ts';
@@ -76,8 +76,8 @@ export const limitJobSize: JobtapPlugin = {
         const name = typeof queue === 'string' ? queue : undefined;
         const effective = override(limits.general, name === undefined ? undefined : limits.queues.get(name));
         if (Object.keys(effective.max).length + Object.keys(effective.min).length === 0) return;
-        const { nodes, slots, cores, gpus } = countJobspec(jobspec);
-        checkSizes(effective, { nnodes: nodes, ncores: slots * cores, ngpus: slots * gpus }, name);
+        const { nodes, cores, gpus } = countJobspec(jobspec);
+        checkSizes(effective, { nnodes: nodes, ncores: cores, ngpus: gpus }, name);
       },
     };
   },

@@ -1,25 +1,51 @@
-/** The validators that come with Flux: what each wants of a job before it is taken in. */
+/**
+ * The validators that come with Flux: what each wants of a job before it is taken in. `job-ingest` asks them, and whoever
+ * wants to know what it would say.
+ */
 
-import type { ServiceContext } from '../../core/broker/service.ts';
-import { FluxError } from '../../core/errno.ts';
-import { Hostlist } from '../../core/formats/hostlist.ts';
-import { constrainedHosts, validateJobspec } from '../../core/formats/jobspec-validate.ts';
-import type { JsonObject, JsonValue } from '../../core/json.ts';
-import { isObject } from '../../core/message/unpack.ts';
-import type { Submission } from './submission.ts';
+import { FluxError } from '../errno.ts';
+import { Hostlist } from '../formats/hostlist.ts';
+import { walkResources } from '../formats/jobspec-resources.ts';
+import { constrainedHosts, validateJobspec } from '../formats/jobspec-validate.ts';
+import { valueAt } from '../formats/json-path.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
+import { isObject } from '../message/unpack.ts';
+import type { Caller } from './rpc.ts';
+
+/** A job that somebody wants to submit. */
+export interface JobCandidate {
+  readonly jobspec: JsonValue;
+  /** It with its jobspec, user, flags and urgency, as others are asked about it. */
+  describe(): JsonObject;
+}
 
 /** Throws, or rejects with, the FluxError that the submitter gets. */
-export type Validator = (submission: Submission) => void | Promise<void>;
+export type Validator = (job: JobCandidate) => void | Promise<void>;
 
 /** Options of validators, as their command takes them: `--require-version=any`. */
 export type ValidatorOptions = ReadonlyMap<string, string>;
 
-type MakeValidator = (context: ServiceContext, config: JsonObject, options: ValidatorOptions) => Validator;
+/** The instance that jobs are submitted to. */
+export interface ValidatorInstance extends Pick<Caller, 'rpc'> {
+  readonly config: JsonObject;
+  /** Its hosts; undefined where nobody knows them: then any may be named. */
+  hostlist(): string | undefined;
+}
 
-const makers: Readonly<Record<string, MakeValidator>> = {
-  jobspec: jobspecValidator,
-  feasibility: feasibilityValidator,
-  'require-instance': instanceValidator,
+interface ValidatorKind {
+  readonly description: string;
+  /** @throws FluxError EINVAL: what is wrong in configuration or options */
+  make(instance: ValidatorInstance, options: ValidatorOptions): Validator;
+}
+
+/** By their names. */
+export const validatorKinds: Readonly<Record<string, ValidatorKind>> = {
+  feasibility: {
+    description: 'The scheduler says whether there could ever be resources for it.',
+    make: feasibilityValidator,
+  },
+  jobspec: { description: 'RFC 14 and RFC 25.', make: jobspecValidator },
+  'require-instance': { description: 'Jobs of a size must be instances of Flux.', make: instanceValidator },
 };
 
 const optionNames = ['--require-version', '--require-instance-minnodes', '--require-instance-mincores'];
@@ -34,16 +60,15 @@ export const usualValidators: readonly string[] = ['jobspec'];
  */
 export function makeValidator(
   name: string,
-  context: ServiceContext,
-  config: JsonObject,
+  instance: ValidatorInstance,
   options: ValidatorOptions,
 ): Validator | undefined {
-  return isValidator(name) ? makers[name]!(context, config, options) : undefined;
+  return isValidator(name) ? validatorKinds[name]!.make(instance, options) : undefined;
 }
 
 /** Whether a validator of that name comes with Flux. */
 export function isValidator(name: string): boolean {
-  return Object.hasOwn(makers, name);
+  return Object.hasOwn(validatorKinds, name);
 }
 
 /**
@@ -65,7 +90,7 @@ export function validatorOptions(args: readonly string[], hasOthers: boolean): V
 // ---- jobspec
 
 /** RFC 14 and RFC 25; and the hosts that it names are there. */
-function jobspecValidator(context: ServiceContext, _config: JsonObject, options: ValidatorOptions): Validator {
+function jobspecValidator(instance: ValidatorInstance, options: ValidatorOptions): Validator {
   const version = options.get('--require-version') ?? '1';
   if (version !== '1' && version !== 'any') throw new FluxError('EINVAL', 'Invalid argument to --require-version');
   let hosts: Hostlist | undefined;
@@ -74,14 +99,14 @@ function jobspecValidator(context: ServiceContext, _config: JsonObject, options:
       validateJobspec(jobspec);
       const wanted = constrainedHosts(jobspec);
       if (!wanted.length) return;
-      hosts ??= instanceHosts(context);
+      hosts ??= instanceHosts(instance);
       for (const list of wanted) hosts?.index(list);
     });
   };
 }
 
-function instanceHosts(context: ServiceContext): Hostlist | undefined {
-  const hosts = context.attribute('hostlist');
+function instanceHosts(instance: ValidatorInstance): Hostlist | undefined {
+  const hosts = instance.hostlist();
   return hosts === undefined ? undefined : Hostlist.parse(hosts);
 }
 
@@ -98,10 +123,10 @@ function refuse(check: () => void): void {
 // ---- feasibility
 
 /** The scheduler says whether there could ever be resources for it; where none can say, there are. */
-function feasibilityValidator(context: ServiceContext): Validator {
-  return async (submission) => {
+function feasibilityValidator(instance: ValidatorInstance): Validator {
+  return async (job) => {
     try {
-      await context.rpc('feasibility.check', submission.describe());
+      await instance.rpc('feasibility.check', job.describe());
     } catch (error) {
       if ((error as FluxError).code !== 'ENOSYS') throw error;
     }
@@ -114,13 +139,13 @@ function feasibilityValidator(context: ServiceContext): Validator {
 const CORES_PER_NODE = 16;
 
 /** Jobs of a size must be instances of Flux: scripts, not programs. */
-function instanceValidator(_context: ServiceContext, config: JsonObject, options: ValidatorOptions): Validator {
+function instanceValidator({ config }: ValidatorInstance, options: ValidatorOptions): Validator {
   const minNodes = bound(config, options, 'minnodes') ?? 0;
   const configured = bound(config, options, 'mincores') ?? 0;
   const minCores = minNodes > 0 && configured === 0 ? CORES_PER_NODE * minNodes : configured;
   const text = instanceText(minNodes, minCores);
   return ({ jobspec }) => {
-    const { node = 0, core = 0 } = resourceCounts(isObject(jobspec) ? jobspec.resources : undefined);
+    const { node, core } = countInAll(jobspec);
     const isAll = minNodes === 0 && minCores === 0;
     const isLarge = isAll || (minNodes > 0 && node >= minNodes) || (minCores > 0 && core >= minCores);
     if (isLarge && !isInstance(jobspec)) throw new FluxError('EINVAL', text);
@@ -129,10 +154,7 @@ function instanceValidator(_context: ServiceContext, config: JsonObject, options
 
 function bound(config: JsonObject, options: ValidatorOptions, name: string): number | undefined {
   const option = options.get(`--require-instance-${name}`);
-  let value: JsonValue | undefined = option === undefined ? config : Number(option);
-  if (option === undefined)
-    for (const key of ['ingest', 'validator', 'require-instance', name])
-      value = isObject(value) ? value[key] : undefined;
+  const value = option === undefined ? valueAt(config, `ingest.validator.require-instance.${name}`) : Number(option);
   if (value === undefined) return undefined;
   if (!Number.isInteger(value))
     throw new FluxError('EINVAL', `[ingest.validator.require-instance]: ${name} is no integer`);
@@ -145,15 +167,12 @@ function instanceText(minNodes: number, minCores: number): string {
   return `Direct job submission disabled ${which}. Please use flux-batch(1) or flux-alloc(1)`;
 }
 
-/** How much of each type a jobspec asks for in all. */
-function resourceCounts(resources: JsonValue | undefined, factor = 1, counts: Record<string, number> = {}) {
-  for (const resource of Array.isArray(resources) ? (resources as readonly JsonValue[]) : []) {
-    if (!isObject(resource)) continue;
-    const count = factor * Number(resource.count);
-    const type = String(resource.type);
-    counts[type] = (counts[type] ?? 0) + count;
-    resourceCounts(resource.with, count, counts);
-  }
+/** How many nodes and cores a jobspec asks for in all, at the least. */
+function countInAll(jobspec: JsonValue): { readonly node: number; readonly core: number } {
+  const counts = { node: 0, core: 0 };
+  walkResources(isObject(jobspec) ? jobspec.resources : undefined, ({ type, count, factor }) => {
+    if (type === 'node' || type === 'core') counts[type] += factor * count.min;
+  });
   return counts;
 }
 
