@@ -8,7 +8,7 @@ import { connectRate } from './connect.ts';
 import { contentRates } from './content.ts';
 import { eventThroughput, eventToClients, eventToRanks } from './event.ts';
 import type { Figure } from './figure.ts';
-import { barrier, jobCommands, jobRates, ranksRate, submissions } from './jobs.ts';
+import { barrier, jobCommands, mockRates, ranksRate, realRates, submissions } from './jobs.ts';
 import { commitRates, fence, manyKeys } from './kvs.ts';
 import { appendCounts, directorySizes, namespaceCounts, storedBytes, valueSizes, watcherCounts } from './kvs-growth.ts';
 import { pingLatency, pingThroughput } from './ping.ts';
@@ -37,9 +37,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   content: contentRates,
   jobs: async (uri, scale, flux) => [
     ...jobCommands(flux, scale),
-    ...(await jobRates(uri, scale)),
+    ...(await realRates(uri, scale)),
     ...(await submissions(uri, scale, flux)),
   ],
+  'jobs-mock': mockRates,
   'jobs-ranks': ranksRate,
   'job-barrier': (_, scale, flux) => barrier(flux, scale),
 };

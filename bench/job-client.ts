@@ -54,7 +54,7 @@ export class JournalCounter {
     const counter = new JournalCounter();
     const stream = handle.stream<{ id: number | bigint; events: readonly unknown[] }>(
       'job-manager.events-journal',
-      { full: true, allow: { [name]: 1 } },
+      { allow: { [name]: 1 } },
       { cancelTopic: 'job-manager.events-journal-cancel' },
     );
     await new Promise<void>((begin) => {

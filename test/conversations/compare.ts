@@ -4,8 +4,8 @@
  */
 
 import { decodeEventlog, type EventlogEntry } from '../../core/formats/eventlog.ts';
-import { Real } from '../../core/json.ts';
-import type { Substitution } from './substitution.ts';
+import { type JsonObject, parseJson, Real } from '../../core/json.ts';
+import { Substitution } from './substitution.ts';
 
 /** Something that is not as recorded. */
 export interface Difference {
@@ -30,6 +30,8 @@ function steady(text: string): string {
       /ƒ[1-9A-HJ-NP-Za-km-z]{2,}|(?<=shell-)f[1-9A-HJ-NP-Za-km-z]{2,}|\bf(?=[a-z]*[1-9A-Z])[1-9A-HJ-NP-Za-km-z]{5,11}\b/g,
       '<id>',
     )
+    .replace(/(?<=\/)flux-\w{6}(?=\/)/g, 'flux-<id>')
+    .replace(/\bpid=\d+/g, 'pid=<id>')
     .replace(/\d{4}-\d\d-\d\d(?!\d)/g, '<date>')
     .replace(/\d+:\d\d(:\d\d)?(\.\d+)?/g, '<time>')
     .replace(/-?\d+\.\d+(e[+-]?\d+)?(us|ms|s|m|h|d)?(?!\w)/g, '<real>')
@@ -51,6 +53,16 @@ export function eventlogOf(text: unknown): readonly EventlogEntry[] | undefined 
   if (typeof text !== 'string' || !/^\{"timestamp":.*\}\n$/s.test(text)) return undefined;
   try {
     return decodeEventlog(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a text that is a JSON object holds. */
+function objectOf(text: unknown): JsonObject | undefined {
+  if (typeof text !== 'string' || !text.startsWith('{')) return undefined;
+  try {
+    return parseJson(text) as JsonObject;
   } catch {
     return undefined;
   }
@@ -93,6 +105,8 @@ export function differences(
     return entries.flatMap(({ name, context = {} }, i) =>
       differences(context, actualEntries[i]!.context ?? {}, substitution, `${where}<${name}>`),
     );
+  const [value, actualValue] = [objectOf(recorded), objectOf(actual)];
+  if (value && actualValue) return differences(value, actualValue, substitution, `${where} `);
   const reads =
     typeof recorded === 'string' && shape(substitution.text(recorded)) !== shape(String(actual)) ? ' shape' : '';
   substitution.learn(key, recorded, actual);
@@ -107,6 +121,8 @@ export function textDifferences(name: string, recorded: string, actual: string):
   return lines.flatMap((line, i) => {
     const other = actualLines[i]!;
     if (line === other || steady(line) === steady(other)) return [];
+    const [value, actualValue] = [objectOf(line), objectOf(other)];
+    if (value && actualValue) return differences(value, actualValue, new Substitution(), `${name} line ${i + 1} `);
     const reads = shape(line) === shape(other) ? '' : ' shape';
     return [{ where: `${name} line ${i + 1}${reads}`, recorded: line, actual: other }];
   });
@@ -114,13 +130,16 @@ export function textDifferences(name: string, recorded: string, actual: string):
 
 /** What is never the same twice: ids, times, what the machine has used, and what else a broker has been told. */
 const unsteady = [
-  /\.(timestamp|pid|route|t_\w+|starttime|duration|uuid)( shape)?$/,
+  /\.(timestamp|pid|route|t_\w+|starttime|duration|runtime|uuid)( shape)?$/,
   /^cron\.\w+ .*(ctime|lastrun|next_wakeup|-time)$/,
   /\.rusage \.\w+$/,
   /\.stats-get \.[rt]x\.\w+$/,
   /^event\.publish \.seq$/,
+  // Where an instance is, and what surrounded a client that submits.
+  /(\.annotations\.user|<memo>)\.uri( shape)?$/,
+  /\.attributes\.system\.environment\./,
   // Where flux-core's source says it.
-  /<log>\.context\.(file|line) missing$/,
+  /<log>\.(file|line) missing$/,
 ];
 
 /** The differences that count; `may` lists further ones that do not. */

@@ -8,48 +8,10 @@ import type { Mode } from './replay.ts';
  */
 const waitingByService: Readonly<Record<Mode, Readonly<Record<string, readonly string[]>>>> = {
   wire: {
-    'job-list': ['shutdown-unknown-job'],
-    // Some of them only for what it commits: there are more objects and more garbage then.
-    'job-manager': [
-      'fsck-repair',
-      'gc-run',
-      'gc-verbose-namespace',
-      'kvs-stats',
-      'kvs-stats-parse-namespace',
-      'misc-parent-in-job',
-      'misc-post-job-event',
-      'misc-post-job-event-unknown',
-      'misc-uptime',
-      'misc-uptime-drained',
-      'misc-uptime-queue-stopped',
-      'misc-uptime-rank-one',
-      'raw-guest-broker-services',
-      'raw-guest-jobs',
-      'raw-to-upstream',
-      'resource-drain-list',
-      'resource-exclude-config',
-      'resource-rpc-status',
-      'resource-status',
-      'resource-status-drained',
-      'resource-status-format',
-      'rusage-of-modules',
-      'shutdown-job-not-an-instance',
-    ],
-    sched: ['resource-acquire', 'resource-acquire-busy', 'resource-reload', 'resource-reload-bad-ranks'],
-    'all modules of flux-core': ['module-list'],
+    'Lua in initrc files': ['shell-userrc'],
   },
   cli: {
-    'all modules of flux-core': ['module-list'],
-    'job-manager': [
-      'kvs-stats',
-      'misc-parent-in-job',
-      'misc-post-job-event',
-      'misc-uptime-queue-stopped',
-      'resource-status-drained',
-      'shutdown-job-background',
-      'shutdown-job-not-an-instance',
-    ],
-    sched: ['resource-reload', 'resource-reload-bad-ranks'],
+    'Lua in initrc files': ['shell-userrc'],
   },
 };
 
@@ -86,6 +48,72 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   // flux-core's `dir -N` looks for links in the namespace of the environment, and shows none of another.
   'wire:kvs-put-through-symlink': ['post lines'],
   'cli:kvs-put-through-symlink': ['post lines'],
+  // When an instance was started.
+  'wire:pstree-all': ['attr.get .value'],
+  'wire:pstree-extended-label': ['attr.get .value'],
+  // It may wait for resources yet.
+  'wire:watch-active-later': ['attr.get .value', 'job-list.list .jobs[].state'],
+  'wire:watch-ids': ['attr.get .value'],
+  'wire:watch-no-operand': ['attr.get .value'],
+  // What a job prints has words of our own, or the time that something took.
+  'wire:multi-prog-missing-file': ['job-info.eventlog-watch .event<data>.data shape'],
+  'wire:multi-prog-no-line': ['job-info.eventlog-watch .event<data>.data shape'],
+  'wire:pmi-bad-method': ['job-info.eventlog-watch .event<data>.data shape'],
+  'wire:pmi-exchange': ['job-info.eventlog-watch .event<data>.data'],
+  // Whether a shell is there still is a matter of luck.
+  'wire:pmi-get-missing-key': ['0-shell-<id>.stdin errnum', 'job-info.eventlog-watch .event<data>.data shape'],
+  // Where the tasks of a nested instance say something of it, they tell the time, and how long a program ran.
+  'wire:alloc-exit-code': ['job-info.eventlog-watch .event<data>.data'],
+  'wire:alloc-missing-program': ['job-info.eventlog-watch .event<data>.data'],
+  // Its ranks end together.
+  'wire:alloc-two-nodes': ['job-info.eventlog-watch .event<shell.task-exit>.rank'],
+  // The next event may come before the client has had enough.
+  'wire:bulksubmit-watch': ['job-info.eventlog-watch errnum'],
+  'wire:submit-watch': ['job-info.eventlog-watch errnum'],
+  'wire:submit-watch-stderr': ['job-info.eventlog-watch errnum', 'job-info.eventlog-watch answer'],
+  // A short job's shell may be over when its input comes.
+  'wire:run-env-rules': ['0-shell-<id>.stdin errnum'],
+  // The client writes the file.
+  'wire:submit-log': ['post lines'],
+  // Python's name for an error stands before it.
+  'wire:queue-disable-one-of-two': ['post line 1 shape'],
+  'cli:queue-disable-one-of-two': ['post line 1 shape'],
+  // Services that take part in its own start, and that look at the memory of its C library.
+  'wire:raw-guest-broker-services': ['bootstrap.whois errnum', 'heaptrace.start errnum'],
+  // An init that fails says what was wrong, not the errno that was left; and the log has a header.
+  'wire:run-output-bad-directory': [
+    'job-info.eventlog-watch .event<exception>.note shape',
+    'job-info.eventlog-watch errnum',
+  ],
+  'wire:shell-output-limit-bad': [
+    'job-info.eventlog-watch .event<exception>.note shape',
+    'job-info.eventlog-watch errnum',
+  ],
+  'wire:shell-rlimit-bad-type': ['job-info.eventlog-watch .event<exception>.note shape'],
+  'wire:shell-stage-in-missing': ['job-info.eventlog-watch .event<exception>.note shape'],
+  // The streams of tasks that are killed end in the log, too; which of two tasks was first is their matter.
+  'wire:pmi-barrier-abort': [
+    'job-info.eventlog-watch errnum',
+    'job-info.eventlog-watch .event<data>.rank',
+    ...['exitcode', 'localid', 'rank', 'signaled', 'wait_status'].map(
+      (field) => `job-info.eventlog-watch .event<shell.task-exit>.${field}`,
+    ),
+  ],
+  'wire:shell-exit-on-error': ['job-info.eventlog-watch errnum'],
+  'wire:shell-exit-timeout': ['job-info.eventlog-watch errnum'],
+  // Process ids, which are told by their distances.
+  'wire:job-hostpids': ['0-shell-<id>.proctable .pids[]'],
+  'wire:job-hostpids-ranks': [
+    '0-shell-<id>.proctable .pids.length',
+    '0-shell-<id>.proctable .pids[]',
+    '0-shell-<id>.proctable .pids[] kind',
+  ],
+  'cli:job-hostpids': ['stdout line 1'],
+  'cli:job-hostpids-ranks': ['stdout line 1'],
+  // The environment of the caller is in the jobspec, and the length of his folder's name.
+  'wire:job-info-jobspec-original': ['job-info.lookup .J'],
+  'wire:job-submit-large': ['post line 1'],
+  'cli:job-submit-large': ['post line 1'],
   // What its last failure left in errno, where its cron says nothing of missing arguments of an interval; here EPROTO.
   'wire:cron-rpc-errors': ['cron.create errnum'],
   // Its `cron stop` names the first entry again and again.
@@ -113,6 +141,24 @@ const unordered: readonly string[] = ['cron-dump', 'cron-task-bad-rank'];
 /** Whether the order of the lines that a command prints does not count. */
 export function isUnordered(name: string): boolean {
   return unordered.includes(name);
+}
+
+/**
+ * Conversations in which a shell says something of its own: where flux-core names its plugins and settings, says the same
+ * thing twice, or tells that an init failed by the errno that was left, here one message says what was wrong.
+ */
+const ownShellLog: readonly string[] = [
+  'run-output-bad-directory',
+  'shell-output-limit-bad',
+  'shell-output-mode-bad',
+  'shell-rlimit-bad-type',
+  'shell-stage-in-missing',
+  'shell-verbose',
+];
+
+/** Whether what shells log does not count. */
+export function hasOwnShellLog(name: string): boolean {
+  return ownShellLog.includes(name);
 }
 
 /** All conversations that wait. */

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Handle } from '../../core/handle/handle.ts';
 import { flux, type Instance, startInstance } from '../e2e/instance.ts';
 import { type Difference, textDifferences } from './compare.ts';
-import { isUnordered } from './expectations.ts';
+import { hasOwnShellLog, isUnordered } from './expectations.ts';
 import { type Head, type Recording, readRecording } from './recording.ts';
 import { Substitution } from './substitution.ts';
 import { playDialogue } from './wire.ts';
@@ -145,8 +145,12 @@ function saysSomething(name: string, recorded: string, actual: string): Differen
 }
 
 async function talk(scene: Scene, uri: string): Promise<Difference[]> {
+  const { recording, substitution, answerMs } = scene;
   const during = happenDuring(scene, () => {});
-  const found = await playDialogue(scene.recording.lines, uri, scene.substitution, scene.answerMs);
+  const found = await playDialogue(recording.lines, uri, substitution, {
+    answerMs,
+    skipsShellLog: hasOwnShellLog(recording.head.name),
+  });
   await during;
   return found;
 }
@@ -213,6 +217,8 @@ export async function replay(name: string, mode: Mode, isHopeless = false): Prom
     const substitution = new Substitution();
     substitution.set(`${folder}/flux-XXXXXX`, path.dirname(instance.uri.replace('local://', '')));
     substitution.set(RECORDED_PATH, env.PATH!);
+    // Clients do not ask their broker for it.
+    substitution.set('ssh://fluxhost/', `ssh://${os.hostname()}/`);
     const answerMs = isHopeless ? NO_ANSWER_MS : ANSWER_MS;
     try {
       return await play({ recording, instance, env, cwd, substitution, answerMs }, mode);

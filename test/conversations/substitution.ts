@@ -6,14 +6,20 @@ import { inEnvelopes } from './recording.ts';
 
 /** Job ids are larger than this: they count milliseconds since the start, with 24 bits of other things behind. */
 const JOB_ID_MIN = 2 ** 20;
+/** Reals larger than this are seconds since the epoch. */
+const TIME_MIN = 1e9;
 
-function isJobId(value: unknown): value is number | bigint {
-  return (typeof value === 'bigint' || Number.isInteger(value)) && (value as number | bigint) >= JOB_ID_MIN;
+function isTime(value: unknown): boolean {
+  const isReal = value instanceof Real || (typeof value === 'number' && !Number.isInteger(value));
+  return isReal && Number(value) > TIME_MIN;
 }
 
-/** A job id that a variable holds. */
-function jobIdOf(text: string): bigint | undefined {
-  return /^(\d{8,}|[ƒf][1-9A-HJ-NP-Za-km-z]{4,})$/.test(text) ? parseFluid(text) : undefined;
+/** The job id that a value is. */
+function jobIdOf(value: unknown): bigint | undefined {
+  if ((typeof value === 'bigint' || Number.isInteger(value)) && (value as number | bigint) >= JOB_ID_MIN)
+    return BigInt(value as number | bigint);
+  if (typeof value !== 'string') return undefined;
+  return /^(\d{8,}|[ƒf][1-9A-HJ-NP-Za-km-z]{4,})$/.test(value) ? parseFluid(value) : undefined;
 }
 
 const blobrefs = (text: string) => text.match(/sha(1|256)-[0-9a-f]+/g) ?? [];
@@ -43,9 +49,10 @@ export class Substitution {
 
   /** Notes a job id that was not known so far; false: it is none, or is known as another one. */
   learnJobId(key: string, recorded: unknown, actual: unknown): boolean {
-    if (!/^(job)?id$/.test(key) || !isJobId(recorded) || !isJobId(actual)) return false;
-    if (this.#texts.has(String(recorded))) return false;
-    this.#setJobId(BigInt(recorded), BigInt(actual));
+    if (!/^(max_)?(job|dep)?id$|^jobs$/.test(key) || this.#texts.has(String(recorded))) return false;
+    const [id, actualId] = [jobIdOf(recorded), jobIdOf(actual)];
+    if (id === undefined || actualId === undefined) return false;
+    this.#setJobId(id, actualId);
     return true;
   }
 
@@ -71,8 +78,9 @@ export class Substitution {
   /** Whether a value that is no array and no object is as recorded. */
   isSame(key: string, recorded: unknown, actual: unknown): boolean {
     if (typeof recorded === 'string') return this.text(recorded) === actual;
+    if (isTime(recorded) && isTime(actual)) return true;
     if (recorded instanceof Real) return recorded.value === Number(actual);
     if (recorded === actual || (key === 'pid' && this.#pids.get(recorded as number) === actual)) return true;
-    return isJobId(recorded) && this.#texts.get(String(recorded)) === String(actual);
+    return jobIdOf(recorded) !== undefined && this.#texts.get(String(recorded)) === String(actual);
   }
 }

@@ -15,7 +15,7 @@ const TIMER_US = 80_000;
 /** Milliseconds in which a broker must have closed a connection that it will close. */
 const CLOSE_MS = 2000;
 /** Milliseconds that one writer of a log may be behind the others. */
-const WRITER_MS = 1000;
+const WRITER_MS = 4000;
 
 /** The frame that a client sent, with this run's values in place of the recorded ones. */
 function frameOf(line: Line, substitution: Substitution): Buffer {
@@ -28,6 +28,11 @@ function frameOf(line: Line, substitution: Substitution): Buffer {
   if (typeof payload === 'string') message.setBytes(Buffer.from(payload, 'base64'));
   else if (payload !== undefined) message.setBytes(Buffer.from(`${substitution.request(stringifyJson(payload))}\0`));
   return encodeFrame(message);
+}
+
+/** The topic of a recorded message, without the job id that names of shells hold. */
+function topicOf(line: Line): string {
+  return (line.topic ?? line.type).replace(/shell-f\w+/, 'shell-<id>');
 }
 
 /** A payload as recordings have it: JSON as a value, other bytes as base64. */
@@ -45,7 +50,7 @@ function payloadOf(message: Message): Line['payload'] {
 const textOf = (base64: string) => Buffer.from(base64, 'base64').toString();
 
 function payloadDifferences(line: Line, actual: Message, substitution: Substitution): Difference[] {
-  const where = line.topic ?? line.type;
+  const where = topicOf(line);
   const recorded = line.payload;
   const payload = payloadOf(actual);
   if (typeof recorded === 'string' && typeof payload === 'string') {
@@ -58,7 +63,7 @@ function payloadDifferences(line: Line, actual: Message, substitution: Substitut
 }
 
 function answerDifferences(line: Line, actual: Message, substitution: Substitution): Difference[] {
-  const where = line.topic ?? line.type;
+  const where = topicOf(line);
   if (line.type === 'response' && actual.errnum !== line.errnum)
     return [{ where: `${where} errnum`, recorded: line.errnum, actual: actual.errnum }];
   if ((actual.flags & Flag.streaming) !== (line.flags & Flag.streaming))
@@ -83,15 +88,27 @@ function answers(line: Line, substitution: Substitution): (message: Message) => 
  */
 function writerOf(payload: Line['payload']): string | undefined {
   const [entry] = eventlogOf((payload as JsonObject | undefined)?.event) ?? [];
-  const { stream, rank, eof = false } = entry?.context ?? {};
+  const { stream, rank, eof = false, level } = entry?.context ?? {};
   if (entry?.name === 'data') return `data ${stream} ${rank} ${eof}`;
   if (entry?.name === 'shell.task-exit') return `exit ${rank}`;
+  if (entry?.name === 'log') return `log ${level}`;
   return entry?.name === 'starting' || entry?.name === 'shell.init' ? entry.name : undefined;
 }
 
+/** Whether it is an event of what a job's shell has to say. */
+function isShellLog(payload: Line['payload']): boolean {
+  return writerOf(payload)?.startsWith('log ') ?? false;
+}
+
 /** Takes the message that was recorded, or the first that may be it. */
-async function takeAnswer(client: WireClient, line: Line, substitution: Substitution, answerMs: number) {
-  const fits = answers(line, substitution);
+async function takeAnswer(
+  client: WireClient,
+  line: Line,
+  substitution: Substitution,
+  { answerMs, skipsShellLog }: DialogueOptions,
+): Promise<Message | undefined> {
+  const isAnswer = answers(line, substitution);
+  const fits = (message: Message) => isAnswer(message) && !(skipsShellLog && isShellLog(payloadOf(message)));
   const writer = writerOf(line.payload);
   const same =
     writer === undefined
@@ -100,22 +117,26 @@ async function takeAnswer(client: WireClient, line: Line, substitution: Substitu
   return same ?? client.take(fits, answerMs);
 }
 
-/**
- * Plays a dialogue with the broker at `uri`; it ends early where an answer stays away.
- *
- * @param answerMs how long an answer may take
- */
+export interface DialogueOptions {
+  /** Milliseconds that an answer may take. */
+  readonly answerMs: number;
+  /** What shells log does not count. */
+  readonly skipsShellLog: boolean;
+}
+
+/** Plays a dialogue with the broker at `uri`; it ends early where an answer stays away. */
 export async function playDialogue(
   lines: readonly Line[],
   uri: string,
   substitution: Substitution,
-  answerMs: number,
+  options: DialogueOptions,
 ): Promise<Difference[]> {
   const found: Difference[] = [];
   const clients = new Map<number, WireClient>();
   const ended = new Set<number>();
   let before = 0;
   for (const line of lines) {
+    if (options.skipsShellLog && isShellLog(line.payload)) continue;
     const client = clients.get(line.conn) ?? (await WireClient.connect(uri));
     clients.set(line.conn, client);
     if (line.dir === 'c2s') {
@@ -133,9 +154,9 @@ export async function playDialogue(
       if (!ended.has(line.conn) && !(await client.until(() => client.isClosed, CLOSE_MS)))
         found.push({ where: 'end of connection', recorded: 'by the server', actual: 'open' });
     } else {
-      const actual = await takeAnswer(client, line, substitution, answerMs);
+      const actual = await takeAnswer(client, line, substitution, options);
       if (actual) found.push(...answerDifferences(line, actual, substitution));
-      else found.push({ where: `${line.topic ?? line.type} answer`, recorded: line.payload, actual: undefined });
+      else found.push({ where: `${topicOf(line)} answer`, recorded: line.payload, actual: undefined });
       if (!actual && line.type === 'response') break;
     }
     before = line.t_us;

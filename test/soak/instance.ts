@@ -22,6 +22,7 @@ export interface StartOptions {
 export class KillableInstance {
   readonly #flux: string;
   readonly #child: ChildProcess;
+  readonly rundir: string;
   readonly #uri: string;
   readonly #closed: Promise<unknown>;
   #stderr = '';
@@ -37,6 +38,7 @@ export class KillableInstance {
     const settings = [`-c${config}`, `-Sstatedir=${statedir}`, `-Srundir=${rundir}`];
     // It lives as long as its initial program's stdin is open.
     this.#child = spawn(flux, ['start', ...settings, 'sh', '-c', 'echo ready; exec cat'], { stdio: 'pipe' });
+    this.rundir = rundir;
     this.#uri = `local://${rundir}/local-0`;
     this.#child.stdin!.on('error', () => {});
     this.#child.stdout!.on('data', () => {

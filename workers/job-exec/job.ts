@@ -378,7 +378,7 @@ export class RunningJob {
     this.#finalize();
   }
 
-  /** Moves what the job wrote to where it stays, and releases the resources. */
+  /** Writes what is left to be written, and releases the resources. */
   #finalize(): void {
     if (this.#isFinalizing) return;
     this.#isFinalizing = true;
@@ -401,19 +401,21 @@ export class RunningJob {
   async #release(): Promise<void> {
     await this.#ready;
     await this.#linked;
-    if (this.#hasNamespace) await this.#moveNamespace('done');
+    const guest = this.#hasNamespace ? await this.#finishNamespace('done') : undefined;
     this.#host.forget(this);
-    this.#request.reply({ id: this.facts.id, type: 'release', data: { ranks: 'all', final: true } });
+    this.#request.reply({ id: this.facts.id, type: 'release', data: { ranks: 'all', final: true, guest } });
   }
 
-  async #moveNamespace(lastEvent: string | undefined): Promise<void> {
+  /** Writes what is left of its logs; undefined when that can't be done. */
+  async #finishNamespace(lastEvent?: string): Promise<string | undefined> {
     try {
       // What shells have left comes before what is noted about their end.
       const own = await this.#writer.takeRest();
       const done = lastEvent === undefined ? [] : [{ key: LOG, text: this.#encode(lastEvent) }];
-      await this.namespace.move([...this.#log, ...own, ...done], lastEvent !== undefined);
+      return await this.namespace.finish([...this.#log, ...own, ...done]);
     } catch (error) {
       this.#host.context.log('err', `${this.#id}: the job's data is lost: ${asFluxError(error).message}`);
+      return undefined;
     }
   }
 
@@ -423,7 +425,8 @@ export class RunningJob {
     if (this.#isFinalizing || !this.#isRunning) return;
     this.#isFinalizing = true;
     if (this.execution?.name === 'bulk-exec') this.execution.kill(this.#host.settings.killSignal);
-    await this.#moveNamespace(undefined);
+    const rootref = await this.#finishNamespace();
+    if (rootref !== undefined) await this.namespace.copy(rootref);
   }
 
   // ---- what is said about it

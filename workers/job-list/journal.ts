@@ -5,7 +5,7 @@
  * Of a job manager that is loaded anew the journal is asked for again, and all jobs with it.
  */
 
-import type { ServiceContext } from '../../core/broker/service.ts';
+import type { ServiceContext, Timer } from '../../core/broker/service.ts';
 import type { FluxError } from '../../core/errno.ts';
 import type { EventlogEntry } from '../../core/formats/eventlog.ts';
 import { type Responses, untilEnd } from '../../core/handle/rpc.ts';
@@ -42,6 +42,7 @@ export class Journal {
   readonly #context: ServiceContext;
   readonly #reader: JournalReader;
   #responses: Responses | undefined;
+  #timer: Timer | undefined;
   #isStopped = false;
   #sliceEnd = 0;
 
@@ -63,6 +64,7 @@ export class Journal {
 
   stop(): void {
     this.#isStopped = true;
+    this.#timer?.cancel();
     this.#responses?.abandon();
   }
 
@@ -94,7 +96,9 @@ export class Journal {
   }
 
   #pause(seconds: number): Promise<void> {
-    return new Promise((resolve) => this.#context.clock.after(seconds, resolve));
+    return new Promise((resolve) => {
+      this.#timer = this.#context.clock.after(seconds, resolve);
+    });
   }
 
   #take(message: Message): void | Promise<void> {

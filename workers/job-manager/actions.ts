@@ -5,7 +5,7 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Alloc } from './alloc.ts';
 import type { Events } from './events.ts';
 import type { Job, StateName } from './job.ts';
-import type { Start } from './start.ts';
+import { isToStart, type Start } from './start.ts';
 import { stateName } from './state-machine.ts';
 
 export interface ActionHost {
@@ -39,7 +39,7 @@ const actions: Readonly<Record<StateName, (job: Job, host: ActionHost) => void>>
   },
 
   run(job, { start }) {
-    if (job.perilogs === 0 && !job.isQueued('prolog-start')) start.start(job);
+    if (isToStart(job)) start.start(job);
   },
 
   cleanup(job, host) {

@@ -4,15 +4,21 @@
  *
  * A commit that fails is told to all who wait for it, and made again: events are not lost, but jobs whose submission
  * could not be committed are given up.
+ *
+ * Where the instance's state is kept, each commit is on disk before anybody is told of it: after a crash, jobs that were
+ * submitted are there, and those that were started are not started again.
  */
 
 import type { Clock, ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, type FluxError } from '../../core/errno.ts';
 import { type EventlogEntry, encodeEventlogEntry } from '../../core/formats/eventlog.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
+import { CommitFlag } from '../../core/formats/kvs-flags.ts';
+import type { Treeobj } from '../../core/formats/treeobj.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
 import type { JsonValue } from '../../core/json.ts';
+import { isTemporary } from '../content/backing-store.ts';
 import type { Job } from './job.ts';
 
 /** Jobs in one commit: one that is too large would hold up everybody else's. */
@@ -40,8 +46,8 @@ export type Submitted = (error: FluxError | undefined) => void;
 interface JobWrites {
   /** Is appended to its log. */
   log: string;
-  /** Texts of other keys of the job. */
-  readonly keys: Map<string, string>;
+  /** Other keys of the job: texts, or tree objects. */
+  readonly keys: Map<string, string | Treeobj>;
 }
 
 class Batch {
@@ -50,6 +56,8 @@ class Batch {
   readonly others: { readonly key: string; readonly value: JsonValue | undefined }[] = [];
   waiting: Committed[] = [];
   held = new Map<bigint, Submitted>();
+  /** Called back when it is committed, for which nothing has to hurry. */
+  readonly afterwards: (() => void)[] = [];
 
   get isEmpty(): boolean {
     return this.jobs.size === 0 && this.others.length === 0;
@@ -67,6 +75,8 @@ class Batch {
 
 export class EventWriter {
   readonly #kvs: Kvs;
+  /** Whether what is acknowledged must be there even after a crash. */
+  readonly #isKept: boolean;
   readonly #clock: Clock;
   readonly #log: ServiceContext['log'];
   /** Those to be committed, in order; what is written now goes into the last. */
@@ -76,10 +86,17 @@ export class EventWriter {
   #current: Batch | undefined;
   #isScheduled = false;
   #retry = RETRY_MIN;
-  /** Ends the pause between two commits. */
+  /** Ends what is slept now. */
+  #wake: () => void = () => {};
+  /** Ends the pause between two commits when it is longer than for those who wait. */
   #hurry: () => void = () => {};
+  #isStopping = false;
+  #isStopped = false;
+  /** Told when nothing is left to be committed. */
+  #ended: () => void = () => {};
 
   constructor(context: ServiceContext) {
+    this.#isKept = !isTemporary(context);
     this.#kvs = new Kvs(context, PRIMARY_NAMESPACE);
     this.#clock = context.clock;
     this.#log = (severity, text) => context.log(severity, text);
@@ -95,9 +112,14 @@ export class EventWriter {
     this.#batchFor(job.id).of(job.id).log += text;
   }
 
-  /** Puts a text at a key of a job, together with the events that are posted with it. */
-  keep(job: Job, name: string, text: string): void {
-    this.#batchFor(job.id).of(job.id).keys.set(name, text);
+  /** Puts a text or a tree object at a key of a job, together with the events that are posted with it. */
+  keep(job: Job, name: string, value: string | Treeobj): void {
+    this.#batchFor(job.id).of(job.id).keys.set(name, value);
+  }
+
+  /** Calls back once what was written of a job is committed, some time. */
+  afterCommit(job: Job, callback: () => void): void {
+    this.#batchFor(job.id).afterwards.push(callback);
   }
 
   /** Puts a JSON value at a key; undefined removes the key. */
@@ -111,11 +133,30 @@ export class EventWriter {
     this.#hurry();
   }
 
+  /** Calls back when a crash can't undo what was written so far; at once where a crash is the end of it all. */
+  whenKept(callback: () => void): void {
+    if (!this.#isKept || this.#batches.length === 0) callback();
+    else this.whenCommitted((error) => (error ? this.whenKept(callback) : callback()));
+  }
+
   /** Resolves when all that was written so far is committed. */
   committed(): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#batches.length === 0) resolve();
       else this.whenCommitted((error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** Commits what is left, once; resolves when that is done. Nothing is written afterwards. */
+  stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#wake();
+    return new Promise((resolve) => {
+      this.#ended = () => {
+        this.#isStopped = true;
+        resolve();
+      };
+      if (this.#batches.length === 0 && !this.#isCommitting) this.#ended();
     });
   }
 
@@ -147,7 +188,7 @@ export class EventWriter {
 
   /** Commits at the end of this turn, so that all its events are together. */
   #schedule(): void {
-    if (this.#isScheduled || this.#isCommitting) return;
+    if (this.#isScheduled || this.#isCommitting || this.#isStopped) return;
     this.#isScheduled = true;
     queueMicrotask(() => {
       this.#isScheduled = false;
@@ -163,41 +204,63 @@ export class EventWriter {
       this.#current = batch;
       const started = this.#clock.monotonic();
       const failure = await this.#commit(batch).catch(asFluxError);
-      if (failure) {
-        this.#log('err', `eventlog update failed, and is tried again: ${failure.message}`);
-        for (const id of batch.held.keys()) batch.jobs.delete(id);
-        this.#tell(batch, failure);
-        await new Promise<void>((resolve) => this.#clock.after(this.#retry, resolve));
-        this.#retry = Math.min(this.#retry * 2, RETRY_MAX);
-      } else {
-        this.#retry = RETRY_MIN;
+      if (!failure || this.#isStopping) {
         this.#batches.shift();
         this.#current = undefined;
+      }
+      if (failure) await this.#failed(batch, failure);
+      else {
+        this.#retry = RETRY_MIN;
         const took = this.#clock.monotonic() - started;
         this.#tell(batch, undefined);
+        for (const callback of batch.afterwards) callback();
         await this.#pause(took * PAUSE_FACTOR);
       }
     }
     this.#isCommitting = false;
+    this.#ended();
+  }
+
+  /** Tells who waits, and waits until it is to be made again. */
+  async #failed(batch: Batch, failure: FluxError): Promise<void> {
+    const outcome = this.#isStopping ? 'is lost' : 'is tried again';
+    this.#log('err', `eventlog update failed, and ${outcome}: ${failure.message}`);
+    for (const id of batch.held.keys()) batch.jobs.delete(id);
+    this.#tell(batch, failure);
+    await this.#sleep(this.#retry);
+    this.#retry = Math.min(this.#retry * 2, RETRY_MAX);
   }
 
   /** Lets what comes gather, for a shorter time when somebody waits for it. */
   async #pause(seconds: number): Promise<void> {
-    const clock = this.#clock;
-    const start = clock.monotonic();
+    const start = this.#clock.monotonic();
     const whenWanted = Math.min(seconds, PAUSE_WANTED_MAX);
     const isWanted = this.#batches.some(({ waiting, held }) => waiting.length || held.size);
     const pause = isWanted ? whenWanted : Math.min(seconds, PAUSE_MAX);
     if (pause < PAUSE_MIN) return;
-    await new Promise<void>((resolve) => {
-      const timer = clock.after(pause, resolve);
+    let isHurried = false;
+    if (!isWanted)
       this.#hurry = () => {
-        this.#hurry = () => {};
+        isHurried = true;
+        this.#wake();
+      };
+    await this.#sleep(pause);
+    this.#hurry = () => {};
+    const rest = start + whenWanted - this.#clock.monotonic();
+    if (isHurried && rest > 0) await this.#sleep(rest);
+  }
+
+  /** Resolves after some seconds, or when it is woken; at once when all is to end. */
+  async #sleep(seconds: number): Promise<void> {
+    if (this.#isStopping) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#clock.after(seconds, resolve);
+      this.#wake = () => {
         timer.cancel();
-        clock.after(start + whenWanted - clock.monotonic(), resolve);
+        resolve();
       };
     });
-    this.#hurry = () => {};
+    this.#wake = () => {};
   }
 
   async #commit(batch: Batch): Promise<undefined> {
@@ -205,14 +268,27 @@ export class EventWriter {
     const transaction = new KvsTransaction();
     for (const [id, { log, keys }] of batch.jobs) {
       const directory = encodeFluid(id, 'kvs');
-      for (const [name, text] of keys) transaction.put(`${directory}.${name}`, text);
+      for (const [name, value] of keys) {
+        if (typeof value === 'string') transaction.put(`${directory}.${name}`, value);
+        else transaction.putTreeobj(`${directory}.${name}`, value);
+      }
       if (log) transaction.append(`${directory}.eventlog`, log);
     }
     for (const { key, value } of batch.others) {
       if (value === undefined) transaction.unlink(key);
       else transaction.putJson(key, value);
     }
-    await this.#kvs.commit(transaction);
+    await (this.#isKept ? this.#commitKept(transaction) : this.#kvs.commit(transaction));
+  }
+
+  async #commitKept(transaction: KvsTransaction): Promise<void> {
+    try {
+      await this.#kvs.commit(transaction, { flags: CommitFlag.sync });
+    } catch (error) {
+      // There is nothing that could keep it.
+      if (asFluxError(error).code !== 'ENOSYS') throw error;
+      await this.#kvs.commit(transaction);
+    }
   }
 
   #tell(batch: Batch, error: FluxError | undefined): void {

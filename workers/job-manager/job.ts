@@ -105,6 +105,8 @@ export class Job implements ActiveJob {
   hasResources = false;
   isStartPending = false;
   isStarted = false;
+  /** Whether it is not known if it was started, as the instance went down about then. */
+  mayHaveStarted = false;
   isReadOnly = false;
   isImmutable = false;
   /** Prologs or epilogs that run. */

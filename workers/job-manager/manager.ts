@@ -28,7 +28,7 @@ import { Purge, purgeLimits } from './purge.ts';
 import { privateMode, Queries } from './queries.ts';
 import { CHECKPOINT_KEY, checkpoint, restoreCheckpoint, restoreJobs, resume } from './restart.ts';
 import { Signals } from './signals.ts';
-import { Start } from './start.ts';
+import { isToStart, Start } from './start.ts';
 import { Submit } from './submit.ts';
 import { Wait } from './wait.ts';
 
@@ -154,7 +154,7 @@ export class Manager implements Service, Core {
     this.jobtap.plugins.stop();
     for (const part of this.#parts) part.stop?.();
     this.saveState();
-    await this.writer.committed();
+    await this.writer.stop();
   }
 
   configure(config: JsonObject): void {
@@ -211,6 +211,7 @@ export class Manager implements Service, Core {
     this.jobs.add(job);
     this.jobs.noteId(job.id);
     this.wait.added(job);
+    job.mayHaveStarted = isToStart(job) && !job.isStarted;
     this.act(job);
     if (job.isReadOnly) return;
     this.jobtap.restored(job);

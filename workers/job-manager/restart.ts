@@ -122,7 +122,6 @@ export function replay(id: bigint, eventlog: EventlogEntry[], jobspec: JsonObjec
     // Logs without a version have no event validate.
     if (entry === first && version === undefined) job.state = JobState.depend;
   }
-  if (job.state === JobState.new) fail('job state (NEW) is invalid after replay');
   return job;
 }
 
@@ -140,7 +139,9 @@ async function moveToLostFound(context: ServiceContext, id: bigint): Promise<voi
 
 /** What a job wants done once plugins know it again. */
 export function resume(job: Job, post: (name: string, context?: JsonObject) => void): void {
-  if (job.state === JobState.sched) {
+  // It was accepted, or its log would not be there, but the instance went down before that was noted.
+  if (job.state === JobState.new) post('validate');
+  else if (job.state === JobState.sched) {
     // Nothing but another priority moves it on from the state priority, to which the event leads.
     job.priority = Priority.none;
     post('flux-restart');

@@ -6,11 +6,14 @@
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
+import { jobNamespace } from '../../core/formats/job-keys.ts';
 import { JobState } from '../../core/formats/job-state.ts';
+import { makeDirref } from '../../core/formats/treeobj.ts';
 import type { Methods, Request } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Message } from '../../core/message/message.ts';
 import { unpack } from '../../core/message/unpack.ts';
+import type { EventWriter } from './event-writer.ts';
 import type { Events } from './events.ts';
 import type { Exceptions } from './exceptions.ts';
 import { type Job, JobFlag } from './job.ts';
@@ -25,8 +28,14 @@ export interface StartHost {
   readonly jobs: Jobs;
   readonly events: Events;
   readonly exceptions: Exceptions;
+  readonly writer: Pick<EventWriter, 'whenKept' | 'keep' | 'afterCommit'>;
   /** What the state of a job wants done. */
   act(job: Job): void;
+}
+
+/** Whether nothing is in the way of a job's start but that nobody has been asked for it. */
+export function isToStart(job: Job): boolean {
+  return job.state === JobState.run && job.perilogs === 0 && !job.isQueued('prolog-start');
 }
 
 /** An execution service that takes requests. */
@@ -41,6 +50,8 @@ export class Start {
   #executor: Executor | undefined;
   /** Jobs whose start was asked for and that are not released yet. */
   readonly #pending = new Set<Job>();
+  /** Jobs whose start is not asked for yet, as their events are not kept yet. */
+  readonly #unkept = new Set<Job>();
 
   readonly methods: Methods = {
     'exec-hello': { handler: (request) => this.#hello(request) },
@@ -56,8 +67,9 @@ export class Start {
       if (job.flags & JobFlag.debug) this.#host.events.post(job, 'debug.exec-reattach-finish');
     },
     release: (job, data) => {
-      const { ranks, final } = unpack(data, { ranks: 's', final: 'b' });
+      const { ranks, final, guest } = unpack(data, { ranks: 's', final: 'b', guest: 's?' });
       if (final) this.#ended(job);
+      if (guest !== undefined) this.#adoptGuest(job, guest);
       this.#host.events.post(job, 'release', { ranks, final });
     },
     exception: (job, data) => {
@@ -74,14 +86,45 @@ export class Start {
     this.#host = host;
   }
 
-  /** Asks for a job's start, or that it be found again where it runs already; once is enough. */
+  /**
+   * Asks for a job's start, or that it be found again where it runs already; once is enough. A start waits until a crash
+   * can't make the job look as if it had not been started.
+   */
   start(job: Job): void {
-    if (job.isStartPending || !this.#executor) return;
-    const { id, userid, jobspec, isStarted, R } = job;
-    this.#host.context.sendUntagged(`${this.#executor.service}.start`, { id, userid, jobspec, reattach: isStarted, R });
+    if (job.isStartPending || !this.#executor || this.#unkept.has(job)) return;
+    if (job.isStarted || job.mayHaveStarted) {
+      this.#request(job);
+      return;
+    }
+    this.#unkept.add(job);
+    this.#host.writer.whenKept(() => {
+      this.#unkept.delete(job);
+      if (isToStart(job)) this.#request(job);
+    });
+  }
+
+  #request(job: Job): void {
+    if (!this.#executor) return;
+    const { id, userid, jobspec, isStarted, mayHaveStarted, R } = job;
+    const reattach = isStarted || mayHaveStarted;
+    this.#host.context.sendUntagged(`${this.#executor.service}.start`, { id, userid, jobspec, reattach, R });
     job.isStartPending = true;
     this.#pending.add(job);
     if (job.flags & JobFlag.debug) this.#host.events.post(job, 'debug.start-request');
+  }
+
+  /**
+   * What the job wrote becomes a part of the primary namespace, together with the events of its end. It is in a namespace of
+   * its own until that is so.
+   */
+  #adoptGuest(job: Job, rootref: string): void {
+    const { writer, context } = this.#host;
+    writer.keep(job, 'guest', makeDirref(rootref));
+    writer.afterCommit(job, () => {
+      context.rpc('kvs.namespace-remove', { namespace: jobNamespace(job.id) }).catch((error: Error) => {
+        context.log('err', `${encodeFluid(job.id)}: its namespace stays: ${error.message}`);
+      });
+    });
   }
 
   #ended(job: Job): void {

@@ -208,6 +208,8 @@ export interface Shell {
   // ---- what it says
 
   log(level: LogLevel, message: string, component?: string): void;
+  /** Appends the header of `output`, when this is the leader and it is not there yet. */
+  beginOutput(): void;
   /** What is logged is written from now on, and what was before; it waits for the header of `output`. */
   openLog(): void;
   /** Has somebody else write what is logged, in place of events of `output`. */

@@ -118,6 +118,7 @@ export class JobShell implements Shell {
   #eventContexts = new Map<string, JsonObject>();
   #isLogging = false;
   #logTo: ((entry: LogEntry) => void) | undefined;
+  #hasOutput = false;
   // What was logged before the log has its header.
   #earlyLog: LogEntry[] | undefined = [];
   readonly #onRoom: (() => void)[] = [];
@@ -519,6 +520,8 @@ export class JobShell implements Shell {
   }
 
   async #end(): Promise<void> {
+    // A plugin that came before `output` has failed, and said why.
+    if (this.#takesSignals && this.#earlyLog?.length) this.beginOutput();
     this.openLog();
     try {
       await this.#call('shell.exit');
@@ -692,6 +695,18 @@ export class JobShell implements Shell {
     } finally {
       this.#isLogging = false;
     }
+  }
+
+  beginOutput(): void {
+    if (this.#hasOutput || !this.isLeader) return;
+    this.#hasOutput = true;
+    const count = { stdout: this.taskCount, stderr: this.taskCount };
+    this.appendEvent('output', 'header', {
+      version: 1,
+      encoding: { stdout: 'UTF-8', stderr: 'UTF-8' },
+      count,
+      options: {},
+    });
   }
 
   openLog(): void {

@@ -68,14 +68,22 @@ test('the modules of a broker are listed, with what they answer for', async () =
     'cron',
     'groups',
     'heartbeat',
+    'job-exec',
+    'job-info',
+    'job-ingest',
+    'job-list',
+    'job-manager',
     'kvs',
     'kvs-watch',
     'overlay',
     'resource',
     'rexec',
+    'sched-simple',
   ]);
-  for (const { name, path, status, services, sendqueue, recvqueue } of mods)
-    assert.deepEqual([path, status, services, sendqueue, recvqueue], [name, 1, [name], 0, 0]);
+  for (const { name, path, status, services, sendqueue, recvqueue } of mods) {
+    const more = name === 'sched-simple' ? ['sched', 'feasibility'] : [];
+    assert.deepEqual([path, status, services, sendqueue, recvqueue], [name, 1, [name, ...more], 0, 0]);
+  }
 });
 
 for (const name of ['echo', 'away']) {

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { FluxError, strerror } from '../../../core/errno.ts';
 import { parseFluid } from '../../../core/formats/fluid.ts';
 import { TaskMap, type TaskMapForm } from '../../../core/formats/taskmap.ts';
+import { cpuSeconds } from '../../cpu-time.ts';
 import { golden } from '../../golden.ts';
 
 type Output = string | { readonly error: string; readonly exit: number };
@@ -178,9 +179,10 @@ test('any text is a map or EINVAL', () => {
 });
 
 test('a map of a million tasks is asked at once', () => {
-  const start = performance.now();
-  const cyclic = TaskMap.parse('[[0,4096,1,256]]');
-  assert.equal(cyclic.taskids(4095).last, 2 ** 20 - 1);
-  assert.equal(TaskMap.parse(cyclic.encode('raw')).encode(), '[[0,4096,1,256]]');
-  assert.ok(performance.now() - start < 5000);
+  const seconds = cpuSeconds(() => {
+    const cyclic = TaskMap.parse('[[0,4096,1,256]]');
+    assert.equal(cyclic.taskids(4095).last, 2 ** 20 - 1);
+    assert.equal(TaskMap.parse(cyclic.encode('raw')).encode(), '[[0,4096,1,256]]');
+  });
+  assert.ok(seconds < 10, `${seconds} s`);
 });

@@ -64,6 +64,25 @@ test('what was submitted is stored with the first event, and R with the event th
   assert.equal(manager.kvs.has(keyOf(2n, 'J')), false);
 });
 
+test('what a job wrote is a part of the primary namespace with the event that it is over, and in its own until then', async () => {
+  const manager = await Fixture.start();
+  await manager.schedulerComes();
+  await manager.executorComes();
+  await manager.submit({ id: 1n });
+  await manager.grantAll();
+  const request = manager.takeAsked('job-exec.start').get(1n);
+  await manager.answer(request, { id: 1n, type: 'start', data: {} });
+  await manager.answer(request, { id: 1n, type: 'finish', data: { status: 0 } });
+  manager.commitError = new FluxError('EIO');
+  await manager.answer(request, { id: 1n, type: 'release', data: { ranks: 'all', final: true, guest: 'sha1-root' } });
+  assert.deepEqual(manager.removedNamespaces, []);
+  manager.commitError = undefined;
+  await manager.pass(60);
+  assert.match(manager.names(1n), / clean$/);
+  assert.match(manager.kvs.get(keyOf(1n, 'guest'))!, /sha1-root/);
+  assert.deepEqual(manager.removedNamespaces, ['job-1']);
+});
+
 test('events that can not be stored now are stored later, each once and in order', async () => {
   const manager = await Fixture.start();
   await manager.schedulerComes();
@@ -98,4 +117,42 @@ test('who waits for a commit that fails is told so', async () => {
   assert.equal(manager.kvs.has(keyOf(1n, 'eventlog')), false, 'it is done when it can be');
   assert.deepEqual(plain(await manager.call('drain')), null);
   await settled();
+});
+
+for (const [when, pass] of [
+  ['is under way', 0],
+  ['waits to be tried again', 0.05],
+] as const) {
+  test(`a job manager that stops while a commit that fails ${when} gives it up, and leaves no timer`, async () => {
+    const manager = await Fixture.start();
+    await manager.submit({ id: 1n, urgency: 0 });
+    manager.heldCommits = [];
+    await manager.call('memo', { id: 1, memo: { n: 1 } });
+    manager.commitError = new FluxError('ENOSYS');
+    if (pass) {
+      await manager.releaseCommits();
+      await manager.pass(pass);
+    }
+    const stopped = manager.stop();
+    await settled();
+    if (!pass) await manager.releaseCommits();
+    await stopped;
+    assert.match(manager.logs.at(-1)!, /eventlog update failed, and is lost/);
+    assert.deepEqual(manager.agenda.timerOwners(), []);
+  });
+}
+
+test('a job manager that stops commits at once what waits for others to come', async () => {
+  const manager = await Fixture.start();
+  await manager.submit({ id: 1n, urgency: 0 });
+  manager.heldCommits = [];
+  await manager.call('memo', { id: 1, memo: { n: 1 } });
+  manager.agenda.skipTo(manager.agenda.time + 0.01);
+  await manager.releaseCommits();
+  await manager.call('memo', { id: 1, memo: { n: 2 } });
+  const before = manager.commits.length;
+  await manager.stop();
+  assert.equal(manager.eventlog(1n).filter(({ name }) => name === 'memo').length, 2);
+  assert.equal(manager.commits.length, before + 1);
+  assert.deepEqual(manager.agenda.timerOwners(), []);
 });

@@ -247,6 +247,7 @@ export class FakeShell implements Shell {
   log(level: LogLevel, message: string, component?: string): void {
     this.logged.push(`${level} ${component}: ${message}`);
   }
+  beginOutput(): void {}
   openLog(): void {}
   redirectLog(): void {}
   addEventContext(event: 'shell.init' | 'shell.start', context: JsonObject): void {

@@ -245,14 +245,22 @@ const faults: readonly (readonly [what: string, job: JobOptions, note: RegExp])[
     { options: { 'exit-timeout': 'soon' } },
     /exit-timeout is not a valid Flux Standard Duration/,
   ],
+  ['a pty option that is none', { options: { pty: { nosuch: 1 } } }, /invalid shell pty option/],
   ['an rc file that is not there', { options: { userrc: '/no/such.js' } }, /loading rc file \/no\/such.js/],
 ];
 for (const [what, job, note] of faults)
-  inWorld(`${what} is an exception`, {}, async (world) => {
+  inWorld(`${what} is an exception and is logged`, {}, async (world) => {
     await world.runJob(ID, job);
     assert.match(raisedNotes(world).join(), note);
     assert.equal(world.programs.running.length, 0);
+    assert.match(world.events(ID, 'output').join('\n'), /^(header [^\n]*\n(redirect [^\n]*\n)*)?log [^\n]*$/);
   });
+
+inWorld('what a plugin says that fails before there is output has a header before it', {}, async (world) => {
+  await world.runJob(ID, { options: { pty: { nosuch: 1 } } });
+  const names = world.events(ID, 'output').map((event) => event.split(' ')[0]);
+  assert.deepEqual(names, ['header', 'log']);
+});
 
 inWorld(
   'tasks that outlive the first by exit-timeout end',

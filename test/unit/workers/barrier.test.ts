@@ -109,6 +109,7 @@ for (const [payload, code, text] of [
   test(`barrier.enter ${JSON.stringify(payload)} is refused, and does not count`, async () => {
     const sim = await start(1);
     const calls = [enter(sim.connect(), 3), enter(sim.connect(), 3)];
+    await sim.settle();
     await refused(sim.connect().rpc('barrier.enter', payload), code, text);
     await sim.settle();
     assert.deepEqual(answered(calls), [[], []]);

@@ -71,14 +71,8 @@ class Output {
 
   #writeHeader({ stdout, stderr }: OutputSettings): void {
     const shell = this.#shell;
-    const count = shell.taskCount;
-    shell.appendEvent('output', 'header', {
-      version: 1,
-      encoding: { stdout: 'UTF-8', stderr: 'UTF-8' },
-      count: { stdout: count, stderr: count },
-      options: {},
-    });
-    const rank = IdSet.range(0, count - 1).encode({ brackets: true });
+    shell.beginOutput();
+    const rank = IdSet.range(0, shell.taskCount - 1).encode({ brackets: true });
     for (const [stream, { path }] of [
       ['stdout', stdout],
       ['stderr', stderr],
