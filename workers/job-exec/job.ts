@@ -10,6 +10,7 @@ import { encodeEventlogEntry } from '../../core/formats/eventlog.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { IdSet } from '../../core/formats/idset.ts';
 import { signalName } from '../../core/formats/signal.ts';
+import { exitCodeOf } from '../../core/formats/wait-status.ts';
 import type { Request } from '../../core/handle/methods.ts';
 import { type JsonObject, real } from '../../core/json.ts';
 import type { ProcessUsage } from '../../native/process.ts';
@@ -468,6 +469,5 @@ export class RunningJob {
 
 /** A task's wait status as that of the shell which reports it. */
 function exitStatus(waitStatus: number): number {
-  const signal = waitStatus & 0x7f;
-  return (signal ? 128 + signal : (waitStatus >> 8) & 0xff) << 8;
+  return exitCodeOf(waitStatus) << 8;
 }

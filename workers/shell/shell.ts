@@ -9,6 +9,7 @@ import { asFluxError, FluxError, strerror } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { IdSet } from '../../core/formats/idset.ts';
 import type { TaskMap } from '../../core/formats/taskmap.ts';
+import { exitCodeOf } from '../../core/formats/wait-status.ts';
 import type { Method } from '../../core/handle/methods.ts';
 import type { Responses } from '../../core/handle/rpc.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
@@ -34,7 +35,7 @@ import {
   type TaskSpec,
 } from './plugin.ts';
 import { shellTags } from './tags.ts';
-import { exitCodeOf, Task, type TaskUsage } from './task.ts';
+import { Task, type TaskUsage } from './task.ts';
 import { mapTasks } from './task-mapping.ts';
 
 /** What a shell is made of. */

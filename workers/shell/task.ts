@@ -2,6 +2,7 @@
 
 import { constants } from 'node:os';
 import { FluxError } from '../../core/errno.ts';
+import { exitCodeOf, signalOf } from '../../core/formats/wait-status.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Process, ProcessSpec } from '../../native/process.ts';
 import type { ShellTask, TaskSpec } from './plugin.ts';
@@ -26,12 +27,6 @@ export interface TaskOptions {
   readonly processGroup: boolean;
   /** Variables of the job; see `ShellTask.getEnv`. */
   jobEnv(name: string): string | undefined;
-}
-
-/** The exit code that stands for a wait status: that of a shell, 128 and the signal for a program that was killed. */
-export function exitCodeOf(status: number): number {
-  const signal = status & 0x7f;
-  return signal ? 128 + signal : (status >> 8) & 0xff;
 }
 
 export class Task implements ShellTask {
@@ -239,7 +234,7 @@ export class Task implements ShellTask {
     };
     const status = this.#status;
     if (status === undefined) return info;
-    return { ...info, wait_status: status, signaled: status & 0x7f, exitcode: exitCodeOf(status) };
+    return { ...info, wait_status: status, signaled: signalOf(status), exitcode: exitCodeOf(status) };
   }
 }
 
