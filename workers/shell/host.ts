@@ -6,13 +6,13 @@
  * What requests `<userid>-shell-<jobid>.<method>` ask is answered by the shell of that job.
  */
 
-import { constants } from 'node:os';
 import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import { isUtf8Locale } from '../../core/formats/locale.ts';
 import { LATER, type Method, type Request } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
+import { endPrograms } from '../end-programs.ts';
 import type { RexecThread } from '../rexec/rexec.ts';
 import { builtinPlugins } from './builtins.ts';
 import { systemFiles } from './files.ts';
@@ -47,9 +47,6 @@ interface SharedLayout {
   readonly layout: JobLayout;
   users: number;
 }
-
-/** Seconds that tasks have to end after SIGTERM when the module is removed. */
-const STOP_TIMEOUT = 5;
 
 export function shellModule(host: (context: ServiceContext) => ShellModuleHost): ModuleDefinition {
   return {
@@ -232,16 +229,8 @@ class ShellService implements Service {
     const signal = (signum: number) => {
       for (const shell of this.#shells.values()) shell.signal(signum);
     };
-    await new Promise<void>((resolve) => {
-      const timer = this.#context.clock.after(STOP_TIMEOUT, () => {
-        signal(constants.signals.SIGKILL);
-        resolve();
-      });
-      this.#onIdle = () => {
-        timer.cancel();
-        resolve();
-      };
-      signal(constants.signals.SIGTERM);
+    await endPrograms(this.#context.clock, signal, (idle) => {
+      this.#onIdle = idle;
     });
   }
 }
