@@ -3,13 +3,12 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { withValueAt } from '../core/broker/config-path.ts';
 import { about, FluxError } from '../core/errno.ts';
 import { parseToml } from '../core/formats/toml.ts';
 import { type JsonObject, type JsonValue, parseJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { mergeConfig } from '../core/node/config-files.ts';
-
-import { withValueAt } from './config-path.ts';
 
 /**
  * Adds to a configuration: a text with line breaks (JSON or TOML), KEY=VALUE, a `.toml` or `.json` file, or the name of

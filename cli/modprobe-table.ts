@@ -3,23 +3,23 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { builtInConfiguration } from '../core/broker/built-in-configuration.ts';
+import { valueAt } from '../core/broker/config-path.ts';
 import { ModuleOrder } from '../core/broker/module-order.ts';
 import {
   bundledEntries,
   chooseBacking,
   chooseProvider,
+  disabledServices,
   disableService,
   extendTable,
   type ModuleEntry,
-  provides,
 } from '../core/broker/module-table.ts';
-import { about, FluxError } from '../core/errno.ts';
+import { about } from '../core/errno.ts';
 import { parseToml } from '../core/formats/toml.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 
-import { valueAt } from './config-path.ts';
 import { optionalAttribute } from './optional-attribute.ts';
 
 export interface TableChanges {
@@ -50,11 +50,8 @@ export async function openTable(handle: Handle, changes?: TableChanges): Promise
   if (isObject(config.modules)) table = extendTable(table, config.modules);
   table = chooseBacking(table, await optionalAttribute(handle, 'content.backing-module'));
   for (const [service, name] of changes?.alternatives ?? []) table = chooseProvider(table, service, name);
-  const disabled = [
-    ...(process.env.FLUX_MODPROBE_DISABLE ?? '').split(',').filter(Boolean),
-    ...(changes?.disabled ?? []),
-  ];
-  for (const service of disabled) table = disable(table, service);
+  const disabled = [...disabledServices(process.env.FLUX_MODPROBE_DISABLE), ...(changes?.disabled ?? [])];
+  table = disabled.reduce(disableService, table);
   const attributes = await fetchAttributes(handle, table);
   const order = new ModuleOrder(table, {
     rank: Number(rank),
@@ -63,11 +60,6 @@ export async function openTable(handle: Handle, changes?: TableChanges): Promise
     hasVariable: (name) => process.env[name] !== undefined,
   });
   return { table, order };
-}
-
-function disable(table: readonly ModuleEntry[], service: string): ModuleEntry[] {
-  if (!table.some((each) => provides(each, service))) throw new FluxError('ENOENT', `there is no module ${service}`);
-  return disableService(table, service);
 }
 
 /** Those attributes that modules depend on and that are set. */

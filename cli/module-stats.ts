@@ -1,12 +1,12 @@
 /** `flux module stats`: what a module counts, and what its thread has used. */
 
 import { type Command, Option } from 'commander';
+import { valueAt } from '../core/broker/config-path.ts';
 import { about, FluxError } from '../core/errno.ts';
 import { formatFixed } from '../core/formats/printf.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, Real } from '../core/json.ts';
 import { reader, withHandle } from './command.ts';
-import { valueAt } from './config-path.ts';
 import { indentJson } from './json.ts';
 import { print } from './print.ts';
 

@@ -1,6 +1,7 @@
 /** `flux update`: changes to the jobspecs of jobs that have not ended. */
 
 import { Option } from 'commander';
+import { valueAt } from '../core/broker/config-path.ts';
 import { FluxError } from '../core/errno.ts';
 import { parseFluid } from '../core/formats/fluid.ts';
 import { encodePythonJson } from '../core/formats/python-json.ts';
@@ -8,7 +9,6 @@ import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { PYTHON_USAGE_ERROR, reader, runCommand, subcommand, withHandle } from './command.ts';
-import { valueAt } from './config-path.ts';
 import { isSame } from './context-match.ts';
 import { watchEventlog } from './eventlog.ts';
 import { print } from './print.ts';

@@ -139,7 +139,7 @@ export class JobWorld {
     const { ranks = 1, config = {} } = this.#options;
     const host = new ModuleHost(
       { name, uuid, rank, size: ranks, owner: owner.userid, args: [], config, attribute: (key) => attributes[key] },
-      { ...world, spawn: this.programs.spawn(world.clock) },
+      { ...world, spawn: this.programs.spawn(world.clock), spawnSoon: this.programs.spawnSoon(world.clock) },
       (message) => this.#route(message, uuid, rank),
     );
     this.#hosts.set(uuid, host);

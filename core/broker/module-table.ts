@@ -183,9 +183,19 @@ export function provides({ name, provides }: ModuleEntry, service: string): bool
   return name === service || provides.includes(service);
 }
 
-/** Leaves out all modules that are a service or provide it. */
+/**
+ * Leaves out all modules that are a service or provide it.
+ *
+ * @throws FluxError ENOENT: there is none
+ */
 export function disableService(table: readonly ModuleEntry[], service: string): ModuleEntry[] {
+  if (!table.some((each) => provides(each, service))) throw new FluxError('ENOENT', `there is no module ${service}`);
   return table.map((each) => (provides(each, service) ? { ...each, disabled: true } : each));
+}
+
+/** The names in FLUX_MODPROBE_DISABLE: modules or services to leave out. */
+export function disabledServices(variable: string | undefined): string[] {
+  return (variable ?? '').split(',').filter(Boolean);
 }
 
 /**

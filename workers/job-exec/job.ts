@@ -373,7 +373,10 @@ export class RunningJob {
     this.#post('complete', { status });
     this.#respond('finish', {
       status,
-      ...(usage && { rusage: { utime: real(usage.utime), stime: real(usage.stime), maxrss: usage.maxrss } }),
+      ...(usage &&
+        this.#host.settings.reportsUsage && {
+          rusage: { utime: real(usage.utime), stime: real(usage.stime), maxrss: usage.maxrss },
+        }),
     });
     this.#finalize();
   }

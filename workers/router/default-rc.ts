@@ -4,14 +4,25 @@
  */
 
 import type { Broker } from '../../core/broker/broker.ts';
+import { valueAt } from '../../core/broker/config-path.ts';
 import { crontabScript } from '../../core/broker/crontab-script.ts';
 import { dumpScript, restoreScript } from '../../core/broker/dump-scripts.ts';
 import { DISABLE_JOB_CLEANUP, jobCleanupSteps } from '../../core/broker/job-cleanup.ts';
 import { lifeEventCommit } from '../../core/broker/life-event.ts';
-import { ModuleOrder } from '../../core/broker/module-order.ts';
-import { builtinModules, bundledEntries, chooseBacking, initialModules } from '../../core/broker/module-table.ts';
+import { ModuleOrder, type ModulePlace } from '../../core/broker/module-order.ts';
+import {
+  builtinModules,
+  bundledEntries,
+  chooseBacking,
+  disabledServices,
+  disableService,
+  extendTable,
+  initialModules,
+  type ModuleEntry,
+} from '../../core/broker/module-table.ts';
 import type { Modules } from '../../core/broker/modules.ts';
 import type { RcPrograms } from '../../core/broker/rc.ts';
+import { isObject } from '../../core/message/unpack.ts';
 
 export interface DefaultRcHost {
   readonly broker: Broker;
@@ -26,19 +37,23 @@ export interface DefaultRcHost {
  * The modules of rank 0 and of the others, by the backing store that is wanted, in the order in which they are loaded. No
  * module that comes with the broker depends on more than that, and there are thousands of ranks.
  */
-const orders = new Map<string, readonly string[]>();
+const usualModules = new Map<string, readonly ModuleEntry[]>();
 
-function moduleOrder(isLeader: boolean, backing: string | undefined): readonly string[] {
+function modulesOf(table: readonly ModuleEntry[], place: ModulePlace): readonly ModuleEntry[] {
+  const order = new ModuleOrder(table, place);
+  return order.sequence(order.requirements(initialModules)).map((name) => order.entry(name)!);
+}
+
+function usualModulesOf(isLeader: boolean, backing: string | undefined): readonly ModuleEntry[] {
   const key = `${isLeader} ${backing}`;
-  let names = orders.get(key);
-  if (!names) {
+  let entries = usualModules.get(key);
+  if (!entries) {
     const never = () => false;
     const place = { rank: isLeader ? 0 : 1, hasConfig: never, hasAttribute: never, hasVariable: never };
-    const order = new ModuleOrder(chooseBacking(bundledEntries, backing), place);
-    names = order.sequence(order.requirements(initialModules));
-    orders.set(key, names);
+    entries = modulesOf(chooseBacking(bundledEntries, backing), place);
+    usualModules.set(key, entries);
   }
-  return names;
+  return entries;
 }
 
 export class DefaultRc {
@@ -75,22 +90,39 @@ export class DefaultRc {
     return this.#host.broker.hasService('content-backing');
   }
 
-  #order(): readonly string[] {
-    return moduleOrder(this.#host.broker.rank === 0, this.#attribute('content.backing-module'));
+  /**
+   * The modules of this rank, in the order in which they are loaded.
+   *
+   * @throws FluxError EINVAL, ENOENT: what is wrong in `[modules]` or FLUX_MODPROBE_DISABLE
+   */
+  #wanted(): readonly ModuleEntry[] {
+    const { broker, variable } = this.#host;
+    const { rank, config } = broker;
+    const backing = this.#attribute('content.backing-module');
+    const disabled = disabledServices(variable('FLUX_MODPROBE_DISABLE'));
+    if (!isObject(config.modules) && disabled.length === 0) return usualModulesOf(rank === 0, backing);
+    const changed = isObject(config.modules) ? extendTable(bundledEntries, config.modules) : bundledEntries;
+    return modulesOf(disabled.reduce(disableService, chooseBacking(changed, backing)), {
+      rank,
+      hasConfig: (key) => valueAt(config, key) !== undefined,
+      hasAttribute: (name) => this.#attribute(name) !== undefined,
+      hasVariable: (name) => variable(name) !== undefined,
+    });
   }
 
   // ---- rc1
 
   /** All that comes before the KVS: what is restored is there when it looks for its root. */
   async #loadStore(): Promise<void> {
-    const names = this.#order();
+    const entries = this.#wanted();
+    const behind = entries.findIndex(({ name }) => name === 'kvs');
     const restore = restoreScript(this.#attribute);
-    await this.#load(names.slice(0, names.indexOf('kvs')), restore === undefined ? [] : ['truncate']);
+    await this.#load(behind < 0 ? entries : entries.slice(0, behind), restore === undefined ? [] : ['truncate']);
     this.#pushScript('rc1', 'content-backing', restore);
   }
 
   async #finishLoading(): Promise<void> {
-    await this.#load(this.#order(), []);
+    await this.#load(this.#wanted(), []);
     await this.#noteLife('start');
     if (this.#host.broker.rank > 0) return;
     this.#pushScript('rc1', 'cron', crontabScript(this.#attribute));
@@ -107,12 +139,12 @@ export class DefaultRc {
       });
   }
 
-  async #load(names: readonly string[], backingArgs: readonly string[]): Promise<void> {
+  async #load(entries: readonly ModuleEntry[], backingArgs: readonly string[]): Promise<void> {
     const { modules } = this.#host;
-    for (const path of names) {
-      if (modules.get(path)) continue;
-      const usual = bundledEntries.find(({ name }) => name === path)?.args ?? [];
-      await modules.load({ path, args: path.startsWith('content-') ? [...usual, ...backingArgs] : usual });
+    for (const { name, module, args: usual, exec, provides } of entries) {
+      if (modules.get(name)) continue;
+      const args = provides.includes('content-backing') ? [...usual, ...backingArgs] : usual;
+      await modules.load({ path: module, args, exec, ...(module !== name && { name }) });
     }
   }
 

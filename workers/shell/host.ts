@@ -32,8 +32,6 @@ export interface ShellModuleHost {
 
 /** What the shells of one thread have in common, of whichever ranks they are. */
 export interface ShellThread {
-  /** Resolves when the thread has time to start a program. */
-  spawnTurn(): Promise<void>;
   /** The layout of jobs that have shells here, by their ids. */
   readonly layouts: Map<bigint, SharedLayout>;
   /** Ends what tasks leave when this process is killed. */
@@ -76,7 +74,6 @@ class ShellService implements Service {
       plugins: [...builtinPlugins, rexecPlugin(thread)],
       uri,
       isUtf8,
-      spawnTurn: () => thread.spawnTurn(),
       loadPlugins: loadRcFile,
       register: (service, method, answer) => this.#register(service, method, answer),
     };

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { valueAt, withValueAt } from '../../../cli/config-path.ts';
 import { formatValue, type GetType, parseValue, type SetType } from '../../../cli/config-types.ts';
+import { valueAt, withValueAt } from '../../../core/broker/config-path.ts';
 import { type JsonValue, Real } from '../../../core/json.ts';
 
 test('a value shows as the type wanted, or not at all', () => {

@@ -232,22 +232,27 @@ inWorld('jobs of an instance that went down', {}, async (world) => {
   assert.deepEqual(await world.runJob(3n, { starttime: then }), ['start', 'finish {"status":0}', RELEASE]);
 });
 
-inWorld(
-  'what the tasks have used is told with their end',
-  {
-    ranks: 2,
-    programs: {
-      work: (process) => {
-        process.usage = { utime: 1.5, stime: 0.25, maxrss: 1000 };
-        process.exit();
+for (const [config, rusage] of [
+  [{}, ''],
+  [{ exec: { 'report-rusage': true } }, ',"rusage":{"utime":6.0,"stime":1.0,"maxrss":4000}'],
+] as const)
+  inWorld(
+    `what the tasks have used is ${rusage ? '' : 'not '}told with their end by ${JSON.stringify(config)}`,
+    {
+      ranks: 2,
+      config,
+      programs: {
+        work: (process) => {
+          process.usage = { utime: 1.5, stime: 0.25, maxrss: 1000 };
+          process.exit();
+        },
       },
     },
-  },
-  async (world) => {
-    const said = await world.runJob(ID, { command: ['work'], ranks: '0-1', tasks: 4, cores: '0-1' });
-    assert.equal(said[1], 'finish {"status":0,"rusage":{"utime":6.0,"stime":1.0,"maxrss":4000}}');
-  },
-);
+    async (world) => {
+      const said = await world.runJob(ID, { command: ['work'], ranks: '0-1', tasks: 4, cores: '0-1' });
+      assert.equal(said[1], `finish {"status":0${rusage}}`);
+    },
+  );
 
 inWorld('a job costs few commits', {}, async (world) => {
   const matchtag = world.startJob(ID);

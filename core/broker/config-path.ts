@@ -1,8 +1,8 @@
 /** Values in the configuration by their path: `tbon.torpid_max`. */
 
-import { FluxError } from '../core/errno.ts';
-import type { JsonObject, JsonValue } from '../core/json.ts';
-import { isObject } from '../core/message/unpack.ts';
+import { FluxError } from '../errno.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
+import { isObject } from '../message/unpack.ts';
 
 function keysOf(path: string): string[] {
   const keys = path.split('.');
