@@ -6,12 +6,12 @@
  * What requests `<userid>-shell-<jobid>.<method>` ask is answered by the shell of that job.
  */
 
-import { constants } from 'node:os';
 import type { Service, ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import { LATER, type Method, type Request } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
+import { endPrograms } from '../end-programs.ts';
 import { builtinPlugins } from './builtins.ts';
 import { systemFiles } from './files.ts';
 import type { ProgramThread } from './host.ts';
@@ -19,9 +19,6 @@ import { type JobLayout, layOut } from './job-layout.ts';
 import { rexecPlugin } from './plugins/rexec.ts';
 import { loadRcFile } from './rc-file.ts';
 import { JobShell, type ShellHost, type ShellResult, shellOptions } from './shell.ts';
-
-/** Seconds that tasks have to end after SIGTERM when the module is removed. */
-const STOP_TIMEOUT = 5;
 
 export class ShellService implements Service {
   readonly #context: ServiceContext;
@@ -193,16 +190,8 @@ export class ShellService implements Service {
     const signal = (signum: number) => {
       for (const shell of this.#shells.values()) shell.signal(signum);
     };
-    await new Promise<void>((resolve) => {
-      const timer = this.#context.clock.after(STOP_TIMEOUT, () => {
-        signal(constants.signals.SIGKILL);
-        resolve();
-      });
-      this.#onIdle = () => {
-        timer.cancel();
-        resolve();
-      };
-      signal(constants.signals.SIGTERM);
+    await endPrograms(this.#context.clock, signal, (idle) => {
+      this.#onIdle = idle;
     });
   }
 }
