@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import path from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
-import { asFluxError, FluxError } from '../core/errno.ts';
+import { about, FluxError } from '../core/errno.ts';
 import { CommitFlag } from '../core/formats/kvs-flags.ts';
 import { Content } from '../core/handle/content.ts';
 import type { Handle } from '../core/handle/handle.ts';
@@ -102,7 +102,6 @@ async function failingAs<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const { errno, message } = asFluxError(error);
-    throw new FluxError(errno, `${what}: ${message}`);
+    throw about(what, error);
   }
 }

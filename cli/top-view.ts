@@ -1,6 +1,6 @@
 /** One instance as `flux top` follows it: asks for what the screen shows, and does what keys say. */
 
-import { asFluxError, FluxError } from '../core/errno.ts';
+import { about, asFluxError, FluxError } from '../core/errno.ts';
 import { compileConstraint } from '../core/formats/constraint.ts';
 import { JobState } from '../core/formats/job-state.ts';
 import type { ResourceSet } from '../core/formats/resource-set.ts';
@@ -67,8 +67,7 @@ export class TopView {
   /** Begins to follow an instance; rejects with a FluxError: it cannot be reached, or there is no such queue. */
   static async open(options: ViewOptions): Promise<TopView> {
     const handle = await Handle.open(options.uri).catch((error: unknown) => {
-      const { errno, message } = asFluxError(error);
-      throw new FluxError(errno, `error connecting to Flux: ${message}`);
+      throw about('error connecting to Flux', error);
     });
     try {
       const config = await handle.rpc<JsonObject>('config.get');
@@ -99,8 +98,7 @@ export class TopView {
   #follow(): void {
     void this.#handle.closed.then((error) => {
       if (this.#isClosed) return;
-      const { errno, message } = error ?? new FluxError('ECONNRESET');
-      this.#options.lost(new FluxError(errno, `lost connection to Flux: ${message}`));
+      this.#options.lost(about('lost connection to Flux', error ?? new FluxError('ECONNRESET')));
     });
     for (const part of [this.#followStats(), this.#followHeartbeats(), this.#askResources(), this.#askJobs()])
       part.catch((error: unknown) => {
@@ -281,8 +279,8 @@ function queuesOf(config: JsonObject): JsonObject {
 
 /** An instance may not be up yet, or not tell guests. */
 function unlessAbsent(what: string, error: unknown): void {
-  const { code, errno, message } = asFluxError(error);
-  if (code !== 'ENOSYS' && code !== 'EPERM') throw new FluxError(errno, `${what}: ${message}`);
+  const { code } = asFluxError(error);
+  if (code !== 'ENOSYS' && code !== 'EPERM') throw about(what, error);
 }
 
 async function initialState(handle: Handle, { title, queue }: ViewOptions, config: JsonObject): Promise<TopState> {

@@ -208,5 +208,5 @@ export function asFluxError(error: unknown, otherwise: ErrnoName = 'EIO'): FluxE
 export function about(what: string, error: unknown): FluxError {
   const { errno, message } = asFluxError(error);
   // The path of a system call is mostly what the user calls it, too.
-  return new FluxError(errno, message.startsWith(`${what}: `) ? message : `${what}: ${message}`);
+  return new FluxError(errno, message.startsWith(`${what}: `) ? message : `${what}: ${message}`, { cause: error });
 }

@@ -34,6 +34,7 @@ export interface Addon {
     cpus: Int32Array,
     limits: Float64Array,
     result: Int32Array,
+    soon: 0 | 1,
   ): number;
   write(id: number, stream: number, bytes: Uint8Array, offset: number): number;
   endStream(id: number, stream: number): void;

@@ -17,7 +17,7 @@ export {
   type Stdio,
   type WindowSize,
 } from './process.ts';
-export { spawnProcess, takeStopped } from './processes.ts';
+export { spawnProcess, spawnProcessSoon, takeStopped } from './processes.ts';
 export { type Rusage, type RusageSubject, rusage } from './rusage.ts';
 export { writeSyslog } from './syslog.ts';
 export {

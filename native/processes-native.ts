@@ -1,4 +1,10 @@
-/** Child processes by the addon: native/src/process.c watches them, this file gives each its object. */
+/**
+ * Child processes by the addon: native/src/process.c watches them, this file gives each its object.
+ *
+ * A start that does not keep this thread waiting takes a thread of libuv's pool until the program is executed. There are
+ * few of these, files need them too, and each start has both ends of its pipes open: so few are under way at a time, and
+ * the others wait here, in order.
+ */
 
 import { errno } from '../core/errno.ts';
 import { type Addon, systemError } from './addon.ts';
@@ -19,7 +25,7 @@ import {
 const stdioCodes = { closed: -1, null: -2, input: -3, output: -4, channel: -5, terminal: -6 } as const;
 /** Minus the number of the descriptor that another is the same as. */
 const sharedBase = -16;
-const eventCodes = { data: 0, drain: 1, exit: 2, close: 3 } as const;
+const eventCodes = { data: 0, drain: 1, exit: 2, close: 3, start: 4 } as const;
 const flags = { group: 1, session: 2, stopInExec: 4, outlivesUs: 8 } as const;
 
 /** Processes of this thread that have not closed yet, by the addon's id. */
@@ -28,10 +34,65 @@ const result = new Int32Array(2);
 const usage = new Float64Array(3);
 let started = false;
 
+/** What waits for the report of a start. */
+interface Start {
+  readonly addon: Addon;
+  readonly spec: ProcessSpec;
+  readonly events: ProcessEvents;
+  resolve(process: Process): void;
+  reject(error: unknown): void;
+}
+
+/** Of libuv's four threads, one stays free for files. */
+const STARTS_AT_ONCE = 3;
+/** Starts that are under way, by the addon's id of the process to be. */
+const starts = new Map<number, Start>();
+const waiting = new Set<Start>();
+
 /** As `spawnProcess`, by the addon. */
 export function spawnNative(addon: Addon, spec: ProcessSpec, events: ProcessEvents): Process {
+  const id = launch(addon, spec, 0);
+  if (id < 0) throw failure(spec, result[0]!, result[1]!);
+  return enter(addon, id, result[0]!, spec, events);
+}
+
+/** As `spawnProcessSoon`, by the addon. */
+export function spawnNativeSoon(addon: Addon, spec: ProcessSpec, events: ProcessEvents): Promise<Process> {
+  return new Promise((resolve, reject) => {
+    const start: Start = { addon, spec, events, resolve, reject };
+    if (starts.size < STARTS_AT_ONCE) begin(start);
+    else waiting.add(start);
+  });
+}
+
+function begin(start: Start): void {
+  const { addon, spec, reject } = start;
+  try {
+    const id = launch(addon, spec, 1);
+    if (id < 0) reject(failure(spec, result[0]!, result[1]!));
+    else starts.set(id, start);
+  } catch (error) {
+    reject(error);
+  }
+}
+
+/** What became of a start; `value` is the pid or, with a step, an errno. */
+function settle(id: number, step: number, value: number): void {
+  const { addon, spec, events, resolve, reject } = starts.get(id)!;
+  starts.delete(id);
+  if (step) reject(failure(spec, value, step));
+  else resolve(enter(addon, id, value, spec, events));
+  for (const start of waiting) {
+    if (starts.size === STARTS_AT_ONCE) break;
+    waiting.delete(start);
+    begin(start);
+  }
+}
+
+/** The id of a process, negative when `result` tells an error. */
+function launch(addon: Addon, spec: ProcessSpec, soon: 0 | 1): number {
   if (!started) start(addon);
-  const id = addon.spawn(
+  return addon.spawn(
     spec.file ?? spec.argv[0] ?? '',
     spec.argv.join('\0'),
     spec.argv.length,
@@ -43,9 +104,16 @@ export function spawnNative(addon: Addon, spec: ProcessSpec, events: ProcessEven
     Int32Array.from(spec.cpus ?? []),
     Float64Array.from((spec.limits ?? []).flatMap(({ limit, soft }) => [limitNames.indexOf(limit), soft])),
     result,
+    soon,
   );
-  if (id < 0) throw new SpawnError(result[0]!, spawnSteps[result[1]! - 1]!, spec);
-  const created = new NativeProcess(addon, id, result[0]!, leadsGroup(spec), events);
+}
+
+function failure(spec: ProcessSpec, errno: number, step: number): SpawnError {
+  return new SpawnError(errno, spawnSteps[step - 1]!, spec);
+}
+
+function enter(addon: Addon, id: number, pid: number, spec: ProcessSpec, events: ProcessEvents): NativeProcess {
+  const created = new NativeProcess(addon, id, pid, leadsGroup(spec), events);
   processes.set(id, created);
   return created;
 }
@@ -80,7 +148,8 @@ function start(addon: Addon): void {
 }
 
 function onEvent(id: number, event: number, stream: number, value: unknown): void {
-  processes.get(id)?.handle(event, stream, value);
+  if (event === eventCodes.start) settle(id, stream, value as number);
+  else processes.get(id)?.handle(event, stream, value);
 }
 
 class NativeProcess implements Process {

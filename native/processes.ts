@@ -7,14 +7,17 @@
  *   spawnProcess ── data(stream, bytes | null)… ─┐
  *               └── exit(status) ────────────────┴── close()
  *
- * No event comes before spawnProcess has returned. Exit and the ends of the streams come in any order: a grandchild may
+ * `spawnProcessSoon` does the same without keeping the calling thread waiting while the system makes the process, which takes
+ * about a millisecond.
+ *
+ * No event comes before spawnProcess has returned, or what awaits spawnProcessSoon has gone on. Exit and the ends of the streams come in any order: a grandchild may
  * hold a pipe longer than the child lives, and output may still be in the pipe when the child is gone.
  */
 
 import { getAddon } from './addon.ts';
 import type { Process, ProcessEvents, ProcessSpec } from './process.ts';
 import { spawnFallback } from './processes-fallback.ts';
-import { spawnNative } from './processes-native.ts';
+import { spawnNative, spawnNativeSoon } from './processes-native.ts';
 
 /**
  * Starts a program, with default signal dispositions and no signal blocked. The event loop stays alive until the process
@@ -26,6 +29,15 @@ import { spawnNative } from './processes-native.ts';
 export function spawnProcess(spec: ProcessSpec, events: ProcessEvents): Process {
   const addon = getAddon();
   return addon?.processes ? spawnNative(addon, spec, events) : spawnFallback(spec, events);
+}
+
+/**
+ * As `spawnProcess`, beside what the calling thread goes on with; rejects instead of throwing. A few programs at a time are
+ * started, in the order of the calls. Descriptors of ours that the spec names stay open until it resolves.
+ */
+export async function spawnProcessSoon(spec: ProcessSpec, events: ProcessEvents): Promise<Process> {
+  const addon = getAddon();
+  return addon?.processes ? spawnNativeSoon(addon, spec, events) : spawnFallback(spec, events);
 }
 
 /**

@@ -1,4 +1,4 @@
-// Kills an instance again and again and looks at what it finds: `npm run soak -- --kills=200 --seed=S`.
+// Kills an instance again and again and looks at what it finds: `npm run soak -- [--jobs] --kills=200 --seed=S`.
 
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';

@@ -88,7 +88,6 @@ export class JobWorld {
   readonly asked: { readonly topic: string; readonly payload: JsonValue | undefined }[] = [];
   /** The KVS: texts, and tree objects for what is none, by namespace and key. */
   readonly kvs = new Map<string, Map<string, string | Treeobj>>([['primary', new Map()]]);
-  readonly removedNamespaces: string[] = [];
   readonly folder = mkdtempSync(join(tmpdir(), 'job-world-'));
   commits = 0;
   /** Commits wait as long as it is set. */
@@ -140,7 +139,7 @@ export class JobWorld {
     const { ranks = 1, config = {} } = this.#options;
     const host = new ModuleHost(
       { name, uuid, rank, size: ranks, owner: owner.userid, args: [], config, attribute: (key) => attributes[key] },
-      { ...world, spawn: this.programs.spawn(world.clock) },
+      { ...world, spawn: this.programs.spawn(world.clock), spawnSoon: this.programs.spawnSoon(world.clock) },
       (message) => this.#route(message, uuid, rank),
     );
     this.#hosts.set(uuid, host);
@@ -201,11 +200,6 @@ export class JobWorld {
         case 'kvs.namespace-create':
           this.#createNamespace(request);
           break;
-        case 'kvs.namespace-remove': {
-          const { namespace } = request.unpack({ namespace: 's' });
-          this.removedNamespaces.push(namespace);
-          break;
-        }
         case 'module.load':
           void this.#loadShell(request.nodeid).then(() => this.#respond(request));
           return;
@@ -350,9 +344,16 @@ export class JobWorld {
   said(matchtag: number): string[] {
     return this.#answers.get(matchtag)!.map(({ errno, payload }) => {
       if (errno) return errno;
-      const { type, data } = payload as JsonObject;
-      return stringifyJson(data!) === '{}' ? String(type) : `${type} ${stringifyJson(data!)}`;
+      const { type, data } = payload as { readonly type: string; readonly data: JsonObject };
+      const { guest: _, ...rest } = data;
+      return stringifyJson(rest) === '{}' ? type : `${type} ${stringifyJson(rest)}`;
     });
+  }
+
+  /** The root of what a job wrote, which the last answer about it tells; undefined when there is none. */
+  guestRoot(matchtag: number): JsonValue | undefined {
+    const { data } = this.#answers.get(matchtag)!.at(-1)!.payload as { readonly data: JsonObject };
+    return data.guest;
   }
 
   /** The job manager tells of an exception. */

@@ -13,5 +13,6 @@ export function moduleWorld(agenda: Agenda, name: string): World {
     spawn: () => {
       throw new FluxError('ENOSYS');
     },
+    spawnSoon: () => Promise.reject(new FluxError('ENOSYS')),
   };
 }

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { World } from '../core/broker/module-host.ts';
 import type { Clock, Random, SpawnEvents, Timer } from '../core/broker/service.ts';
 import { FluxError } from '../core/errno.ts';
-import { countCoresAndGpus, hwloc, rusage, spawnProcess, topology } from '../native/index.ts';
+import { countCoresAndGpus, hwloc, rusage, spawnProcess, spawnProcessSoon, topology } from '../native/index.ts';
 import type { Process, ProcessSpec } from '../native/process.ts';
 import type { Machines } from './resource/machine.ts';
 import type { Parent } from './resource/parent.ts';
@@ -75,7 +75,7 @@ export function processStopped(pid: number): void {
   stopListeners.get(pid)?.();
 }
 
-export const realWorld: World = { clock, random, rusage, spawn };
+export const realWorld: World = { clock, random, rusage, spawn, spawnSoon: spawnProcessSoon };
 
 /** Connects to the instance that this one is a job of; what that needs is read by those that are jobs. */
 export async function openParent(uri: string): Promise<Parent> {

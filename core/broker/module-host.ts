@@ -12,7 +12,7 @@ import { type Credentials, Role } from '../message/credentials.ts';
 import { Flag, MATCHTAG_NONE, Message, MessageType, NODEID_UPSTREAM, type Payload } from '../message/message.ts';
 import { commonMethods, MessageCounters, type ResourceUsage, type UsageOf } from './common-methods.ts';
 import { formatEntry, formatTimestamp, type Severity, severityNumber } from './log-format.ts';
-import type { Clock, ModuleDefinition, Random, Service, ServiceContext, Spawn } from './service.ts';
+import type { Clock, ModuleDefinition, Random, Service, ServiceContext, Spawn, SpawnSoon } from './service.ts';
 
 /** What a module is told when it is loaded (RFC 5, Welcome Request), and by its thread. */
 export interface Welcome {
@@ -33,6 +33,7 @@ export interface World {
   readonly random: Random;
   readonly rusage: (who: UsageOf) => ResourceUsage;
   readonly spawn: Spawn;
+  readonly spawnSoon: SpawnSoon;
 }
 
 /** Characters of a log line beyond which it is cut off. */
@@ -46,6 +47,7 @@ export class ModuleHost implements ServiceContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly spawn: Spawn;
+  readonly spawnSoon: SpawnSoon;
   config: JsonObject;
   readonly counters = new MessageCounters();
   readonly #attribute: (name: string) => string | undefined;
@@ -76,6 +78,7 @@ export class ModuleHost implements ServiceContext {
     this.clock = world.clock;
     this.random = world.random;
     this.spawn = world.spawn;
+    this.spawnSoon = world.spawnSoon;
     this.#args = welcome.args;
     this.#attribute = welcome.attribute;
     this.#credentials = { userid: welcome.owner, rolemask: Role.owner | Role.local };

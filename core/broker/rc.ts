@@ -6,11 +6,9 @@
  */
 
 import { FluxError } from '../errno.ts';
-import { decodeIo } from '../formats/io.ts';
 import { signalText } from '../formats/signal.ts';
-import { exitCodeOf } from '../formats/wait-status.ts';
-import { untilEnd } from '../handle/rpc.ts';
-import { Flag } from '../message/message.ts';
+import { exitCodeOf, signalOf } from '../formats/wait-status.ts';
+import { ExecFlag, execRequest, LocalExecFlag, RemoteProcess } from '../handle/remote-process.ts';
 import type { Broker } from './broker.ts';
 
 /** A program. */
@@ -34,8 +32,8 @@ interface Entry {
   pushed: number;
   exitCode: number;
   aborted: boolean;
-  /** Process id of the command that runs. */
-  pid: number | undefined;
+  /** The command that is run now. */
+  process: RemoteProcess | undefined;
   /** Gives up what the broker does by itself now. */
   giveUp?: () => void;
 }
@@ -64,8 +62,6 @@ const ABORTED = 128 + ABORT_SIGNAL;
 /** Exit codes of commands that can't be started, as shells have them. */
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
-const LOCAL_FLAG = { passThrough: 1, sameGroup: 2 } as const;
-const EXEC_FLAG = { stdout: 1, stderr: 2 } as const;
 
 export class RcPrograms {
   readonly #broker: Broker;
@@ -94,7 +90,7 @@ export class RcPrograms {
     if (entry) {
       entry.commands.unshift(command);
       entry.pushed++;
-    } else this.#entries.set(name, { commands: [command], pushed: 1, exitCode: 0, aborted: false, pid: undefined });
+    } else this.#entries.set(name, { commands: [command], pushed: 1, exitCode: 0, aborted: false, process: undefined });
   }
 
   has(name: string): boolean {
@@ -127,13 +123,13 @@ export class RcPrograms {
     const entry = this.#entries.get(name);
     if (!entry) return;
     entry.aborted = true;
-    if (entry.pid !== undefined) this.#kill(entry.pid);
+    if (entry.process?.state === 'running') this.#hangUp(entry.process);
     entry.giveUp?.();
   }
 
-  #kill(pid: number): void {
-    this.#broker.rpc('rexec.kill', { pid, signum: ABORT_SIGNAL }).catch((error: FluxError) => {
-      if (error.code !== 'ESRCH') this.#broker.log('err', `kill ${pid}: ${error.message}`);
+  #hangUp(process: RemoteProcess): void {
+    process.kill(ABORT_SIGNAL).catch((error: FluxError) => {
+      if (error.code !== 'ESRCH') this.#broker.log('err', `kill ${process.pid}: ${error.message}`);
     });
   }
 
@@ -166,38 +162,33 @@ export class RcPrograms {
   }
 
   async #execute(name: string, index: number, command: RcCommand, entry: Entry): Promise<[number, string]> {
-    const request = {
-      cmd: {
-        cwd: this.#workingDirectory,
-        label: name,
-        cmdline: command.argv,
-        env: this.#programEnvironment(),
-        opts: {},
-        channels: [],
-      },
-      flags: command.passThrough ? 0 : EXEC_FLAG.stdout | EXEC_FLAG.stderr,
-      local_flags: (command.passThrough ? LOCAL_FLAG.passThrough : 0) | (command.sameGroup ? LOCAL_FLAG.sameGroup : 0),
+    const program = {
+      cwd: this.#workingDirectory,
+      label: name,
+      cmdline: command.argv,
+      env: this.#programEnvironment(),
+      opts: {},
     };
-    const responses = this.#broker.request('rexec.exec', request, { flags: Flag.streaming });
-    let status = 0;
+    const flags = command.passThrough ? 0 : ExecFlag.stdout | ExecFlag.stderr;
+    const localFlags =
+      (command.passThrough ? LocalExecFlag.passThrough : 0) | (command.sameGroup ? LocalExecFlag.sameGroup : 0);
     const lines = new LineSplitter((stream, line) =>
       this.#broker.log(stream === 'stderr' ? 'err' : 'info', `${name}.${index}: ${line}`),
     );
-    const end = await untilEnd(responses, (response) => {
-      const { type, pid, status: finished, io } = response.unpack({ type: 's', pid: 'i?', status: 'i?', io: 'o?' });
-      if (type === 'started') {
-        entry.pid = pid;
-        if (entry.aborted && pid !== undefined) this.#kill(pid);
-      } else if (type === 'finished') status = finished ?? 0;
-      else if (type === 'output' && io) {
-        const { stream, data } = decodeIo(io);
-        lines.add(stream, data.toString());
-      }
+    const request = execRequest(program, flags, localFlags);
+    const process = RemoteProcess.start(this.#broker, 'rexec', this.#broker.rank, request, {
+      output: (_, stream, data) => lines.add(stream, data.toString()),
+      changed: (process) => process.state === 'running' && entry.aborted && this.#hangUp(process),
+      credit: () => {},
     });
-    entry.pid = undefined;
+    entry.process = process;
+    await process.ended;
+    entry.process = undefined;
     lines.end();
-    if (end.code === 'ENODATA') return [exitCodeOf(status), status & 0x7f ? signalText(status & 0x7f) : 'Exited'];
-    return [end.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE, end.message];
+    const { status, error } = process;
+    if (error) return [error.code === 'ENOENT' ? NOT_FOUND : NOT_EXECUTABLE, error.message];
+    const signal = signalOf(status);
+    return [exitCodeOf(status), signal ? signalText(signal) : 'Exited'];
   }
 
   #programEnvironment(): Record<string, string> {

@@ -39,6 +39,12 @@ export interface SpawnEvents extends ProcessEvents {
 /** Starts a program; throws a FluxError when that fails. */
 export type Spawn = (spec: ProcessSpec, events: SpawnEvents) => Process;
 
+/**
+ * As `Spawn`, without keeping the thread waiting until the program runs; rejects with the FluxError. Descriptors that the
+ * spec names stay open until then. No event comes before what awaits it has gone on.
+ */
+export type SpawnSoon = (spec: ProcessSpec, events: ProcessEvents) => Promise<Process>;
+
 export interface ServiceContext {
   /** The module's name, which is the name of its service. */
   readonly name: string;
@@ -48,6 +54,7 @@ export interface ServiceContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly spawn: Spawn;
+  readonly spawnSoon: SpawnSoon;
   /** The instance's configuration now. */
   readonly config: JsonObject;
   /** A broker attribute of this rank; undefined when it is not set. */

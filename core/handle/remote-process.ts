@@ -2,15 +2,18 @@
  * The asking side of the subprocess server protocol (RFC 42): a program that a rank runs for us, its streams and its end.
  */
 
-import { FluxError } from '../errno.ts';
+import { asFluxError, FluxError } from '../errno.ts';
 import { decodeIo, encodeIo } from '../formats/io.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { stringifyJson } from '../json.ts';
-import { Flag, type Message } from '../message/message.ts';
+import { Flag, type Message, type Payload } from '../message/message.ts';
 import { type Caller, type Responses, untilEnd } from './rpc.ts';
 
 /** Bits of `flags` in requests to run and to attach. */
 export const ExecFlag = { stdout: 1, stderr: 2, channel: 4, writeCredit: 8, waitable: 16 } as const;
+
+/** Bits of `local_flags`: what concerns the server of one's own rank alone (RFC 42). */
+export const LocalExecFlag = { passThrough: 1, sameGroup: 2 } as const;
 
 /** What a program is run with (RFC 42, Command Object). */
 export interface CommandObject {
@@ -21,10 +24,15 @@ export interface CommandObject {
   readonly label?: string;
 }
 
-/** The payload of a request to run a program; encoded once, it serves any number of ranks. */
-export function encodeExec(command: CommandObject, flags: number): Buffer {
+/** The payload of a request to run a program. */
+export function execRequest(command: CommandObject, flags: number, localFlags = 0): JsonObject {
   const cmd = { ...command, channels: [], msgchan: [] } as unknown as JsonObject;
-  return Buffer.from(`${stringifyJson({ cmd, flags, local_flags: 0 })}\0`);
+  return { cmd, flags, local_flags: localFlags };
+}
+
+/** It as bytes: encoded once, it serves any number of ranks. */
+export function encodeExec(command: CommandObject, flags: number): Buffer {
+  return Buffer.from(`${stringifyJson(execRequest(command, flags))}\0`);
 }
 
 /** Which program of a rank is meant: by its process id, or by its label. */
@@ -46,6 +54,8 @@ export type ProcessState = 'starting' | 'running' | 'exited' | 'failed';
 
 export class RemoteProcess {
   readonly rank: number;
+  /** -1 until it runs. */
+  pid = -1;
   state: ProcessState = 'starting';
   /** What wait(2) said of it, once it has exited. */
   status = 0;
@@ -61,7 +71,6 @@ export class RemoteProcess {
   readonly #service: string;
   readonly #responses: Responses;
   readonly #events: ProcessEvents;
-  #pid = -1;
   #hasCredit = false;
 
   private constructor(caller: Caller, service: string, rank: number, responses: Responses, events: ProcessEvents) {
@@ -73,8 +82,8 @@ export class RemoteProcess {
     this.ended = this.#follow();
   }
 
-  /** Runs a program on a rank; `payload` comes from `encodeExec`. */
-  static start(caller: Caller, service: string, rank: number, payload: Buffer, events: ProcessEvents): RemoteProcess {
+  /** Runs a program on a rank; `payload` comes from `execRequest` or `encodeExec`. */
+  static start(caller: Caller, service: string, rank: number, payload: Payload, events: ProcessEvents): RemoteProcess {
     const responses = caller.request(`${service}.exec`, payload, { nodeid: rank, flags: Flag.streaming });
     return new RemoteProcess(caller, service, rank, responses, events);
   }
@@ -93,7 +102,10 @@ export class RemoteProcess {
   }
 
   async #follow(): Promise<void> {
-    const end = await untilEnd(this.#responses, (response) => this.#take(response));
+    // A response that is none ends it, too.
+    const end = await untilEnd(this.#responses, (response) => this.#take(response)).catch((error: unknown) =>
+      asFluxError(error),
+    );
     if (end.code === 'ENODATA' && this.state === 'exited') return;
     this.error = end.code === 'ENODATA' ? new FluxError('EPROTO', 'it ended without an exit status') : end;
     this.#become('failed');
@@ -108,7 +120,7 @@ export class RemoteProcess {
       channels: 'o?',
     });
     if (type === 'started' || type === 'attached') {
-      this.#pid = pid ?? -1;
+      this.pid = pid ?? -1;
       this.#become('running');
     } else if (type === 'finished') {
       this.status = status ?? 0;
@@ -155,6 +167,11 @@ export class RemoteProcess {
 
   /** Sends it a signal; rejects with the rank's FluxError. */
   async kill(signum: number): Promise<void> {
-    await this.#caller.rpc(`${this.#service}.kill`, { pid: this.#pid, signum }, { nodeid: this.rank });
+    await this.#caller.rpc(`${this.#service}.kill`, { pid: this.pid, signum }, { nodeid: this.rank });
+  }
+
+  /** Nobody wants to know more of it: what it says is dropped, and `ended` stays pending. */
+  abandon(): void {
+    this.#responses.abandon();
   }
 }

@@ -4,7 +4,7 @@ import { checkCommandLine } from '../broker/attributes.ts';
 import { builtInConfiguration } from '../broker/built-in-configuration.ts';
 import { timeoutAttributes } from '../broker/lifecycle-settings.ts';
 import { logAttributes } from '../broker/services/log.ts';
-import { FluxError } from '../errno.ts';
+import { about, FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
 import { IdSet } from '../formats/idset.ts';
 import { TaskMap } from '../formats/taskmap.ts';
@@ -37,8 +37,7 @@ export function checkSetAttributes(names: Iterable<string>): void {
     try {
       checkCommandLine(name);
     } catch (error) {
-      const { errno, message } = error as FluxError;
-      throw new FluxError(errno, `${name}: ${message}`);
+      throw about(name, error);
     }
   }
 }

@@ -2,7 +2,7 @@
 
 import fs from 'node:fs';
 import net from 'node:net';
-import { asFluxError, FluxError } from '../errno.ts';
+import { about, FluxError } from '../errno.ts';
 
 /** Bytes of a socket's path, without its NUL. */
 const SOCKET_PATH_MAX = 107;
@@ -43,10 +43,7 @@ export async function listenOn(server: net.Server, path: string): Promise<void> 
 
 function tryListen(server: net.Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fail = (error: Error) => {
-      const { errno, message } = asFluxError(error);
-      reject(new FluxError(errno, `${path}: ${message}`));
-    };
+    const fail = (error: Error) => reject(about(path, error));
     server.once('error', fail);
     server.listen({ path, backlog: BACKLOG, readableAll: true, writableAll: true }, () => {
       server.off('error', fail);

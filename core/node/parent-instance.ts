@@ -1,6 +1,6 @@
 /** What an instance that is a job tells the instance that it is a job of, when it starts. */
 
-import { asFluxError, FluxError } from '../errno.ts';
+import { about, asFluxError, FluxError } from '../errno.ts';
 import { parseFluid } from '../formats/fluid.ts';
 import { IdSet } from '../formats/idset.ts';
 import { TaskMap } from '../formats/taskmap.ts';
@@ -38,8 +38,7 @@ async function say(topic: string, answer: Promise<unknown>): Promise<void> {
   try {
     await answer;
   } catch (error) {
-    const { errno, message } = asFluxError(error);
-    throw new FluxError(errno, `${topic}: ${message}`, { cause: error });
+    throw about(topic, error);
   }
 }
 

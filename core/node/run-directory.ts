@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { asFluxError, FluxError } from '../errno.ts';
+import { about, asFluxError, FluxError } from '../errno.ts';
 
 const STICKY = 0o1000;
 const OWNER_ONLY = 0o700;
@@ -48,8 +48,7 @@ export function openFolder(
       throw new FluxError('EPERM', `${wanted} does not give its owner read, write and search permission`);
     return { path: wanted, isNew: false, cleanup: cleanup === '1' };
   } catch (error) {
-    const { errno, message } = asFluxError(error);
-    throw new FluxError(errno, `${what}: ${message}`);
+    throw about(what, error);
   }
 }
 

@@ -121,27 +121,43 @@ static void dispatch(struct processes *all, const struct epoll_event *ready, int
 }
 
 /*
- * One callback scope for the batch: promises and ticks that the events gave rise to run once, when it closes. Reading
- * is level-triggered, so whatever is left over comes again with the next turn of the loop, after timers had theirs.
+ * One callback scope for the batch: promises and ticks that the events gave rise to run once, when it closes.
+ */
+struct scopes {
+  napi_handle_scope handles;
+  napi_callback_scope callbacks;
+};
+
+static bool open_scopes(struct processes *all, struct scopes *scopes) {
+  napi_env env = all->env;
+  napi_value resource;
+  if (napi_open_handle_scope(env, &scopes->handles) != napi_ok) return false;
+  if (napi_create_object(env, &resource) == napi_ok &&
+      napi_open_callback_scope(env, resource, all->async_context, &scopes->callbacks) == napi_ok) {
+    return true;
+  }
+  napi_close_handle_scope(env, scopes->handles);
+  return false;
+}
+
+static void close_scopes(struct processes *all, struct scopes *scopes) {
+  napi_close_callback_scope(all->env, scopes->callbacks);
+  napi_close_handle_scope(all->env, scopes->handles);
+}
+
+/*
+ * Reading is level-triggered, so whatever is left over comes again with the next turn of the loop, after timers had theirs.
  */
 static void on_ready(uv_poll_t *poll, int status, int events) {
   (void)status;
   (void)events;
   struct processes *all = poll->data;
   struct epoll_event ready[BATCH_EVENTS];
+  struct scopes scopes;
   int count = epoll_wait(all->epoll, ready, BATCH_EVENTS, 0);
-  if (count <= 0) return;
-  napi_env env = all->env;
-  napi_handle_scope handles;
-  napi_callback_scope scope;
-  napi_value resource;
-  if (napi_open_handle_scope(env, &handles) != napi_ok) return;
-  if (napi_create_object(env, &resource) == napi_ok &&
-      napi_open_callback_scope(env, resource, all->async_context, &scope) == napi_ok) {
-    dispatch(all, ready, count);
-    napi_close_callback_scope(env, scope);
-  }
-  napi_close_handle_scope(env, handles);
+  if (count <= 0 || !open_scopes(all, &scopes)) return;
+  dispatch(all, ready, count);
+  close_scopes(all, &scopes);
 }
 
 /* ---- the end of an environment ---- */
@@ -150,37 +166,55 @@ static void free_all(struct processes *all) {
   if (all->epoll >= 0) close(all->epoll);
   if (all->null_fd >= 0) close(all->null_fd);
   free(all->table);
-  free(all->spawn_stack);
   free(all);
 }
 
-/* Nobody will hear of this child any more, so it is not to go on. */
-static void abandon(struct process *process) {
-  if (!process->exited && waitpid(process->pid, NULL, WNOHANG) == 0) {
-    kill(process->leads_group ? -process->pid : process->pid, SIGKILL);
-    orphans_add(process->pid);
-  }
-  process_discard(process);
-}
-
-static void on_poll_closed(uv_handle_t *handle) {
-  struct processes *all = handle->data;
+static void free_if_over(struct processes *all) {
+  if (!all->poll_closed || all->starts > 0) return;
   napi_async_cleanup_hook_handle cleanup = all->cleanup;
   free_all(all);
   napi_remove_async_cleanup_hook(cleanup); /* last: it lets the environment go */
 }
 
+static void on_poll_closed(uv_handle_t *handle) {
+  struct processes *all = handle->data;
+  all->poll_closed = true;
+  free_if_over(all);
+}
+
 static void on_cleanup(napi_async_cleanup_hook_handle handle, void *data) {
   struct processes *all = data;
   (void)handle;
+  all->ending = true;
   for (uint32_t slot = 0; slot < all->table_size; slot++) {
-    if (all->table[slot]) abandon(all->table[slot]);
+    struct process *process = all->table[slot];
+    if (process && !process->starting) process_abandon(process);
   }
   processes_free_finished(all);
   if (all->on_event) napi_delete_reference(all->env, all->on_event);
   if (all->usage_reference) napi_delete_reference(all->env, all->usage_reference);
   if (all->async_context) napi_async_destroy(all->env, all->async_context);
   uv_close((uv_handle_t *)&all->poll, on_poll_closed);
+}
+
+/* ---- starts that were under way ---- */
+
+static void emit_start(struct processes *all, int64_t id, const int32_t result[2]) {
+  struct scopes scopes;
+  napi_value value;
+  if (!open_scopes(all, &scopes)) return;
+  if (napi_create_int32(all->env, result[0], &value) == napi_ok) emit(all, id, EVENT_START, result[1], value);
+  close_scopes(all, &scopes);
+}
+
+void processes_report_start(struct processes *all, struct process *process, int64_t id, const int32_t result[2]) {
+  all->starts--;
+  if (!all->ending) {
+    emit_start(all, id, result);
+    return;
+  }
+  if (process) process_abandon(process);
+  free_if_over(all);
 }
 
 /* ---- its beginning ---- */
@@ -192,8 +226,6 @@ static int open_all(struct processes *all) {
   if (all->epoll < 0) return -errno;
   all->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (all->null_fd < 0) return -errno;
-  all->spawn_stack = malloc(SPAWN_STACK_BYTES);
-  if (!all->spawn_stack) return -ENOMEM;
   if (napi_get_uv_event_loop(all->env, &loop) != napi_ok) return -EINVAL;
   return uv_poll_init(loop, &all->poll, all->epoll);
 }

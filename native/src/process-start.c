@@ -1,4 +1,18 @@
-/* Starting a process: its pipes, then the program. */
+/*
+ * Starting a process: its pipes, then the program; all at once, or without keeping the environment's thread waiting, since
+ * what clones sleeps until the child has executed the program, about a millisecond.
+ *
+ *   environment's thread     read arguments, enter --+                           +--> watch, report
+ *   thread of libuv's pool                           +--> connect streams, clone --+
+ *
+ * A start belongs to one thread at a time, and so do the process it makes and that one's streams; the queue hands them on.
+ * Meanwhile the pool's thread reads of the environment's state only `null_fd`, which never changes. Nothing is registered
+ * with epoll before the report, so no event of a process comes before that one.
+ *
+ * The process is in the table from the beginning, marked `starting`. An environment that ends leaves such a process alone,
+ * lives until the last start has come back (`starts`), and abandons what it has brought. The threads of the pool live as
+ * long as the whole process, so the child's PR_SET_PDEATHSIG is about that.
+ */
 #ifdef __linux__
 #include "process.h"
 
@@ -19,7 +33,7 @@ struct window {
   int rows, columns;
 };
 
-/* The arguments of spawn, in C's terms. */
+/* The arguments of spawn, in C's terms and on memory of its own. */
 struct request {
   char *file, *directory;
   struct strings argv, env;
@@ -32,7 +46,15 @@ struct request {
   size_t cpu_count;
   double *limits; /* pairs: an index of `limitNames`, a soft limit */
   size_t limits_length;
-  int32_t *result;
+};
+
+/* One start, from its arguments to its report. */
+struct start {
+  uv_work_t work;
+  struct request request;
+  struct process *process;
+  int pidfd;
+  struct spawn_failure failure; /* error 0: none */
 };
 
 /* The flags of native/processes-native.ts. */
@@ -50,16 +72,14 @@ static int connect_stream(struct stream *stream, int32_t kind, int *theirs) {
   stream->can_read = stream->reading = kind != STDIO_INPUT;
   stream->can_write = kind != STDIO_OUTPUT;
   /* Only our end: the child expects blocking descriptors. */
-  if (fcntl(stream->fd, F_SETFL, O_NONBLOCK) < 0) return -errno;
-  return stream_rearm(stream);
+  return fcntl(stream->fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 static int connect_terminal(struct stream *stream, struct window window, int *theirs) {
   int error = terminal_open(&stream->fd, theirs, window.rows, window.columns);
   if (error) return error;
   stream->is_terminal = stream->can_read = stream->reading = stream->can_write = true;
-  if (fcntl(stream->fd, F_SETFL, O_NONBLOCK) < 0) return -errno;
-  return stream_rearm(stream);
+  return fcntl(stream->fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 /* Which descriptor of the child another one of it is the same as. */
@@ -93,22 +113,6 @@ static void close_child_ends(const struct process *process, const int32_t *stdio
   }
 }
 
-/* Starts the child of a process whose streams are connected and enters it. */
-static bool launch(struct process *process, struct program *program, struct spawn_failure *failure) {
-  struct processes *all = process->owner;
-  int pidfd = -1;
-  process->pid = program_spawn(program, all->spawn_stack, &pidfd, failure);
-  process->leads_group = program->new_group || program->new_session;
-  if (process->pid < 0) return false;
-  process->exit.fd = pidfd;
-  int error = stream_arm(&process->exit, EPOLLIN);
-  if (!error && process_enter(process)) return true;
-  kill(process->pid, SIGKILL);
-  orphans_add(process->pid);
-  *failure = (struct spawn_failure){STEP_CLONE, error ? -error : ENOMEM};
-  return false;
-}
-
 /* The child's end of its terminal, or -1. */
 static int find_terminal(const int32_t *stdio, const int *sources, int count) {
   for (int i = 0; i < count; i++) {
@@ -117,29 +121,27 @@ static int find_terminal(const int32_t *stdio, const int *sources, int count) {
   return -1;
 }
 
-/* A process with its streams and its child, or NULL and `failure`. `program` lacks only its sources and terminal. */
-static struct process *start_process(struct processes *all, struct program *program, const struct request *request,
-                                     struct spawn_failure *failure) {
-  const int32_t *stdio = request->stdio;
-  int count = (int)request->stdio_count;
-  *failure = (struct spawn_failure){STEP_STDIO, ENOMEM};
-  struct process *process = process_new(all, count);
+/* The child of a process, and its streams. `program` lacks only its sources and terminal. */
+static void launch(struct start *start, struct program *program) {
+  struct process *process = start->process;
+  const int32_t *stdio = start->request.stdio;
+  int count = process->stream_count;
+  start->failure = (struct spawn_failure){STEP_STDIO, ENOMEM};
   /* Twice, since the child rearranges its own. */
   int *sources = malloc(2 * ((size_t)count + 1) * sizeof *sources);
-  bool started = false;
-  if (process && sources) {
-    failure->error = -connect_streams(process, stdio, request->window, sources);
+  void *stack = malloc(SPAWN_STACK_BYTES);
+  if (sources && stack) {
+    start->failure.error = -connect_streams(process, stdio, start->request.window, sources);
     program->sources = memcpy(sources + count, sources, (size_t)count * sizeof *sources);
     program->source_count = count;
     program->terminal = find_terminal(stdio, sources, count);
     if (program->terminal >= 0) program->new_session = true;
-    if (!failure->error) started = launch(process, program, failure);
+    process->leads_group = program->new_group || program->new_session;
+    if (!start->failure.error) process->pid = program_spawn(program, stack, &start->pidfd, &start->failure);
     close_child_ends(process, stdio, sources);
   }
+  free(stack);
   free(sources);
-  if (started) return process;
-  if (process) process_discard(process);
-  return NULL;
 }
 
 static bool get_strings(napi_env env, napi_value text, napi_value count, struct strings *out) {
@@ -152,9 +154,27 @@ static bool get_strings(napi_env env, napi_value text, napi_value count, struct 
   return true;
 }
 
+/* A copy to be freed by the caller; of nothing, too. */
+static void *copy_of(const void *data, size_t bytes) {
+  void *copy = malloc(bytes ? bytes : 1);
+  return copy && bytes ? memcpy(copy, data, bytes) : copy;
+}
+
+static bool get_int32_copy(napi_env env, napi_value value, int32_t **copy, size_t *length) {
+  int32_t *data;
+  if (!get_int32s(env, value, &data, length)) return false;
+  return (*copy = copy_of(data, *length * sizeof *data)) != NULL;
+}
+
+static bool get_double_copy(napi_env env, napi_value value, double **copy, size_t *length) {
+  double *data;
+  if (!get_doubles(env, value, &data, length)) return false;
+  return (*copy = copy_of(data, *length * sizeof *data)) != NULL;
+}
+
 static bool get_request(napi_env env, napi_value *arguments, struct request *request) {
   bool failed;
-  size_t result_length, settings_length;
+  size_t settings_length;
   int32_t *settings;
   request->file = get_string(env, arguments[0], NULL, &failed);
   if (failed || !request->file) return false;
@@ -165,17 +185,22 @@ static bool get_request(napi_env env, napi_value *arguments, struct request *req
   request->flags = settings[0];
   request->umask = settings[1];
   request->window = (struct window){.rows = settings[2], .columns = settings[3]};
-  if (!get_int32s(env, arguments[7], &request->stdio, &request->stdio_count)) return false;
-  if (!get_int32s(env, arguments[8], &request->cpus, &request->cpu_count)) return false;
-  if (!get_doubles(env, arguments[9], &request->limits, &request->limits_length)) return false;
-  return get_int32s(env, arguments[10], &request->result, &result_length) && result_length >= 2;
+  if (!get_int32_copy(env, arguments[7], &request->stdio, &request->stdio_count)) return false;
+  if (!get_int32_copy(env, arguments[8], &request->cpus, &request->cpu_count)) return false;
+  return get_double_copy(env, arguments[9], &request->limits, &request->limits_length);
 }
 
-static void free_request(struct request *request) {
+static void free_start(struct start *start) {
+  if (!start) return;
+  struct request *request = &start->request;
   free(request->file);
   free(request->directory);
   free(request->argv.text);
   free(request->env.text);
+  free(request->stdio);
+  free(request->cpus);
+  free(request->limits);
+  free(start);
 }
 
 /* None is left for ours. Processors that this machine cannot have are an error, as they are to the kernel. */
@@ -209,7 +234,9 @@ static struct spawn_failure prepare_limits(struct program *program, const struct
   return (struct spawn_failure){0};
 }
 
-static struct process *run_request(struct processes *all, struct request *request, struct spawn_failure *failure) {
+/* All that takes its time; of any thread. */
+static void run_start(struct start *start) {
+  const struct request *request = &start->request;
   struct program program = {
     .directory = request->directory,
     .new_group = request->flags & FLAG_NEW_GROUP,
@@ -218,42 +245,114 @@ static struct process *run_request(struct processes *all, struct request *reques
     .outlives_us = request->flags & FLAG_OUTLIVES_US,
     .umask = request->umask,
   };
-  struct process *process = NULL;
   void *memory = NULL;
-  *failure = prepare_cpus(&program, request);
-  if (!failure->error) *failure = prepare_limits(&program, request);
-  if (!failure->error) {
-    failure->step = STEP_EXEC;
-    failure->error = program_prepare(&program, request->file, request->argv, request->env, &memory);
+  start->failure = prepare_cpus(&program, request);
+  if (!start->failure.error) start->failure = prepare_limits(&program, request);
+  if (!start->failure.error) {
+    start->failure.step = STEP_EXEC;
+    start->failure.error = program_prepare(&program, request->file, request->argv, request->env, &memory);
   }
-  if (!failure->error) process = start_process(all, &program, request, failure);
+  if (!start->failure.error) launch(start, &program);
   free(memory);
   free(program.cpus);
   free(program.limits);
-  return process;
+}
+
+/* Gives the start a process, which is in the table; false when there is no memory. */
+static bool enter(struct processes *all, struct start *start) {
+  struct process *process = process_new(all, (int)start->request.stdio_count);
+  if (!process) return false;
+  if (!process_enter(process)) {
+    process_discard(process);
+    return false;
+  }
+  process->starting = true;
+  start->process = process;
+  return true;
+}
+
+/* 0 or a negated errno. */
+static int watch(struct process *process) {
+  int error = stream_arm(&process->exit, EPOLLIN);
+  for (int i = 0; !error && i < process->stream_count; i++) {
+    if (process->streams[i].fd >= 0) error = stream_rearm(&process->streams[i]);
+  }
+  return error;
+}
+
+/* Has what was started watched; a child that cannot be is not to go on. Without a child there is no process any more. */
+static void finish_start(struct start *start) {
+  struct process *process = start->process;
+  process->starting = false;
+  process->exit.fd = start->pidfd;
+  if (!start->failure.error) {
+    start->failure = (struct spawn_failure){STEP_CLONE, -watch(process)};
+    if (!start->failure.error) return;
+    process_abandon(process);
+  } else {
+    process_discard(process);
+  }
+  start->process = NULL;
+}
+
+/* [pid, 0] or [errno, step] */
+static void fill_result(const struct start *start, int32_t *result) {
+  result[0] = start->process ? start->process->pid : start->failure.error;
+  result[1] = start->process ? 0 : (int32_t)start->failure.step;
+}
+
+static void on_work(uv_work_t *work) { run_start(work->data); }
+
+static void on_work_done(uv_work_t *work, int status) {
+  (void)status; /* nobody cancels it */
+  struct start *start = work->data;
+  struct processes *all = start->process->owner;
+  int64_t id = start->process->id;
+  int32_t result[2];
+  finish_start(start);
+  fill_result(start, result);
+  struct process *process = start->process;
+  free_start(start);
+  processes_report_start(all, process, id, result);
 }
 
 /*
  * spawn(file, argv, argc, env, envCount, directory | undefined, Int32Array [flags, umask, rows, columns], Int32Array
- * stdio, Int32Array cpus, Float64Array limits, Int32Array result) -> id.
- * argv and env are joined by NULs. result: [pid], or with the id -1 [errno, step].
+ * stdio, Int32Array cpus, Float64Array limits, Int32Array result, 0 | 1) -> id.
+ * argv and env are joined by NULs. result: [pid, 0], or with the id -1 [errno, step]. With a 1 at the end that is told by
+ * EVENT_START, unless the id is -1 already.
  */
 napi_value spawn(napi_env env, napi_callback_info info) {
-  napi_value arguments[11];
-  struct request request = {0};
-  struct spawn_failure failure;
+  napi_value arguments[12];
+  int32_t *result, soon;
+  size_t result_length;
   struct processes *all = get_processes(env);
-  if (!get_arguments(env, info, 11, arguments)) return NULL;
-  if (!all || !get_request(env, arguments, &request)) {
-    free_request(&request);
+  if (!get_arguments(env, info, 12, arguments)) return NULL;
+  NAPI_TRY(env, napi_get_value_int32(env, arguments[11], &soon));
+  struct start *start = calloc(1, sizeof *start);
+  if (!all || !start || !get_int32s(env, arguments[10], &result, &result_length) || result_length < 2 ||
+      !get_request(env, arguments, &start->request)) {
+    free_start(start);
     throw_failed_call(env, "spawn");
     return NULL;
   }
+  start->pidfd = -1;
+  start->work.data = start;
   orphans_reap();
-  struct process *process = run_request(all, &request, &failure);
-  request.result[0] = process ? process->pid : failure.error;
-  request.result[1] = process ? 0 : (int32_t)failure.step;
-  free_request(&request);
-  return from_int(env, process ? process->id : -1);
+  if (!enter(all, start)) {
+    start->failure = (struct spawn_failure){STEP_CLONE, ENOMEM};
+  } else if (soon) {
+    int64_t id = start->process->id;
+    all->starts++;
+    uv_queue_work(all->poll.loop, &start->work, on_work, on_work_done);
+    return from_int(env, id);
+  } else {
+    run_start(start);
+    finish_start(start);
+  }
+  int64_t id = start->process ? start->process->id : -1;
+  fill_result(start, result);
+  free_start(start);
+  return from_int(env, id);
 }
 #endif

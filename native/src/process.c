@@ -3,29 +3,25 @@
 #include "process.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct process *process_new(struct processes *all, int stream_count) {
   struct process *process = calloc(1, sizeof *process + (size_t)stream_count * sizeof process->streams[0]);
   if (!process) return NULL;
   process->owner = all;
+  process->id = -1;
   process->stream_count = stream_count;
   process->exit = (struct stream){.process = process, .fd = -1, .index = -1, .is_exit = true};
   for (int i = 0; i < stream_count; i++) process->streams[i] = (struct stream){.process = process, .fd = -1, .index = i};
   return process;
 }
 
-void process_discard(struct process *process) {
-  for (int i = 0; i < process->stream_count; i++) stream_close(&process->streams[i]);
-  stream_close(&process->exit);
-  free(process);
-}
-
-/* ---- the table ---- */
 
 struct process *process_find(struct processes *all, int64_t id) {
   uint32_t slot = (uint32_t)(id & ((1 << SLOT_BITS) - 1));
@@ -56,9 +52,26 @@ bool process_enter(struct process *process) {
   return true;
 }
 
-static void leave(struct processes *all, struct process *process) {
+static void leave(struct process *process) {
+  struct processes *all = process->owner;
+  if (process_find(all, process->id) != process) return;
   all->table[process->id & ((1 << SLOT_BITS) - 1)] = NULL;
   if (--all->live_count == 0) uv_unref((uv_handle_t *)&all->poll);
+}
+
+void process_discard(struct process *process) {
+  leave(process);
+  for (int i = 0; i < process->stream_count; i++) stream_close(&process->streams[i]);
+  stream_close(&process->exit);
+  free(process);
+}
+
+void process_abandon(struct process *process) {
+  if (!process->exited && waitpid(process->pid, NULL, WNOHANG) == 0) {
+    kill(process->leads_group ? -process->pid : process->pid, SIGKILL);
+    orphans_add(process->pid);
+  }
+  process_discard(process);
 }
 
 void processes_free_finished(struct processes *all) {
@@ -127,7 +140,7 @@ bool process_settle(struct process *process) {
   for (int i = 0; i < process->stream_count; i++) {
     if (process->streams[i].can_read) return false;
   }
-  leave(all, process);
+  leave(process);
   process->next_finished = all->finished;
   all->finished = process;
   if (!all->dispatching) processes_free_finished(all);

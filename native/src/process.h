@@ -34,7 +34,7 @@ enum {
 };
 
 /* What is reported; the numbers of `eventCodes` in native/processes-native.ts. */
-enum event { EVENT_DATA, EVENT_DRAIN, EVENT_EXIT, EVENT_CLOSE };
+enum event { EVENT_DATA, EVENT_DRAIN, EVENT_EXIT, EVENT_CLOSE, EVENT_START };
 
 /* A pipe of Linux holds 64 KiB unless told otherwise, so one read can empty it. */
 #define READ_BYTES (64 * 1024)
@@ -59,6 +59,7 @@ struct process {
   int64_t id;
   pid_t pid;
   bool leads_group;
+  bool starting;       /* another thread has it; see process-start.c */
   bool exited;
   struct process *next_finished;
   int stream_count;
@@ -82,7 +83,9 @@ struct processes {
   int64_t generation;       /* the high bits of the next id, so that a stale id finds nothing */
   bool dispatching;
   struct process *finished; /* to be freed when `dispatching` ends */
-  void *spawn_stack;
+  uint32_t starts;          /* under way in other threads */
+  bool ending;              /* the environment runs no more JavaScript */
+  bool poll_closed;
   char read_buffer[READ_BYTES];
 };
 
@@ -93,7 +96,8 @@ struct process *process_new(struct processes *all, int stream_count);
 bool process_enter(struct process *process); /* gives it an id; false: no memory */
 struct process *process_find(struct processes *all, int64_t id);
 bool process_settle(struct process *process); /* whether it has closed just now; then it is freed, or will be */
-void process_discard(struct process *process); /* frees one that is not in the table */
+void process_discard(struct process *process); /* frees one without a child, also from the table */
+void process_abandon(struct process *process); /* as that, with a child: nobody will hear of it, so it is not to go on */
 void processes_free_finished(struct processes *all);
 
 int stream_arm(struct stream *stream, uint32_t events); /* 0 or a negated errno, as the next */
@@ -105,6 +109,12 @@ void stream_end_writing(struct stream *stream);
 /* process-events.c: an environment's processes are watched from startProcesses on until its end. */
 napi_value start_processes(napi_env env, napi_callback_info info);
 struct processes *get_processes(napi_env env); /* NULL before that */
+
+/*
+ * What has become of a start: EVENT_START with the process's pid, or with an errno and as its stream the step. `process` is
+ * NULL then, `id` that which it had. Of the environment's last start when that ends, it is the end of `all`.
+ */
+void processes_report_start(struct processes *all, struct process *process, int64_t id, const int32_t result[2]);
 
 /* terminal.c: opens a pseudo terminal of that size. 0 or a negated errno. */
 int terminal_open(int *ours, int *theirs, int rows, int columns);

@@ -3,8 +3,8 @@
 import type { Mode } from './replay.ts';
 
 /**
- * Conversations that need a service or a command that is not there yet, by its name. One that begins to match fails its
- * test: it is to be taken off this list then.
+ * Conversations that need something that is not there, by its name. One that begins to match fails its test: it is to be
+ * taken off this list then.
  */
 const waitingByService: Readonly<Record<Mode, Readonly<Record<string, readonly string[]>>>> = {
   wire: {
@@ -14,6 +14,11 @@ const waitingByService: Readonly<Record<Mode, Readonly<Record<string, readonly s
     'Lua in initrc files': ['shell-userrc'],
   },
 };
+
+const storedObjects: readonly string[] = [
+  'kvs.stats-get .cache.obj size total (MiB)',
+  ...['count', 'mean', 'stddev'].map((name) => `kvs.stats-get .cache.obj size (KiB).${name}`),
+];
 
 /** Differences that do not count, as `thatCount` names them. */
 const otherwise: Readonly<Record<string, readonly string[]>> = {
@@ -26,11 +31,19 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   'wire:raw-to-rank-1': ['kvs.getroot .rootref'],
   'wire:shutdown-on-rank-1': ['kvs.getroot .rootref'],
   'cli:sproc-ps': ['stdout line 2', 'stdout line 3'],
-  // How many events and requests there were before is each broker's own.
+  // How many events, requests, commits and objects there were before is each broker's own.
+  'wire:fsck-repair': ['content-backing.checkpoint-get .value[].sequence'],
+  'wire:gc-run': ['content-backing.sweep .deleted'],
+  'wire:gc-verbose-namespace': ['content-backing.sweep .deleted'],
+  'wire:kvs-stats': storedObjects,
+  'wire:kvs-stats-parse-namespace': storedObjects,
+  'cli:kvs-stats': ['stdout line 5'],
   'cli:event-pub-synchronous-bad-json': ['stdout line 1'],
   'cli:module-stats': ['stdout line 3', 'stdout line 4', 'stdout line 9', 'stdout line 10'],
   // Nor is it known for how long it has run, in milliseconds or seconds.
   'cli:misc-uptime': ['stdout line 1'],
+  'cli:misc-uptime-drained': ['stdout line 1'],
+  'cli:misc-uptime-queue-stopped': ['stdout line 1'],
   'cli:misc-uptime-rank-one': ['stdout line 1'],
   // Event logs hold times, which are wrapped, and of more or fewer digits; runs take as long as they take.
   'wire:misc-startlog': ['kvs.lookup .val.data shape'],
@@ -48,13 +61,8 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   // flux-core's `dir -N` looks for links in the namespace of the environment, and shows none of another.
   'wire:kvs-put-through-symlink': ['post lines'],
   'cli:kvs-put-through-symlink': ['post lines'],
-  // When an instance was started.
-  'wire:pstree-all': ['attr.get .value'],
-  'wire:pstree-extended-label': ['attr.get .value'],
   // It may wait for resources yet.
-  'wire:watch-active-later': ['attr.get .value', 'job-list.list .jobs[].state'],
-  'wire:watch-ids': ['attr.get .value'],
-  'wire:watch-no-operand': ['attr.get .value'],
+  'wire:watch-active-later': ['job-list.list .jobs[].state'],
   // What a job prints has words of our own, or the time that something took.
   'wire:multi-prog-missing-file': ['job-info.eventlog-watch .event<data>.data shape'],
   'wire:multi-prog-no-line': ['job-info.eventlog-watch .event<data>.data shape'],
@@ -110,8 +118,16 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   ],
   'cli:job-hostpids': ['stdout line 1'],
   'cli:job-hostpids-ranks': ['stdout line 1'],
+  // Modules come in the order of a hash table, and are files there.
+  'wire:module-list': [
+    'module.list .mods[].idle',
+    'module.list .mods[].name shape',
+    'module.list .mods[].path shape',
+    'module.list .mods[].services.length',
+    'module.list .mods[].services[] shape',
+  ],
   // The environment of the caller is in the jobspec, and the length of his folder's name.
-  'wire:job-info-jobspec-original': ['job-info.lookup .J'],
+  'wire:job-info-jobspec-original': ['job-info.lookup .J shape'],
   'wire:job-submit-large': ['post line 1'],
   'cli:job-submit-large': ['post line 1'],
   // What its last failure left in errno, where its cron says nothing of missing arguments of an interval; here EPROTO.
@@ -136,7 +152,7 @@ export function waitsFor(mode: Mode, name: string): string | undefined {
 }
 
 /** Conversations whose lines flux-core prints in the order of a hash table, another in each run. */
-const unordered: readonly string[] = ['cron-dump', 'cron-task-bad-rank'];
+const unordered: readonly string[] = ['cron-dump', 'cron-task-bad-rank', 'module-list'];
 
 /** Whether the order of the lines that a command prints does not count. */
 export function isUnordered(name: string): boolean {

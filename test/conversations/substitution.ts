@@ -6,11 +6,14 @@ import { inEnvelopes } from './recording.ts';
 
 /** Job ids are larger than this: they count milliseconds since the start, with 24 bits of other things behind. */
 const JOB_ID_MIN = 2 ** 20;
-/** Reals larger than this are seconds since the epoch. */
+/** Reals larger than this, as numbers or texts, are seconds since the epoch. */
 const TIME_MIN = 1e9;
 
 function isTime(value: unknown): boolean {
-  const isReal = value instanceof Real || (typeof value === 'number' && !Number.isInteger(value));
+  const isReal =
+    value instanceof Real ||
+    (typeof value === 'number' && !Number.isInteger(value)) ||
+    (typeof value === 'string' && /^\d+\.\d+$/.test(value));
   return isReal && Number(value) > TIME_MIN;
 }
 
@@ -77,8 +80,8 @@ export class Substitution {
 
   /** Whether a value that is no array and no object is as recorded. */
   isSame(key: string, recorded: unknown, actual: unknown): boolean {
-    if (typeof recorded === 'string') return this.text(recorded) === actual;
     if (isTime(recorded) && isTime(actual)) return true;
+    if (typeof recorded === 'string') return this.text(recorded) === actual;
     if (recorded instanceof Real) return recorded.value === Number(actual);
     if (recorded === actual || (key === 'pid' && this.#pids.get(recorded as number) === actual)) return true;
     return jobIdOf(recorded) !== undefined && this.#texts.get(String(recorded)) === String(actual);

@@ -158,7 +158,13 @@ export class SimulatedNode {
   world(rank: number): World {
     const { agenda, random, programs } = this.#sim;
     const clock = agenda.clock(`rank ${rank}`);
-    return { clock, random, rusage: () => usage, spawn: programs.spawn(clock) };
+    return {
+      clock,
+      random,
+      rusage: () => usage,
+      spawn: programs.spawn(clock),
+      spawnSoon: programs.spawnSoon(clock),
+    };
   }
 
   #clients(): ConnectorHost {

@@ -1,6 +1,6 @@
 /** Programs that are functions: what the simulated machine can run, and the processes that run them. */
 
-import type { Clock, Spawn, Timer } from '../../core/broker/service.ts';
+import type { Clock, Spawn, SpawnSoon, Timer } from '../../core/broker/service.ts';
 import { errno, FluxError } from '../../core/errno.ts';
 import {
   type Process,
@@ -165,6 +165,8 @@ export class Programs {
   readonly #programs: Map<string, Program>;
   readonly #running = new Map<number, SimulatedProcess>();
   #lastPid = FIRST_PID;
+  /** Seconds that a start takes which nobody waits for. */
+  startSeconds = 0;
 
   /** `programs` by the names that command lines begin with. */
   constructor(programs: Readonly<Record<string, Program>>) {
@@ -191,6 +193,14 @@ export class Programs {
       // As on a real machine, nothing of it is seen before the one who started it goes on.
       clock.after(0, () => program(process));
       return process;
+    };
+  }
+
+  spawnSoon(clock: Clock): SpawnSoon {
+    const spawn = this.spawn(clock);
+    return async (spec, events) => {
+      await new Promise<void>((resolve) => clock.after(this.startSeconds, resolve));
+      return spawn(spec, events);
     };
   }
 }

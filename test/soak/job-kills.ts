@@ -53,7 +53,8 @@ export async function soakJobKills({ flux, kills, seed, report }: JobSoakOptions
     while (life++ < kills) {
       const instance = start();
       try {
-        report?.(`life ${life}: ${await live(instance, jobs, random)}`);
+        const found = await live(instance, jobs, random);
+        report?.(`life ${life}: ${found}`);
       } finally {
         await instance.kill();
       }

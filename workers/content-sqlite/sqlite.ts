@@ -7,7 +7,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
-import { asFluxError, type ErrnoName, FluxError } from '../../core/errno.ts';
+import { about, asFluxError, type ErrnoName, FluxError } from '../../core/errno.ts';
 import type { BlobDatabase, BlobRow, CountedRow, NewRow, StoredCheckpoint, SweepRange } from './blob-database.ts';
 
 export interface SqliteOptions {
@@ -356,8 +356,7 @@ class SqliteDatabase implements BlobDatabase {
       return fs.statSync(file).size;
     } catch (error) {
       fs.rmSync(file, { force: true });
-      const { errno, message } = sqliteError(error);
-      throw new FluxError(errno, `${file}: ${message}`, { cause: error });
+      throw about(file, sqliteError(error));
     }
   }
 

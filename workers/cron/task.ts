@@ -2,12 +2,11 @@
 
 import { constants } from 'node:os';
 import type { ServiceContext, Timer } from '../../core/broker/service.ts';
-import { asFluxError, FluxError } from '../../core/errno.ts';
-import { decodeIo, encodeIo } from '../../core/formats/io.ts';
+import { asFluxError, type FluxError } from '../../core/errno.ts';
 import { signalText } from '../../core/formats/signal.ts';
-import { type Responses, untilEnd } from '../../core/handle/rpc.ts';
+import { exitCodeOf, signalOf } from '../../core/formats/wait-status.ts';
+import { ExecFlag, execRequest, RemoteProcess } from '../../core/handle/remote-process.ts';
 import { type JsonObject, real } from '../../core/json.ts';
-import { Flag, type Message } from '../../core/message/message.ts';
 
 export interface TaskSpec {
   readonly rank: number;
@@ -26,27 +25,20 @@ export interface TaskEvents {
   finished(): void;
 }
 
-/** The server's flags that ask for both output streams. */
-const WANT_OUTPUT = 1 | 2;
-
 export class Task {
   readonly #context: ServiceContext;
   readonly #spec: TaskSpec;
   readonly #events: TaskEvents;
   readonly #created: number;
-  #responses: Responses | undefined;
+  #process: RemoteProcess | undefined;
   #timer: Timer | undefined;
   #started: number | undefined;
   #running: number | undefined;
   #ended: number | undefined;
-  #pid = 0;
-  /** As wait(2) tells it. */
-  #status: number | undefined;
   #timedOut = false;
   /** It is to end as soon as it runs. */
   #isUnwanted = false;
-  /** Why it could not be run. */
-  #error: FluxError | undefined;
+  #isAbandoned = false;
 
   /** One that waits to be run. */
   constructor(context: ServiceContext, spec: TaskSpec, events: TaskEvents) {
@@ -58,35 +50,26 @@ export class Task {
 
   run(): void {
     const { rank, command, cwd, environ = {} } = this.#spec;
-    const cmd = {
+    const program = {
       cmdline: ['sh', '-c', command],
       ...(cwd !== undefined && { cwd }),
-      env: environ,
+      env: environ as Readonly<Record<string, string>>,
       opts: {},
-      channels: [],
-      msgchan: [],
     };
     this.#started = this.#context.clock.now();
-    const request = { cmd, flags: WANT_OUTPUT, local_flags: 0 };
-    this.#responses = this.#context.request('rexec.exec', request, { nodeid: rank, flags: Flag.streaming });
+    const request = execRequest(program, ExecFlag.stdout | ExecFlag.stderr);
+    const process = RemoteProcess.start(this.#context, 'rexec', rank, request, {
+      output: (_, stream, data) => this.#output(stream, data),
+      changed: ({ state }) => state === 'running' && this.#runs(),
+      credit: () => {},
+    });
+    this.#process = process;
     // Nobody will ever type anything.
-    const nothing = { matchtag: this.#responses.matchtag, io: encodeIo('stdin', rank, null) };
-    this.#context.notify('rexec.write', nothing, { nodeid: rank });
-    untilEnd(this.#responses, (response) => this.#take(response)).then(
-      (end) => this.#end(end),
-      (error: unknown) => this.#end(asFluxError(error)),
-    );
+    process.endInput();
+    void process.ended.then(() => this.#end());
   }
 
-  #take(response: Message): void {
-    const { type, pid, status, io } = response.unpack({ type: 's', pid: 'i?', status: 'i?', io: 'o?' });
-    if (type === 'started') this.#runs(pid ?? 0);
-    else if (type === 'finished') this.#status = status ?? 0;
-    else if (type === 'output' && io) this.#output(io);
-  }
-
-  #runs(pid: number): void {
-    this.#pid = pid;
+  #runs(): void {
     this.#running = this.#context.clock.now();
     if (this.#isUnwanted) this.kill();
     const { timeout } = this.#spec;
@@ -97,36 +80,47 @@ export class Task {
       });
   }
 
-  #output(io: JsonObject): void {
-    const { stream, data } = decodeIo(io);
-    if (data.length === 0) return;
+  #output(stream: string, data: Buffer): void {
     for (const line of data.toString().replace(/\n$/, '').split('\n')) this.#events.output(stream, line);
   }
 
-  #end(end: FluxError): void {
+  #end(): void {
     this.abandon();
     this.#ended = this.#context.clock.now();
-    if (end.code !== 'ENODATA') this.#error = end;
-    else if (this.#status === undefined) this.#error = new FluxError('EPROTO', 'it ended without an exit status');
     this.#events.finished();
   }
 
   /** Asks it to end, if it has not ended. */
   kill(): void {
     this.#isUnwanted = true;
-    if (this.#running === undefined || this.#status !== undefined) return;
-    const request = { pid: this.#pid, signum: constants.signals.SIGTERM };
-    this.#context.notify('rexec.kill', request, { nodeid: this.#spec.rank });
+    const process = this.#process;
+    if (process?.state !== 'running') return;
+    process.kill(constants.signals.SIGTERM).catch((error: unknown) => {
+      const { code, message } = asFluxError(error);
+      if (code !== 'ESRCH' && !this.#isAbandoned)
+        this.#context.log('err', `cannot end "${this.#spec.command}": ${message}`);
+    });
   }
 
   /** Nobody wants to know more of it; what it says is dropped. */
   abandon(): void {
+    this.#isAbandoned = true;
     this.#timer?.cancel();
-    this.#responses?.abandon();
+    this.#process?.abandon();
   }
 
   get isWaiting(): boolean {
     return this.#started === undefined;
+  }
+
+  /** Why it could not be run. */
+  get #error(): FluxError | undefined {
+    return this.#process?.error;
+  }
+
+  /** As wait(2) tells it; undefined as long as it has not ended. */
+  get #status(): number | undefined {
+    return this.#process?.state === 'exited' ? this.#process.status : undefined;
   }
 
   /** What went wrong; undefined when nothing did. */
@@ -134,8 +128,8 @@ export class Task {
     if (this.#error) return this.#error.message;
     const status = this.#status ?? 0;
     if (status === 0) return undefined;
-    const signal = status & 0x7f;
-    return signal ? signalText(signal) : `exit code ${exitCode(status)}`;
+    const signal = signalOf(status);
+    return signal ? signalText(signal) : `exit code ${exitCodeOf(status)}`;
   }
 
   get #state(): string {
@@ -148,25 +142,20 @@ export class Task {
 
   toJSON(): JsonObject {
     const status = this.#status ?? 0;
+    const hasRun = this.#running !== undefined;
     return {
-      // A rank of its own only once it runs there, as in Flux.
-      rank: this.#running === undefined ? 0 : this.#spec.rank,
-      pid: this.#pid,
+      // A rank and a process id of its own only once it runs there, as in Flux.
+      rank: hasRun ? this.#spec.rank : 0,
+      pid: hasRun ? this.#process!.pid : 0,
       status,
       state: this.#state,
       'create-time': real(this.#created),
       ...(this.#error && { rexec_errno: this.#error.errno }),
       ...(this.#timedOut && { timedout: true }),
-      ...(this.#ended !== undefined && { code: exitCode(status) }),
+      ...(this.#ended !== undefined && { code: exitCodeOf(status) }),
       ...(this.#started !== undefined && { 'start-time': real(this.#started) }),
       ...(this.#running !== undefined && { 'running-time': real(this.#running) }),
       ...(this.#ended !== undefined && { 'end-time': real(this.#ended) }),
     };
   }
-}
-
-/** 128 and the signal when one ended it. */
-function exitCode(status: number): number {
-  const signal = status & 0x7f;
-  return signal ? 128 + signal : (status >> 8) & 0xff;
 }

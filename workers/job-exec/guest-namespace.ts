@@ -1,6 +1,6 @@
 /**
  * The KVS namespace of a job: made for its user when the job starts, linked from the primary namespace while the job
- * is active, and part of it afterwards (RFC 16).
+ * is active, and part of it afterwards (RFC 16): that is what the job manager sees to, together with the last events.
  */
 
 import type { ServiceContext } from '../../core/broker/service.ts';
@@ -59,20 +59,20 @@ export class GuestNamespace {
   }
 
   /**
-   * Appends to its logs for the last time and makes it a part of the primary namespace.
+   * Appends to its logs for the last time.
    *
-   * @param isRemoved whether it is gone then; else it goes on beside its copy
+   * @returns the blobref of its root directory then
    */
-  async move(log: readonly LogText[], isRemoved: boolean): Promise<void> {
+  async finish(log: readonly LogText[]): Promise<string> {
     const transaction = new KvsTransaction();
     for (const { key, text } of log) transaction.append(key, text);
     const { rootref } = await this.#own.commit(transaction);
-    await this.#primary.commit(new KvsTransaction().putTreeobj(this.#key, makeDirref(rootref)));
-    if (isRemoved) await this.remove();
+    return rootref;
   }
 
-  async remove(): Promise<void> {
-    await this.#context.rpc('kvs.namespace-remove', { namespace: this.name });
+  /** Puts a copy of what it was at some time into the primary namespace. */
+  async copy(rootref: string): Promise<void> {
+    await this.#primary.commit(new KvsTransaction().putTreeobj(this.#key, makeDirref(rootref)));
   }
 }
 

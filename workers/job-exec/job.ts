@@ -10,6 +10,7 @@ import { encodeEventlogEntry } from '../../core/formats/eventlog.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { IdSet } from '../../core/formats/idset.ts';
 import { signalName } from '../../core/formats/signal.ts';
+import { exitCodeOf } from '../../core/formats/wait-status.ts';
 import type { Request } from '../../core/handle/methods.ts';
 import { type JsonObject, real } from '../../core/json.ts';
 import type { ProcessUsage } from '../../native/process.ts';
@@ -372,12 +373,15 @@ export class RunningJob {
     this.#post('complete', { status });
     this.#respond('finish', {
       status,
-      ...(usage && { rusage: { utime: real(usage.utime), stime: real(usage.stime), maxrss: usage.maxrss } }),
+      ...(usage &&
+        this.#host.settings.reportsUsage && {
+          rusage: { utime: real(usage.utime), stime: real(usage.stime), maxrss: usage.maxrss },
+        }),
     });
     this.#finalize();
   }
 
-  /** Moves what the job wrote to where it stays, and releases the resources. */
+  /** Writes what is left to be written, and releases the resources. */
   #finalize(): void {
     if (this.#isFinalizing) return;
     this.#isFinalizing = true;
@@ -400,19 +404,21 @@ export class RunningJob {
   async #release(): Promise<void> {
     await this.#ready;
     await this.#linked;
-    if (this.#hasNamespace) await this.#moveNamespace('done');
+    const guest = this.#hasNamespace ? await this.#finishNamespace('done') : undefined;
     this.#host.forget(this);
-    this.#request.reply({ id: this.facts.id, type: 'release', data: { ranks: 'all', final: true } });
+    this.#request.reply({ id: this.facts.id, type: 'release', data: { ranks: 'all', final: true, guest } });
   }
 
-  async #moveNamespace(lastEvent: string | undefined): Promise<void> {
+  /** Writes what is left of its logs; undefined when that can't be done. */
+  async #finishNamespace(lastEvent?: string): Promise<string | undefined> {
     try {
       // What shells have left comes before what is noted about their end.
       const own = await this.#writer.takeRest();
       const done = lastEvent === undefined ? [] : [{ key: LOG, text: this.#encode(lastEvent) }];
-      await this.namespace.move([...this.#log, ...own, ...done], lastEvent !== undefined);
+      return await this.namespace.finish([...this.#log, ...own, ...done]);
     } catch (error) {
       this.#host.context.log('err', `${this.#id}: the job's data is lost: ${asFluxError(error).message}`);
+      return undefined;
     }
   }
 
@@ -422,7 +428,8 @@ export class RunningJob {
     if (this.#isFinalizing || !this.#isRunning) return;
     this.#isFinalizing = true;
     if (this.execution?.name === 'bulk-exec') this.execution.kill(this.#host.settings.killSignal);
-    await this.#moveNamespace(undefined);
+    const rootref = await this.#finishNamespace();
+    if (rootref !== undefined) await this.namespace.copy(rootref);
   }
 
   // ---- what is said about it
@@ -462,6 +469,5 @@ export class RunningJob {
 
 /** A task's wait status as that of the shell which reports it. */
 function exitStatus(waitStatus: number): number {
-  const signal = waitStatus & 0x7f;
-  return (signal ? 128 + signal : (waitStatus >> 8) & 0xff) << 8;
+  return exitCodeOf(waitStatus) << 8;
 }

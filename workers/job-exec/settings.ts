@@ -24,6 +24,8 @@ export interface ExecSettings {
   readonly jobShell: string | undefined;
   readonly imp: string | undefined;
   readonly service: string;
+  /** Whether the finish event tells what the tasks have used, too: RFC 21 has it with a status alone. */
+  readonly reportsUsage: boolean;
   readonly allowsGuestsToMock: boolean;
   readonly sdexec: JsonObject;
 }
@@ -41,6 +43,7 @@ const fields = {
   'kill-signal': 's?',
   'barrier-timeout': 's?',
   'max-start-delay-percent': 'n?',
+  'report-rusage': 'b?',
   testexec: 'o?',
   'sdexec-properties': 'o?',
   'sdexec-stop-timer-sec': 'i?',
@@ -82,6 +85,7 @@ export function readExecSettings(config: JsonObject, args: readonly string[]): E
     jobShell: table['job-shell'],
     imp: table.imp,
     service,
+    reportsUsage: table['report-rusage'] ?? false,
     allowsGuestsToMock: testexec['allow-guests'] === true,
     sdexec: sdexec(table),
   };

@@ -4,6 +4,7 @@ import type { ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, errno } from '../../core/errno.ts';
 import { IdSet } from '../../core/formats/idset.ts';
 import { signalText } from '../../core/formats/signal.ts';
+import { signalOf } from '../../core/formats/wait-status.ts';
 import type { Request } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { isObject, unpack } from '../../core/message/unpack.ts';
@@ -126,7 +127,7 @@ export class ShellExecution implements Execution {
       this.#endedBeforeBarrier = true;
     }
     this.#barrier.shellEnded();
-    const signal = status & 0x7f;
+    const signal = signalOf(status);
     if (signal === 0) return;
     const shellRank = this.#ranks.indexOf(rank);
     const what = `shell rank ${shellRank} (on ${host}): ${signalText(signal)}`;

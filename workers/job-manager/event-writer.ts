@@ -14,6 +14,7 @@ import { asFluxError, type FluxError } from '../../core/errno.ts';
 import { type EventlogEntry, encodeEventlogEntry } from '../../core/formats/eventlog.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { CommitFlag } from '../../core/formats/kvs-flags.ts';
+import type { Treeobj } from '../../core/formats/treeobj.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
 import type { JsonValue } from '../../core/json.ts';
@@ -23,10 +24,12 @@ import type { Job } from './job.ts';
 /** Jobs in one commit: one that is too large would hold up everybody else's. */
 const BATCH_JOBS = 1000;
 /**
- * How much longer than a commit took it is until the next one, and how long at most in seconds: so commits cost no more
- * than a part of all time. Whoever waits for one waits for less: what comes in the meantime costs next to nothing.
+ * How much longer than a commit took it is until the next one, and how long at least and at most in seconds: so commits
+ * cost no more than a part of all time, and a short job few of them. Whoever waits for one waits for less: what comes in
+ * the meantime costs next to nothing.
  */
-const PAUSE_FACTOR = 4;
+const PAUSE_FACTOR = 8;
+const PAUSE_LEAST = 0.005;
 const PAUSE_MAX = 0.05;
 const PAUSE_WANTED_MAX = 0.003;
 /** Pauses that are not worth a timer. */
@@ -45,8 +48,8 @@ export type Submitted = (error: FluxError | undefined) => void;
 interface JobWrites {
   /** Is appended to its log. */
   log: string;
-  /** Texts of other keys of the job. */
-  readonly keys: Map<string, string>;
+  /** Other keys of the job: texts, or tree objects. */
+  readonly keys: Map<string, string | Treeobj>;
 }
 
 class Batch {
@@ -55,6 +58,8 @@ class Batch {
   readonly others: { readonly key: string; readonly value: JsonValue | undefined }[] = [];
   waiting: Committed[] = [];
   held = new Map<bigint, Submitted>();
+  /** Called back when it is committed, for which nothing has to hurry. */
+  readonly afterwards: (() => void)[] = [];
 
   get isEmpty(): boolean {
     return this.jobs.size === 0 && this.others.length === 0;
@@ -109,9 +114,14 @@ export class EventWriter {
     this.#batchFor(job.id).of(job.id).log += text;
   }
 
-  /** Puts a text at a key of a job, together with the events that are posted with it. */
-  keep(job: Job, name: string, text: string): void {
-    this.#batchFor(job.id).of(job.id).keys.set(name, text);
+  /** Puts a text or a tree object at a key of a job, together with the events that are posted with it. */
+  keep(job: Job, name: string, value: string | Treeobj): void {
+    this.#batchFor(job.id).of(job.id).keys.set(name, value);
+  }
+
+  /** Calls back once what was written of a job is committed, some time. */
+  afterCommit(job: Job, callback: () => void): void {
+    this.#batchFor(job.id).afterwards.push(callback);
   }
 
   /** Puts a JSON value at a key; undefined removes the key. */
@@ -205,6 +215,7 @@ export class EventWriter {
         this.#retry = RETRY_MIN;
         const took = this.#clock.monotonic() - started;
         this.#tell(batch, undefined);
+        for (const callback of batch.afterwards) callback();
         await this.#pause(took * PAUSE_FACTOR);
       }
     }
@@ -227,7 +238,7 @@ export class EventWriter {
     const start = this.#clock.monotonic();
     const whenWanted = Math.min(seconds, PAUSE_WANTED_MAX);
     const isWanted = this.#batches.some(({ waiting, held }) => waiting.length || held.size);
-    const pause = isWanted ? whenWanted : Math.min(seconds, PAUSE_MAX);
+    const pause = isWanted ? whenWanted : Math.min(Math.max(seconds, PAUSE_LEAST), PAUSE_MAX);
     if (pause < PAUSE_MIN) return;
     let isHurried = false;
     if (!isWanted)
@@ -259,7 +270,10 @@ export class EventWriter {
     const transaction = new KvsTransaction();
     for (const [id, { log, keys }] of batch.jobs) {
       const directory = encodeFluid(id, 'kvs');
-      for (const [name, text] of keys) transaction.put(`${directory}.${name}`, text);
+      for (const [name, value] of keys) {
+        if (typeof value === 'string') transaction.put(`${directory}.${name}`, value);
+        else transaction.putTreeobj(`${directory}.${name}`, value);
+      }
       if (log) transaction.append(`${directory}.eventlog`, log);
     }
     for (const { key, value } of batch.others) {

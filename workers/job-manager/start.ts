@@ -6,7 +6,9 @@
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
+import { jobNamespace } from '../../core/formats/job-keys.ts';
 import { JobState } from '../../core/formats/job-state.ts';
+import { makeDirref } from '../../core/formats/treeobj.ts';
 import type { Methods, Request } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Message } from '../../core/message/message.ts';
@@ -26,7 +28,7 @@ export interface StartHost {
   readonly jobs: Jobs;
   readonly events: Events;
   readonly exceptions: Exceptions;
-  readonly writer: Pick<EventWriter, 'whenKept'>;
+  readonly writer: Pick<EventWriter, 'whenKept' | 'keep' | 'afterCommit'>;
   /** What the state of a job wants done. */
   act(job: Job): void;
 }
@@ -65,8 +67,9 @@ export class Start {
       if (job.flags & JobFlag.debug) this.#host.events.post(job, 'debug.exec-reattach-finish');
     },
     release: (job, data) => {
-      const { ranks, final } = unpack(data, { ranks: 's', final: 'b' });
+      const { ranks, final, guest } = unpack(data, { ranks: 's', final: 'b', guest: 's?' });
       if (final) this.#ended(job);
+      if (guest !== undefined) this.#adoptGuest(job, guest);
       this.#host.events.post(job, 'release', { ranks, final });
     },
     exception: (job, data) => {
@@ -108,6 +111,20 @@ export class Start {
     job.isStartPending = true;
     this.#pending.add(job);
     if (job.flags & JobFlag.debug) this.#host.events.post(job, 'debug.start-request');
+  }
+
+  /**
+   * What the job wrote becomes a part of the primary namespace, together with the events of its end. It is in a namespace of
+   * its own until that is so.
+   */
+  #adoptGuest(job: Job, rootref: string): void {
+    const { writer, context } = this.#host;
+    writer.keep(job, 'guest', makeDirref(rootref));
+    writer.afterCommit(job, () => {
+      context.rpc('kvs.namespace-remove', { namespace: jobNamespace(job.id) }).catch((error: Error) => {
+        context.log('err', `${encodeFluid(job.id)}: its namespace stays: ${error.message}`);
+      });
+    });
   }
 
   #ended(job: Job): void {

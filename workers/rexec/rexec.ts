@@ -7,13 +7,13 @@ import type { ModuleDefinition, Service, ServiceContext } from '../../core/broke
 import { FluxError } from '../../core/errno.ts';
 import { decodeIo } from '../../core/formats/io.ts';
 import { LATER, type Method, type Methods, type Request } from '../../core/handle/methods.ts';
-import { ExecFlag } from '../../core/handle/remote-process.ts';
+import { ExecFlag, LocalExecFlag } from '../../core/handle/remote-process.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import { type Command, parseCommand } from './command.ts';
 import type { SlowReaders } from './slow-readers.ts';
-import { LocalFlag, requestKey, Subprocess } from './subprocess.ts';
+import { requestKey, Subprocess } from './subprocess.ts';
 
 export interface RexecHost {
   /** The environment of the rank now. */
@@ -110,7 +110,7 @@ class Rexec implements Service {
     const { cmd, flags, local_flags: localFlags = 0 } = request.unpack({ cmd: 'o', flags: 'i', local_flags: 'i?' });
     if (background && flags & ExecFlag.writeCredit)
       throw new FluxError('EINVAL', 'write-credit flag is not allowed in background mode');
-    if (background && localFlags & LocalFlag.passThrough)
+    if (background && localFlags & LocalExecFlag.passThrough)
       throw new FluxError('EINVAL', 'stdio-fallthrough flag is not allowed in background mode');
     if (!background && flags & ExecFlag.waitable)
       throw new FluxError('EINVAL', 'waitable flag only supported in background mode');

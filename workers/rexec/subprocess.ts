@@ -6,16 +6,14 @@ import { constants } from 'node:os';
 import type { ServiceContext, SpawnEvents } from '../../core/broker/service.ts';
 import { FluxError, strerror } from '../../core/errno.ts';
 import { encodeIo } from '../../core/formats/io.ts';
+import { exitCodeOf, signalOf } from '../../core/formats/wait-status.ts';
 import type { Request } from '../../core/handle/methods.ts';
-import { ExecFlag } from '../../core/handle/remote-process.ts';
+import { ExecFlag, LocalExecFlag } from '../../core/handle/remote-process.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { type Process, type ProcessSpec, SpawnError, type Stdio } from '../../native/process.ts';
 import { bufferBytes, type Command, isLineBuffered, programName } from './command.ts';
 import { LineCutter } from './lines.ts';
 import type { SlowReaders } from './slow-readers.ts';
-
-/** Flags of a request to run that concern the server alone (RFC 42). */
-export const LocalFlag = { passThrough: 1, sameGroup: 2 } as const;
 
 /** Bytes of its latest output that are kept of a program that somebody may wait for. */
 const RETAINED_BYTES = 8192;
@@ -106,8 +104,8 @@ export class Subprocess {
         argv: command.cmdline,
         env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
         ...(command.cwd !== undefined && { cwd: command.cwd }),
-        processGroup: (localFlags & LocalFlag.sameGroup) === 0,
-        stdio: this.#stdio((localFlags & LocalFlag.passThrough) !== 0),
+        processGroup: (localFlags & LocalExecFlag.sameGroup) === 0,
+        stdio: this.#stdio((localFlags & LocalExecFlag.passThrough) !== 0),
       },
       {
         data: (stream, bytes) => this.#read(stream, bytes),
@@ -329,9 +327,9 @@ export class Subprocess {
     this.#status = status;
     this.#tell({ type: 'finished', status });
     if (!this.background) return;
-    const signal = status & 0x7f;
+    const signal = signalOf(status);
     const who = `${this.command.label ? `${this.command.label}: ` : ''}${this.command.cmdline[0]!.replace(/.*\//, '')}[${this.pid}]`;
-    this.#context.log('info', signal ? `${who}: Killed by signal ${signal}` : `${who}: Exit ${(status >> 8) & 0xff}`);
+    this.#context.log('info', signal ? `${who}: Killed by signal ${signal}` : `${who}: Exit ${exitCodeOf(status)}`);
   }
 
   #finish(): void {

@@ -45,7 +45,7 @@ export function schedModule(policy: Policy): ModuleDefinition {
 }
 
 class Sched implements Service {
-  readonly services = ['sched', 'feasibility'];
+  readonly services = ['feasibility', 'sched'];
   readonly methods: Methods;
   readonly #context: ServiceContext;
   readonly #policy: Policy;

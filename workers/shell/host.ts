@@ -16,8 +16,6 @@ export interface ShellModuleHost {
 
 /** What the shells of one thread have in common, of whichever ranks they are. */
 export interface ShellThread {
-  /** Resolves when the thread has time to start a program. */
-  spawnTurn(): Promise<void>;
   /** The layout of jobs that have shells here, by their ids. */
   readonly layouts: Map<bigint, SharedLayout>;
   /** Ends what tasks leave when this process is killed. */

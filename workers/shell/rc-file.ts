@@ -5,7 +5,7 @@
 
 import { readdir, stat } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
-import { asFluxError, FluxError } from '../../core/errno.ts';
+import { about, FluxError } from '../../core/errno.ts';
 import type { ShellPlugin } from './plugin.ts';
 
 /** @throws FluxError ENOENT, EINVAL: there is no such file, or no plugin in it */
@@ -14,7 +14,7 @@ export async function loadRcFile(path: string): Promise<readonly ShellPlugin[]> 
   try {
     isFolder = (await stat(path)).isDirectory();
   } catch (error) {
-    throw new FluxError(asFluxError(error).errno, `loading rc file ${path}: ${asFluxError(error).message}`);
+    throw about(`loading rc file ${path}`, error);
   }
   if (!isFolder) return pluginsIn(path);
   const names = (await readdir(path)).filter((name) => /\.m?js$/.test(name)).sort();

@@ -41,7 +41,6 @@ export class ShellService implements Service {
       plugins: [...builtinPlugins, rexecPlugin(thread)],
       uri,
       isUtf8,
-      spawnTurn: () => thread.spawnTurn(),
       loadPlugins: loadRcFile,
       register: (service, method, answer) => this.#register(service, method, answer),
     };

@@ -9,13 +9,14 @@ import { asFluxError, FluxError, strerror } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { IdSet } from '../../core/formats/idset.ts';
 import type { TaskMap } from '../../core/formats/taskmap.ts';
+import { exitCodeOf } from '../../core/formats/wait-status.ts';
 import type { Method } from '../../core/handle/methods.ts';
 import type { Responses } from '../../core/handle/rpc.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { Flag, type Message } from '../../core/message/message.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import { findPackageFile } from '../../native/index.ts';
-import { SpawnError } from '../../native/process.ts';
+import { type Process, SpawnError } from '../../native/process.ts';
 import { EventWriter, type LogText } from './event-writer.ts';
 import type { ShellFiles } from './files.ts';
 import { type JobLayout, trimmed } from './job-layout.ts';
@@ -34,7 +35,7 @@ import {
   type TaskSpec,
 } from './plugin.ts';
 import { shellTags } from './tags.ts';
-import { exitCodeOf, Task, type TaskUsage } from './task.ts';
+import { Task, type TaskEvents, type TaskUsage } from './task.ts';
 import { mapTasks } from './task-mapping.ts';
 
 /** What a shell is made of. */
@@ -58,8 +59,6 @@ export interface ShellHost {
   readonly uri: string;
   /** Whether job ids are written with ƒ. */
   readonly isUtf8: boolean;
-  /** Resolves when the thread has time to start a program. */
-  spawnTurn(): Promise<void>;
   /** The plugins that an initrc names. */
   loadPlugins(path: string): Promise<readonly ShellPlugin[]>;
   register(service: string, method: string, answer: Omit<Method, 'allow'>): void;
@@ -368,37 +367,28 @@ export class JobShell implements Shell {
 
   async #startTasks(): Promise<void> {
     for (const task of this.#tasks) {
-      await this.#host.spawnTurn();
       this.#checkEnding();
       this.#currentTask = task;
       await this.#call('task.init', task);
       task.spec.cwd ??= this.#cwd;
       task.spec.argv = task.spec.argv.map((word) => (word.includes('{{') ? this.render(word, { task }) : word));
       for (const { hooks } of this.#hooks) hooks['task.exec']?.(task);
-      this.#startTask(task);
+      await this.#startTask(task);
+      // The end of another one may have come meanwhile.
+      this.#currentTask = task;
       for (const { hooks } of this.#hooks) hooks['task.fork']?.(task);
     }
     this.#currentTask = undefined;
     if (this.#tasks.length === 0) this.#finish();
   }
 
-  #startTask(task: Task): void {
-    const start = () =>
-      task.start(
-        this.context.spawn,
-        this.#taskEnv(task),
+  async #startTask(task: Task): Promise<void> {
+    try {
+      await task.start(
+        (events) => this.#spawn(task, events),
         () => this.#taskExited(task),
         () => this.#taskClosed(task),
       );
-    try {
-      for (;;) {
-        try {
-          start();
-          break;
-        } catch (error) {
-          if (!(error instanceof SpawnError) || !this.#mend(task.spec, error)) throw error;
-        }
-      }
     } catch (error) {
       const { errno, message } = asFluxError(error);
       const code = { [constants.errno.EPERM]: 126, [constants.errno.EACCES]: 126, [constants.errno.ENOENT]: 127 }[
@@ -410,6 +400,16 @@ export class JobShell implements Shell {
     }
     this.#openTasks++;
     this.#holds++;
+  }
+
+  async #spawn(task: Task, events: TaskEvents): Promise<Process> {
+    for (;;) {
+      try {
+        return await this.context.spawnSoon({ ...task.spec, env: this.#taskEnv(task) }, events);
+      } catch (error) {
+        if (!(error instanceof SpawnError) || !this.#mend(task.spec, error)) throw error;
+      }
+    }
   }
 
   /** Changes what a task could not be started with, where something else may do. */

@@ -2,8 +2,9 @@
 
 import { constants } from 'node:os';
 import { FluxError } from '../../core/errno.ts';
+import { exitCodeOf, signalOf } from '../../core/formats/wait-status.ts';
 import type { JsonObject } from '../../core/json.ts';
-import type { Process, ProcessSpec } from '../../native/process.ts';
+import type { Process } from '../../native/process.ts';
 import type { ShellTask, TaskSpec } from './plugin.ts';
 
 /** Takes what comes from a descriptor; null at its end. */
@@ -28,12 +29,6 @@ export interface TaskOptions {
   jobEnv(name: string): string | undefined;
 }
 
-/** The exit code that stands for a wait status: that of a shell, 128 and the signal for a program that was killed. */
-export function exitCodeOf(status: number): number {
-  const signal = status & 0x7f;
-  return signal ? 128 + signal : (status >> 8) & 0xff;
-}
-
 export class Task implements ShellTask {
   readonly rank: number;
   readonly index: number;
@@ -49,6 +44,8 @@ export class Task implements ShellTask {
   #pendingBytes = 0;
   #inputEnded = false;
   #process: Process | undefined;
+  // Signals that came while it was being started; undefined when it is not.
+  #early: number[] | undefined;
   #status: number | undefined;
   #usage: TaskUsage | undefined;
   #isClosed = false;
@@ -75,8 +72,9 @@ export class Task implements ShellTask {
   get usage(): TaskUsage | undefined {
     return this.#usage;
   }
+  /** Whether it is there, or soon will be: it can be signaled. */
   get isRunning(): boolean {
-    return this.#process !== undefined && this.#status === undefined;
+    return this.#early !== undefined || (this.#process !== undefined && this.#status === undefined);
   }
   /** Whether it has ended and so has all its output. */
   get isClosed(): boolean {
@@ -124,41 +122,41 @@ export class Task implements ShellTask {
   }
 
   /**
-   * Starts it.
+   * Starts it, and signals it then as it was asked to meanwhile.
    *
-   * @param start starts a program
-   * @param env its whole environment
+   * @param start starts its program, by `spec` as it is then
    * @param onExit called when it has ended
    * @param onClose called when its output has ended, too
    * @throws FluxError why it cannot be started
    */
-  start(
-    start: (spec: ProcessSpec, events: TaskEvents) => Process,
-    env: readonly string[],
-    onExit: () => void,
-    onClose: () => void,
-  ): void {
-    this.#process = start(
-      { ...this.spec, env },
-      {
-        data: (stream, bytes) => this.#data(stream, bytes),
-        drain: (stream) => {
-          if (stream !== 0) return;
-          if (this.#onRoom) this.#onRoom();
-          else this.#flush();
-        },
-        exit: (status, usage) => {
-          this.#status = status;
-          this.#usage = usage;
-          this.#pending = [];
-          onExit();
-        },
-        close: () => {
-          this.#isClosed = true;
-          onClose();
-        },
+  async start(start: (events: TaskEvents) => Promise<Process>, onExit: () => void, onClose: () => void): Promise<void> {
+    const events: TaskEvents = {
+      data: (stream, bytes) => this.#data(stream, bytes),
+      drain: (stream) => {
+        if (stream !== 0) return;
+        if (this.#onRoom) this.#onRoom();
+        else this.#flush();
       },
-    );
+      exit: (status, usage) => {
+        this.#status = status;
+        this.#usage = usage;
+        this.#pending = [];
+        onExit();
+      },
+      close: () => {
+        this.#isClosed = true;
+        onClose();
+      },
+    };
+    const early: number[] = [];
+    this.#early = early;
+    try {
+      this.#process = await start(events);
+    } finally {
+      this.#early = undefined;
+    }
+    if (this.spec.stdio[0] === 'input') this.#flush();
+    for (const signum of early) this.kill(signum);
   }
 
   #data(stream: number, bytes: Buffer | null): void {
@@ -170,7 +168,7 @@ export class Task implements ShellTask {
   // ---- while it runs
 
   /**
-   * Sends bytes to its standard input; null ends that.
+   * Sends bytes to its standard input, which it gets when it is started; null ends that.
    *
    * @param capacity bytes that may wait for the task to read
    * @returns false when there is no room for them: standard input is then ended
@@ -180,7 +178,7 @@ export class Task implements ShellTask {
       this.#input(bytes);
       return true;
     }
-    if (!this.isRunning || this.#inputEnded || this.spec.stdio[0] !== 'input') return true;
+    if (this.#status !== undefined || this.#inputEnded || this.spec.stdio[0] !== 'input') return true;
     const fits = bytes === null || this.#pendingBytes + bytes.length <= capacity;
     if (bytes !== null && fits) {
       this.#pending.push(bytes);
@@ -191,7 +189,8 @@ export class Task implements ShellTask {
   }
 
   #flush(): void {
-    const process = this.#process!;
+    const process = this.#process;
+    if (!process) return;
     while (this.#pending.length) {
       const bytes = this.#pending[0]!;
       const taken = process.write(0, bytes);
@@ -221,9 +220,10 @@ export class Task implements ShellTask {
   }
 
   kill(signum: number): void {
-    if (!this.isRunning) return;
+    this.#early?.push(signum);
+    if (!this.#process || !this.isRunning) return;
     try {
-      this.#process!.kill(signum);
+      this.#process.kill(signum);
     } catch (error) {
       // It has just ended.
       if (!(error instanceof FluxError) || error.errno !== constants.errno.ESRCH) throw error;
@@ -239,7 +239,7 @@ export class Task implements ShellTask {
     };
     const status = this.#status;
     if (status === undefined) return info;
-    return { ...info, wait_status: status, signaled: status & 0x7f, exitcode: exitCodeOf(status) };
+    return { ...info, wait_status: status, signaled: signalOf(status), exitcode: exitCodeOf(status) };
   }
 }
 

@@ -64,6 +64,25 @@ test('what was submitted is stored with the first event, and R with the event th
   assert.equal(manager.kvs.has(keyOf(2n, 'J')), false);
 });
 
+test('what a job wrote is a part of the primary namespace with the event that it is over, and in its own until then', async () => {
+  const manager = await Fixture.start();
+  await manager.schedulerComes();
+  await manager.executorComes();
+  await manager.submit({ id: 1n });
+  await manager.grantAll();
+  const request = manager.takeAsked('job-exec.start').get(1n);
+  await manager.answer(request, { id: 1n, type: 'start', data: {} });
+  await manager.answer(request, { id: 1n, type: 'finish', data: { status: 0 } });
+  manager.commitError = new FluxError('EIO');
+  await manager.answer(request, { id: 1n, type: 'release', data: { ranks: 'all', final: true, guest: 'sha1-root' } });
+  assert.deepEqual(manager.removedNamespaces, []);
+  manager.commitError = undefined;
+  await manager.pass(60);
+  assert.match(manager.names(1n), / clean$/);
+  assert.match(manager.kvs.get(keyOf(1n, 'guest'))!, /sha1-root/);
+  assert.deepEqual(manager.removedNamespaces, ['job-1']);
+});
+
 test('events that can not be stored now are stored later, each once and in order', async () => {
   const manager = await Fixture.start();
   await manager.schedulerComes();

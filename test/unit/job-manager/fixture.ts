@@ -63,6 +63,7 @@ interface Operation {
 }
 
 export class Fixture {
+  readonly removedNamespaces: string[] = [];
   readonly agenda = new Agenda();
   readonly kvs: Map<string, string>;
   /** What each commit changed. */
@@ -197,6 +198,10 @@ export class Fixture {
 
   #serve(request: Message): Payload | undefined {
     if (request.topic === 'kvs.commit') return this.#commit(request.unpack({ ops: 'a' }).ops as unknown as Operation[]);
+    if (request.topic === 'kvs.namespace-remove') {
+      this.removedNamespaces.push(request.unpack({ namespace: 's' }).namespace);
+      return undefined;
+    }
     const { key, flags } = request.unpack({ key: 's', flags: 'i' });
     if (flags & (LookupFlag.readdir | LookupFlag.treeobj)) return { val: plain(this.#directory(key)) };
     const text = this.kvs.get(key);
@@ -227,7 +232,8 @@ export class Fixture {
       } else if (dirent.type === 'dir') {
         for (const [name, value] of Object.entries(dirent.data))
           this.kvs.set(`${key}.${name}`, String(valBytes(value)));
-      } else {
+      } else if (dirent.type === 'dirref') this.kvs.set(key, dirent.data.join());
+      else {
         const before = flags & OperationFlag.append ? (this.kvs.get(key) ?? '') : '';
         this.kvs.set(key, before + valBytes(dirent));
       }

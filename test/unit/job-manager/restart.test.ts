@@ -141,8 +141,12 @@ const bad: readonly (readonly [string, [string, string][], RegExp])[] = [
     storedJob(9n, [submitted, 'validate', ['exception', { type: 'x' }]]),
     /could not apply exception/,
   ],
-  ['a submission that was not accepted', storedJob(9n, [submitted]), /job state \(NEW\) is invalid after replay/],
 ];
+test('a job of which nothing is known but that it was submitted is submitted', async () => {
+  const manager = await Fixture.start({ kvs: new Map(storedJob(9n, [submitted])) });
+  assert.equal(await manager.state(9n), JobState.sched);
+});
+
 for (const [what, entries, text] of bad)
   test(`a job with ${what} is put aside, the others are not`, async () => {
     const kvs = new Map([...storedJob(1n, [...pending]), ...entries]);

@@ -144,7 +144,7 @@ function tests() {
       loaded.exports.startProcesses((id, event, stream, value) => console.log(event, stream, String(value).trim()),
         new Float64Array(3));
       loaded.exports.spawn('sh', 'sh\\0-c\\0sleep 0.2; echo done', 3, '', 0, undefined, Int32Array.of(0, -1, 0, 0),
-        Int32Array.of(-2, -4, 2), new Int32Array(0), new Float64Array(0), new Int32Array(2));
+        Int32Array.of(-2, -4, 2), new Int32Array(0), new Float64Array(0), new Int32Array(2), 0);
       if (process.argv[2]) process.exit(3);`;
     const inner = (...more: string[]) => {
       const { status, stdout } = spawnSync(process.execPath, ['-e', code, path.resolve(binary), ...more], {

@@ -12,7 +12,7 @@ import { estimates, Fixture, guest, jobspec, outcome, START, uniform } from './f
 
 test('it takes resources, greets the job manager and is ready', async () => {
   const sched = await Fixture.start();
-  assert.deepEqual(sched.services, ['sched', 'feasibility']);
+  assert.deepEqual(sched.services, ['feasibility', 'sched']);
   assert.deepEqual(
     [...sched.sent.keys()],
     ['resource.acquire', 'event.subscribe', 'service.add', 'job-manager.sched-hello', 'job-manager.sched-ready'],

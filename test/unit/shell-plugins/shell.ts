@@ -184,6 +184,7 @@ export class FakeShell implements Shell {
       spawn: () => {
         throw new FluxError('ENOSYS');
       },
+      spawnSoon: () => Promise.reject(new FluxError('ENOSYS')),
       config: {},
       attribute: (name) => attributes[name],
       rpc: async (topic, payload) => answer(topic, payload) as JsonValue | undefined,

@@ -24,7 +24,13 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 function makeWorld(agenda = new Agenda()): World {
   const clock = agenda.clock('remote');
   const programs = new Programs({ prog: (process) => process.exit(7) });
-  return { clock, random: new SeededRandom(1), rusage: () => ({ maxrss: 77 }) as never, spawn: programs.spawn(clock) };
+  return {
+    clock,
+    random: new SeededRandom(1),
+    rusage: () => ({ maxrss: 77 }) as never,
+    spawn: programs.spawn(clock),
+    spawnSoon: programs.spawnSoon(clock),
+  };
 }
 
 const welcome = (more: JsonObject = {}) =>

@@ -34,7 +34,13 @@ async function start() {
     config: {},
     attribute: () => undefined,
   };
-  const world = { clock, random: new SeededRandom(1), rusage: () => ({}) as never, spawn: programs.spawn(clock) };
+  const world = {
+    clock,
+    random: new SeededRandom(1),
+    rusage: () => ({}) as never,
+    spawn: programs.spawn(clock),
+    spawnSoon: programs.spawnSoon(clock),
+  };
   const host = new ModuleHost(welcome, world, (message) => sent.push(message));
   let open!: (uri: string) => void;
   const uri = new Promise<string>((resolve) => {

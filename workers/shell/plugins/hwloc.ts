@@ -3,7 +3,7 @@
  * what they may not use.
  */
 
-import { asFluxError, FluxError } from '../../../core/errno.ts';
+import { about, FluxError } from '../../../core/errno.ts';
 import type { JsonValue } from '../../../core/json.ts';
 import { isObject } from '../../../core/message/unpack.ts';
 import { hwloc } from '../../../native/index.ts';
@@ -37,7 +37,7 @@ async function writeXml(shell: Shell, isRestricted: boolean): Promise<void> {
   try {
     await shell.files.writeFile(file, xml, { flag: 'wx', mode: 0o640 });
   } catch (error) {
-    throw new FluxError(asFluxError(error).errno, `failed to write ${variable}: ${asFluxError(error).message}`);
+    throw about(`failed to write ${variable}`, error);
   }
   shell.log(LogLevel.debug, `Writing ${Buffer.byteLength(xml)} bytes to ${variable}=${file}`, name);
   if (shell.getEnv(variable) === undefined) shell.setEnv(variable, file);

@@ -8,6 +8,7 @@
 import { asFluxError, FluxError, strerror } from '../../../core/errno.ts';
 import { parseSignal } from '../../../core/formats/signal.ts';
 import { formatSize } from '../../../core/formats/size.ts';
+import { signalOf } from '../../../core/formats/wait-status.ts';
 import type { JsonValue } from '../../../core/json.ts';
 import { isObject } from '../../../core/message/unpack.ts';
 import { LogLevel, type Shell, type ShellPlugin, type ShellTask } from '../plugin.ts';
@@ -63,7 +64,7 @@ export function oomPlugin(): ShellPlugin {
           if (adjust !== undefined) void adjustScore(shell, task, adjust);
         },
         'task.exit'(task) {
-          if (((task.status ?? 0) & 0x7f) === SIGKILL) void lookForKills(shell, counter(shell));
+          if (signalOf(task.status ?? 0) === SIGKILL) void lookForKills(shell, counter(shell));
         },
       };
     },

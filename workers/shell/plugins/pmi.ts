@@ -120,7 +120,7 @@ class Pmi {
     const channel = this.#channels.get(rank);
     this.#shell.log(LogLevel.trace, `${rank}: S: ${line.trimEnd()}`, NAME);
     // Answers are short, and a task asks one thing at a time: the channel has room for one.
-    if (channel?.task.isRunning) channel.task.process!.write(channel.descriptor, Buffer.from(line));
+    if (channel?.task.isRunning) channel.task.process?.write(channel.descriptor, Buffer.from(line));
   }
 
   #abort(message: string): void {

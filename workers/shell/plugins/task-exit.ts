@@ -7,10 +7,10 @@ import type { Timer } from '../../../core/broker/service.ts';
 import { FluxError } from '../../../core/errno.ts';
 import { formatDuration, parseDuration } from '../../../core/formats/duration.ts';
 import { signalText } from '../../../core/formats/signal.ts';
+import { exitCodeOf, signalOf } from '../../../core/formats/wait-status.ts';
 import { type JsonObject, Real } from '../../../core/json.ts';
 import { unpack } from '../../../core/message/unpack.ts';
 import type { Shell, ShellHooks, ShellPlugin } from '../plugin.ts';
-import { exitCodeOf } from '../task.ts';
 
 const name = 'task-exit';
 
@@ -98,7 +98,7 @@ function describe({ what, rank, host, status }: FirstExit, how: string): string 
 
 function disposition(status: number | undefined): string {
   if (status === undefined) return '';
-  const signal = status & 0x7f;
+  const signal = signalOf(status);
   return signal ? ` (${signalText(signal)})` : ` (Exit ${exitCodeOf(status)})`;
 }
 

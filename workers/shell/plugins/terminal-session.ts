@@ -9,6 +9,7 @@
 import { FluxError } from '../../../core/errno.ts';
 import { decodePtyData, encodePtyData } from '../../../core/formats/pty-data.ts';
 import { parseSignal } from '../../../core/formats/signal.ts';
+import { signalOf } from '../../../core/formats/wait-status.ts';
 import { LATER, type Reply, type Request } from '../../../core/handle/methods.ts';
 import { type JsonObject, real } from '../../../core/json.ts';
 import type { Process, WindowSize } from '../../../native/index.ts';
@@ -119,7 +120,7 @@ export class TerminalSession {
   /** The task has ended. One that was stopped, with its job as a rule, waits for nobody to see what it wrote. */
   exit(status: number): void {
     this.#status = status;
-    if (stopSignals.has(status & 0x7f)) {
+    if (stopSignals.has(signalOf(status))) {
       this.#waitsForClient = false;
       this.#isAbandoned = true;
       this.#setReading();
