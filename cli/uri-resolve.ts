@@ -185,7 +185,7 @@ function environmentOf(pid: string): string[] {
 function isBroker(pid: string): boolean {
   if (/flux-broker/.test(readProc(pid, 'comm'))) return true;
   const words = readProc(pid, 'cmdline').split('\0');
-  const own = words.findIndex((word) => path.basename(word) === 'flux');
+  const own = words.findIndex((word) => /^flux(\.cjs)?$/.test(path.basename(word)));
   return own >= 0 && ['start', 'broker'].includes(words[own + 1] ?? '');
 }
 

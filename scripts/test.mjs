@@ -13,8 +13,11 @@ import { common } from './build.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
-/** A file whose tests take longer waits for something that never comes. */
-const TIMEOUT_MS = 600_000;
+/**
+ * A file whose tests take longer waits for something that never comes. The conversations are many hundreds, of a second
+ * each, or several where the processors have other work.
+ */
+const TIMEOUT_MS = 3_600_000;
 
 /** Bundles each test file, and each file that tests run on another thread, for itself; returns the tests' bundles. */
 export async function buildTests(words) {

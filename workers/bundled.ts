@@ -4,19 +4,26 @@ import type { ModuleDefinition } from '../core/broker/service.ts';
 import { kvsShard } from '../core/node/plan.ts';
 import { barrier } from './barrier/barrier.ts';
 import type { StoreThread } from './content/access.ts';
-import { cron } from './cron/cron.ts';
 import { heartbeat } from './heartbeat/heartbeat.ts';
-import { jobExec } from './job-exec/job-exec.ts';
-import { schedModule } from './sched/sched.ts';
+import type { Policy } from './sched/scheduler.ts';
+
+/** A module whose code is read when it is loaded: most threads never load it. */
+function lazily(read: () => Promise<ModuleDefinition>): ModuleDefinition {
+  return { start: async (context, args) => (await read()).start(context, args) };
+}
+
+function scheduler(policy: Policy): ModuleDefinition {
+  return lazily(async () => (await import('./sched/sched.ts')).schedModule(policy));
+}
 
 const modules = new Map<string, ModuleDefinition>([
   ['barrier', barrier],
-  ['cron', cron],
+  ['cron', lazily(async () => (await import('./cron/cron.ts')).cron)],
   ['heartbeat', heartbeat],
-  ['sched-simple', schedModule('fifo')],
-  ['sched-fifo', schedModule('fifo')],
-  ['sched-backfill', schedModule('backfill')],
-  ['job-exec', jobExec],
+  ['sched-simple', scheduler('fifo')],
+  ['sched-fifo', scheduler('fifo')],
+  ['sched-backfill', scheduler('backfill')],
+  ['job-exec', lazily(async () => (await import('./job-exec/job-exec.ts')).jobExec)],
 ]);
 
 /** The backing stores of content, read when one is wanted: only the thread that runs it needs what it needs. */

@@ -83,9 +83,6 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   'wire:run-env-rules': ['0-shell-<id>.stdin errnum'],
   // The client writes the file.
   'wire:submit-log': ['post lines'],
-  // Python's name for an error stands before it.
-  'wire:queue-disable-one-of-two': ['post line 1 shape'],
-  'cli:queue-disable-one-of-two': ['post line 1 shape'],
   // Services that take part in its own start, and that look at the memory of its C library.
   'wire:raw-guest-broker-services': ['bootstrap.whois errnum', 'heaptrace.start errnum'],
   // An init that fails says what was wrong, not the errno that was left; and the log has a header.

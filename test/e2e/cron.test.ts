@@ -84,7 +84,7 @@ test('at a time, and at those of a crontab', async () => {
   const { stdout: list } = await instance.flux(['cron', 'list']);
   const before = list.split('\n').length;
   await checkRows(instance, [
-    { args: ['cron', 'at', '+1 second', 'true'], stdout: scheduled('at') },
+    { args: ['cron', 'at', '+5 seconds', 'true'], stdout: scheduled('at') },
     { args: ['cron', 'at', 'tomorrow 8:00', 'true', '--now'], stdout: scheduled('at') },
     { args: ['cron', 'tab', file], stdout: scheduled('tab', 2) },
     { args: ['cron', 'at', 'yesterday', 'true'], stderr: /passed, or is not within the next two years/, exit: 1 },

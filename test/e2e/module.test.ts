@@ -40,6 +40,12 @@ const loaded: [string, string?][] = [
   ['kvs-watch'],
   ['resource'],
   ['cron'],
+  ['job-manager'],
+  ['job-list'],
+  ['job-info'],
+  ['job-ingest'],
+  ['job-exec'],
+  ['sched-simple', 'sched,feasibility'],
 ];
 
 test('modules are loaded, listed, reloaded and removed', () =>
@@ -52,7 +58,7 @@ test('modules are loaded, listed, reloaded and removed', () =>
     },
     {
       args: ['module', 'list', '-l'],
-      stdout: new RegExp(`^Module.*Service  Path\n(.*\n)*${line('cron')} +cron\n$`),
+      stdout: new RegExp(`^Module.*Service  Path\n(.*\n)*${line('sched-simple', 'sched,f\\+')} sched-simple\n$`),
     },
     { args: ['module', 'list', '--json'], stdout: /^\[\{"name":"config",.*\}\]\n$/ },
     { args: ['module', 'load', 'heartbeat'], stderr: /heartbeat: .*loaded already/, exit: 1 },
@@ -171,9 +177,12 @@ test('modprobe loads what a module requires, and removes what nobody needs', asy
       {
         args: ['modprobe', 'rc1', '--dry-run'],
         stdout:
-          /^load content\nload heartbeat period=4s\nload cron sync=heartbeat.pulse\nload content-sqlite\nload kvs\nload kvs-watch\nload resource\n$/,
+          /^load content\nload heartbeat period=4s\nload cron sync=heartbeat.pulse\nload job-info\nload content-sqlite\nload kvs\nload kvs-watch\nload resource\nload job-manager\nload job-list\nload job-ingest\nload job-exec\nload sched-simple\n$/,
       },
-      { args: ['modprobe', 'rc1', '-v'], stderr: /^(loaded .*\n)*loaded kvs\nloaded kvs-watch\nloaded resource\n$/ },
+      {
+        args: ['modprobe', 'rc1', '-v'],
+        stderr: /^(loaded .*\n)*loaded kvs\nloaded kvs-watch\nloaded resource\nloaded job-manager\n(loaded .*\n)*$/,
+      },
       { args: ['modprobe', 'list-dependencies', '-S', 'x', 'echo'], stderr: /'x' is not SERVICE=MODULE/, exit: 1 },
       { args: ['modprobe', 'show', '-D', 'nosuch', 'echo'], stderr: /there is no module nosuch/, exit: 1 },
     ].map((row) => ({ ...row, options })),

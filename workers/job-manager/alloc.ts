@@ -329,6 +329,11 @@ export class Alloc {
     if (this.#scheduler?.sender === request.sender) this.#teardown('disconnect');
   }
 
+  /** Nothing more is asked of any scheduler. */
+  stop(): void {
+    this.#scheduler = undefined;
+  }
+
   /** Nothing more is asked of this scheduler; what was asked is asked of the next one. */
   #teardown(why: string, error?: Error): void {
     if (!this.#scheduler) return;

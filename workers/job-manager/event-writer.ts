@@ -24,10 +24,12 @@ import type { Job } from './job.ts';
 /** Jobs in one commit: one that is too large would hold up everybody else's. */
 const BATCH_JOBS = 1000;
 /**
- * How much longer than a commit took it is until the next one, and how long at most in seconds: so commits cost no more
- * than a part of all time. Whoever waits for one waits for less: what comes in the meantime costs next to nothing.
+ * How much longer than a commit took it is until the next one, and how long at least and at most in seconds: so commits
+ * cost no more than a part of all time, and a short job few of them. Whoever waits for one waits for less: what comes in
+ * the meantime costs next to nothing.
  */
-const PAUSE_FACTOR = 4;
+const PAUSE_FACTOR = 8;
+const PAUSE_LEAST = 0.005;
 const PAUSE_MAX = 0.05;
 const PAUSE_WANTED_MAX = 0.003;
 /** Pauses that are not worth a timer. */
@@ -236,7 +238,7 @@ export class EventWriter {
     const start = this.#clock.monotonic();
     const whenWanted = Math.min(seconds, PAUSE_WANTED_MAX);
     const isWanted = this.#batches.some(({ waiting, held }) => waiting.length || held.size);
-    const pause = isWanted ? whenWanted : Math.min(seconds, PAUSE_MAX);
+    const pause = isWanted ? whenWanted : Math.min(Math.max(seconds, PAUSE_LEAST), PAUSE_MAX);
     if (pause < PAUSE_MIN) return;
     let isHurried = false;
     if (!isWanted)

@@ -148,6 +148,7 @@ export class Manager implements Service, Core {
   }
 
   async stop(): Promise<void> {
+    this.alloc.stop();
     this.journal.stop();
     this.wait.stop();
     this.#idle.stop();

@@ -2,7 +2,6 @@
  * The module `rexec`: runs programs for clients of its rank (RFC 42).
  */
 
-import { constants } from 'node:os';
 import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
 import { FluxError } from '../../core/errno.ts';
 import { decodeIo } from '../../core/formats/io.ts';
@@ -11,6 +10,7 @@ import { ExecFlag, LocalExecFlag } from '../../core/handle/remote-process.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import { isObject } from '../../core/message/unpack.ts';
+import { endPrograms } from '../end-programs.ts';
 import { type Command, parseCommand } from './command.ts';
 import type { SlowReaders } from './slow-readers.ts';
 import { requestKey, Subprocess } from './subprocess.ts';
@@ -29,9 +29,6 @@ export interface RexecThread {
   /** Resolves when the thread has time to start a program. */
   spawnTurn(): Promise<void>;
 }
-
-/** Seconds that programs have to end after SIGTERM when the module is removed. */
-const STOP_TIMEOUT = 5;
 
 export function rexecModule(host: (context: ServiceContext) => RexecHost): ModuleDefinition {
   return { start: (context) => new Rexec(context, host(context)) };
@@ -222,16 +219,8 @@ class Rexec implements Service {
       for (const subprocess of this.#running()) if (!subprocess.hasExited) subprocess.kill(signum);
     };
     if (this.#running().length === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = this.#context.clock.after(STOP_TIMEOUT, () => {
-        signal(constants.signals.SIGKILL);
-        resolve();
-      });
-      this.#onIdle = () => {
-        timer.cancel();
-        resolve();
-      };
-      signal(constants.signals.SIGTERM);
+    await endPrograms(this.#context.clock, signal, (idle) => {
+      this.#onIdle = idle;
     });
   }
 }

@@ -10,10 +10,8 @@ import { allWaiting, mayDiffer, waitsFor } from './expectations.ts';
 import { type Recording, readRecording, recordedNames } from './recording.ts';
 import { type Mode, replay } from './replay.ts';
 
-/** Conversations at a time: they wait for timers half of their time. */
-const LANES = 4;
-
-const recordings = recordedNames().map((name) => readRecording(name, '/tmp'));
+/** Conversations at a time in a mode, whose suites run side by side: they wait for timers half of their time. */
+const LANES = 2;
 
 const isIn: Readonly<Record<Mode, (recording: Recording) => boolean>> = {
   wire: ({ head, lines }) => lines.length > 0 && !head.cli_only,
@@ -25,7 +23,9 @@ const titles: Readonly<Record<Mode, string>> = {
   cli: 'a command does what flux-core does',
 };
 
-for (const mode of ['wire', 'cli'] as const) {
+/** Tests all conversations in a mode. */
+export function testConversations(mode: Mode): void {
+  const recordings = recordedNames().map((name) => readRecording(name, '/tmp'));
   const names = recordings.filter(isIn[mode]).map(({ head }) => head.name);
 
   describe(titles[mode], { concurrency: LANES }, () => {
