@@ -59,7 +59,7 @@ export interface ProcessSpec {
   readonly umask?: number;
   /** Sends the child SIGSTOP before the program's first instruction, for a debugger to attach to. */
   readonly stopInExec?: boolean;
-  /** Lets it go on when the thread that starts it ends, even by a SIGKILL to all of us. Without the addon all do. */
+  /** Lets it go on when this process is killed. Without the addon all do. */
   readonly outlivesUs?: boolean;
   /** By the child's descriptor, from 0 on. All others are closed in the child. */
   readonly stdio: readonly Stdio[];

@@ -86,7 +86,7 @@ struct program {
   bool new_group;
   bool new_session;
   bool stop_in_exec;  /* SIGSTOP before the program's first instruction */
-  bool outlives_us;   /* is not killed when the thread that starts it ends */
+  bool outlives_us;   /* is not killed with this process */
   int terminal;       /* becomes the controlling terminal of the new session; -1: none */
   int umask;          /* -1: ours */
   void *cpus;         /* a cpu_set_t of cpus_bytes; NULL: ours */

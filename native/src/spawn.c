@@ -140,7 +140,10 @@ static void set_limits(struct child *child) {
   }
 }
 
-/* A process that is killed ends nobody's programs, so the kernel does: that of this thread, which may be gone already. */
+/*
+ * A process that is killed ends nobody's programs, so the kernel does, when the thread ends that made them: one of libuv's
+ * pool, or of JavaScript. The process may be gone already.
+ */
 static void die_with_parent(const struct child *child) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != child->parent) _exit(127);

@@ -131,6 +131,9 @@ export class JobShell implements Shell {
   #takesSignals = false;
   #hasRaised = false;
   #isEnding = false;
+  /** Gives up the hook that is waited for now. */
+  #giveUp: (() => void) | undefined;
+  #isExiting = false;
   #isOver = false;
   #onIdle: (() => void) | undefined;
 
@@ -511,6 +514,7 @@ export class JobShell implements Shell {
     this.#isEnding = true;
     this.killAll(constants.signals.SIGKILL);
     this.leaveBarrier(false);
+    if (!this.#isExiting) this.#giveUp?.();
     this.#onIdle?.();
   }
 
@@ -519,6 +523,7 @@ export class JobShell implements Shell {
   }
 
   async #end(): Promise<void> {
+    this.#isExiting = true;
     // A plugin that came before `output` has failed, and said why.
     if (this.#takesSignals && this.#earlyLog?.length) this.beginOutput();
     this.openLog();
@@ -553,12 +558,13 @@ export class JobShell implements Shell {
     if (signum === constants.signals.SIGKILL) {
       this.#killSignal = signum;
       this.#stop();
+      this.#giveUp?.();
       return;
     }
     if (this.#tasks.some((task) => task.isRunning)) {
       this.log(LogLevel.debug, `forwarding signal ${signum} to tasks`);
       this.killAll(signum);
-    } else if (this.#leaveBarrier) {
+    } else if (this.#leaveBarrier || (this.#giveUp && !this.#isEnding && !this.#isExiting)) {
       this.#killSignal = signum;
       this.#stop();
     }
@@ -607,12 +613,22 @@ export class JobShell implements Shell {
     for (const { name, hooks } of this.#hooks) {
       try {
         const done = hook === 'task.init' ? hooks[hook]?.(task!) : hooks[hook]?.();
-        if (done instanceof Promise) await done;
+        if (done instanceof Promise) await this.#unlessGivenUp(done);
       } catch (error) {
         throw new FluxError('EINVAL', `plugin '${name}': ${hook} failed: ${asFluxError(error).message}`);
       }
       if (hook !== 'shell.exit') this.#checkEnding();
     }
+  }
+
+  /** Waits for a hook, which may be anybody's; one that never ends must not keep a job that is to end. */
+  async #unlessGivenUp(done: Promise<void>): Promise<void> {
+    const givenUp = new Promise<void>((resolve) => {
+      this.#giveUp = resolve;
+    });
+    await Promise.race([done, givenUp]).finally(() => {
+      this.#giveUp = undefined;
+    });
   }
 
   #find<T>(look: (hooks: ShellHooks) => T | undefined): T | undefined {
