@@ -284,8 +284,8 @@ static int watch(struct process *process) {
 static void finish_start(struct start *start) {
   struct process *process = start->process;
   process->starting = false;
-  process->exit.fd = start->pidfd;
   if (!start->failure.error) {
+    process->exit.fd = start->pidfd;
     start->failure = (struct spawn_failure){STEP_CLONE, -watch(process)};
     if (!start->failure.error) return;
     process_abandon(process);

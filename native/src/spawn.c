@@ -198,6 +198,7 @@ pid_t program_spawn(struct program *program, void *stack, int *pidfd, struct spa
   if (child.failure.error) {
     *failure = child.failure;
     close(*pidfd);
+    *pidfd = -1;
     reap(pid);
     return -1;
   }

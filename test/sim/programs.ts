@@ -167,6 +167,8 @@ export class Programs {
   #lastPid = FIRST_PID;
   /** Seconds that a start takes which nobody waits for. */
   startSeconds = 0;
+  /** Such starts under way. */
+  starting = 0;
 
   /** `programs` by the names that command lines begin with. */
   constructor(programs: Readonly<Record<string, Program>>) {
@@ -199,7 +201,9 @@ export class Programs {
   spawnSoon(clock: Clock): SpawnSoon {
     const spawn = this.spawn(clock);
     return async (spec, events) => {
+      this.starting++;
       await new Promise<void>((resolve) => clock.after(this.startSeconds, resolve));
+      this.starting--;
       return spawn(spec, events);
     };
   }

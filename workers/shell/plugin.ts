@@ -59,6 +59,7 @@ export interface ShellTask {
   readonly process: Process | undefined;
   /** Its wait status; undefined until it has exited. */
   readonly status: number | undefined;
+  /** Whether it is there, or being started. */
   readonly isRunning: boolean;
   /** A variable of this task, which may be one of the job. */
   getEnv(name: string): string | undefined;

@@ -386,6 +386,9 @@ export class JobShell implements Shell {
   }
 
   async #startTask(task: Task): Promise<void> {
+    // Before it is there: a signal that waits for it may end it at once.
+    this.#openTasks++;
+    this.#holds++;
     try {
       await task.start(
         (events) => this.#spawn(task, events),
@@ -393,6 +396,8 @@ export class JobShell implements Shell {
         () => this.#taskClosed(task),
       );
     } catch (error) {
+      this.#openTasks--;
+      this.#holds--;
       const { errno, message } = asFluxError(error);
       const code = { [constants.errno.EPERM]: 126, [constants.errno.EACCES]: 126, [constants.errno.ENOENT]: 127 }[
         errno
@@ -401,8 +406,6 @@ export class JobShell implements Shell {
       this.fail(code ?? 1, `task ${task.rank} (host ${this.hostname}): start failed: ${task.spec.argv[0]}: ${why}`);
       throw new ShellExit();
     }
-    this.#openTasks++;
-    this.#holds++;
   }
 
   async #spawn(task: Task, events: TaskEvents): Promise<Process> {

@@ -137,25 +137,28 @@ function tests() {
     assert.equal(build(folder, ['--strict']).status, 1);
   });
 
-  test('a running child keeps Node alive until it has closed; process.exit does not wait for it', () => {
+  test('a running child, or one to be, keeps Node alive until it has closed; process.exit does not wait for it', () => {
     const code = `
       const loaded = { exports: {} };
       process.dlopen(loaded, process.argv[1]);
-      loaded.exports.startProcesses((id, event, stream, value) => console.log(event, stream, String(value).trim()),
-        new Float64Array(3));
+      const said = (id, event, stream, value) => console.log(event, stream, event === 4 ? 'pid' : String(value).trim());
+      loaded.exports.startProcesses(said, new Float64Array(3));
       loaded.exports.spawn('sh', 'sh\\0-c\\0sleep 0.2; echo done', 3, '', 0, undefined, Int32Array.of(0, -1, 0, 0),
-        Int32Array.of(-2, -4, 2), new Int32Array(0), new Float64Array(0), new Int32Array(2), 0);
-      if (process.argv[2]) process.exit(3);`;
-    const inner = (...more: string[]) => {
-      const { status, stdout } = spawnSync(process.execPath, ['-e', code, path.resolve(binary), ...more], {
+        Int32Array.of(-2, -4, 2), new Int32Array(0), new Float64Array(0), new Int32Array(2), Number(process.argv[2]));
+      if (process.argv[3]) process.exit(3);`;
+    const inner = (soon: 0 | 1, ...more: string[]) => {
+      const { status, stdout } = spawnSync(process.execPath, ['-e', code, path.resolve(binary), `${soon}`, ...more], {
         encoding: 'utf8',
       });
       return [status, stdout];
     };
-    const [status, said] = inner();
-    assert.equal(status, 0);
-    assert.deepEqual(String(said).split('\n').sort(), ['', '0 1 done', '0 1 undefined', '2 -1 0', '3 -1 undefined']);
-    assert.deepEqual(inner('exit'), [3, '']);
+    const ends = ['', '0 1 done', '0 1 undefined', '2 -1 0', '3 -1 undefined'];
+    for (const [soon, events] of [[0, ends] as const, [1, [...ends, '4 0 pid']] as const]) {
+      const [status, said] = inner(soon);
+      assert.equal(status, 0);
+      assert.deepEqual(String(said).split('\n').sort(), events);
+      assert.deepEqual(inner(soon, 'exit'), [3, '']);
+    }
   });
 }
 

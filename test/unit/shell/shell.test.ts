@@ -146,6 +146,65 @@ inWorld(
   },
 );
 
+/** A job whose program is being started, which takes ten seconds. */
+async function startSlowly(world: JobWorld, command: readonly string[]): Promise<number> {
+  world.programs.startSeconds = 10;
+  const matchtag = world.startJob(ID, { command });
+  await world.until(() => world.programs.starting === 1);
+  return matchtag;
+}
+
+async function finishStatus(world: JobWorld, matchtag: number): Promise<string | undefined> {
+  await world.pass(10);
+  await world.whenReleased(matchtag);
+  return world.said(matchtag).find((text) => text.startsWith('finish'));
+}
+
+inWorld('a task is signaled that is being started', {}, async (world) => {
+  const matchtag = await startSlowly(world, ['sleep']);
+  world.event('shell-1.kill', { signum: 10 });
+  await world.pass(1);
+  assert.equal(world.programs.running.length, 0);
+  assert.equal(await finishStatus(world, matchtag), 'finish {"status":35328}');
+});
+
+inWorld('a job ends whose task is being started: it never runs on', {}, async (world) => {
+  const matchtag = await startSlowly(world, ['stay']);
+  world.exception({ id: ID, type: 'cancel', severity: 0 });
+  await world.pass(9);
+  assert.equal(world.programs.starting, 1);
+  assert.deepEqual(world.said(matchtag), ['start']);
+  await world.pass(60);
+  await world.whenReleased(matchtag);
+  assert.equal(world.programs.running.length, 0);
+});
+
+inWorld(
+  'a task gets the standard input that came while it was being started',
+  {
+    programs: {
+      cat: (process) => {
+        process.print(process.input());
+        process.onInputEnd = () => process.exit();
+      },
+    },
+  },
+  async (world) => {
+    const matchtag = await startSlowly(world, ['cat']);
+    assert.equal((await world.ask(STDIN, { stream: 'stdin', rank: 'all', data: 'early\n' })).errno, '');
+    await world.pass(11);
+    assert.equal((await world.ask(STDIN, { stream: 'stdin', rank: 'all', eof: true })).errno, '');
+    await world.whenReleased(matchtag);
+    assert.deepEqual(outputOf(world), ['data {"stream":"stdout","rank":"0","data":"early\\n"}']);
+  },
+);
+
+inWorld('a program that cannot be run, seen only when it is started', {}, async (world) => {
+  const matchtag = await startSlowly(world, ['no-such-program']);
+  world.event('shell-1.kill', { signum: 10 });
+  assert.equal(await finishStatus(world, matchtag), 'finish {"status":32512}');
+});
+
 inWorld('too much standard input ends the job', {}, async (world) => {
   const matchtag = world.startJob(ID, { command: ['sleep'], options: { input: { limit: 4 } } });
   await world.until(() => world.programs.running.length === 1);
