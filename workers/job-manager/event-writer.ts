@@ -235,11 +235,11 @@ export class EventWriter {
 
   /** Lets what comes gather, for a shorter time when somebody waits for it. */
   async #pause(seconds: number): Promise<void> {
+    if (seconds < PAUSE_MIN) return;
     const start = this.#clock.monotonic();
     const whenWanted = Math.min(seconds, PAUSE_WANTED_MAX);
     const isWanted = this.#batches.some(({ waiting, held }) => waiting.length || held.size);
     const pause = isWanted ? whenWanted : Math.min(Math.max(seconds, PAUSE_LEAST), PAUSE_MAX);
-    if (pause < PAUSE_MIN) return;
     let isHurried = false;
     if (!isWanted)
       this.#hurry = () => {
