@@ -2,7 +2,7 @@
  * Writes event logs to the KVS. What comes while a commit is under way is the next commit, so the more there is to write
  * the less each event costs. Commits are made in order, one at a time.
  *
- * A commit that fails is told to all who wait for it, and made again: events are not lost, but jobs whose submission
+ * A commit that fails is told to all who wait for it or behind it, and made again: events are not lost, but jobs whose submission
  * could not be committed are given up.
  *
  * Where the instance's state is kept, each commit is on disk before anybody is told of it: after a crash, jobs that were
@@ -227,8 +227,11 @@ export class EventWriter {
   async #failed(batch: Batch, failure: FluxError): Promise<void> {
     const outcome = this.#isStopping ? 'is lost' : 'is tried again';
     this.#log('err', `eventlog update failed, and ${outcome}: ${failure.message}`);
-    for (const id of batch.held.keys()) batch.jobs.delete(id);
-    this.#tell(batch, failure);
+    // Nor can what is behind it be written now.
+    for (const each of new Set([batch, ...this.#batches])) {
+      for (const id of each.held.keys()) each.jobs.delete(id);
+      this.#tell(each, failure);
+    }
     await this.#sleep(this.#retry);
     this.#retry = Math.min(this.#retry * 2, RETRY_MAX);
   }

@@ -51,6 +51,20 @@ test('a submission that can not be stored is refused, and may be tried again', a
   assert.ok(manager.logs.some((text) => text.includes('eventlog update failed')));
 });
 
+test('who submits while commits fail is told so, behind what is tried again', async () => {
+  const manager = await Fixture.start();
+  await manager.submit({ id: 1n, urgency: 0 });
+  manager.commitError = new FluxError('ENOSPC');
+  await manager.call('memo', { id: 1, memo: { a: 1 } }).catch(() => {});
+  await manager.pass(1);
+  const submitted = manager.submit({ id: 2n });
+  await manager.pass(60);
+  assert.deepEqual(await submitted, [[2, 'KVS commit failed', 28]]);
+  manager.commitError = undefined;
+  await manager.pass(60);
+  assert.match(manager.names(1n), / memo$/);
+});
+
 test('what was submitted is stored with the first event, and R with the event that tells of it, if nobody did', async () => {
   const manager = await Fixture.start();
   await manager.schedulerComes();
