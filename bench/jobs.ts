@@ -60,7 +60,6 @@ export function realRates(uri: string, scale: Scale): Promise<Figure[]> {
   return rates(uri, scale, 'real', real);
 }
 
-/** In an instance that says it has many cores: two that each pretend to work for a millisecond would be the limit. */
 export function mockRates(uri: string, scale: Scale): Promise<Figure[]> {
   return rates(uri, scale, 'mock', mock);
 }

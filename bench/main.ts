@@ -85,6 +85,8 @@ const benchmarks: readonly Benchmark[] = [
   inInstance('kvs-fence', (scale) => scaled(scale, 1024, 1024, 4), false),
   inInstance('content', () => 1),
   inInstance('jobs', () => 1),
+  // Two cores that each pretend to work for a millisecond would be the limit.
+  inInstance('jobs-mock', (scale) => scaled(scale, 32, 32, 1)),
   { name: 'jobs-restart', compares: true, run: jobRestarts },
   ...[1, 64, 1024].map((size) => {
     const rate = inInstance('jobs-ranks', () => size, size <= 64);

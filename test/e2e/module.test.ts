@@ -45,7 +45,7 @@ const loaded: [string, string?][] = [
   ['job-info'],
   ['job-ingest'],
   ['job-exec'],
-  ['sched-simple', 'sched,feasibility'],
+  ['sched-simple', '(sched,feasibility|feasibility,sched)'],
 ];
 
 test('modules are loaded, listed, reloaded and removed', () =>
