@@ -19,7 +19,7 @@ import { playDialogue } from './wire.ts';
 export type Mode = 'wire' | 'cli';
 
 /** Seconds that a script or a command may take. */
-const SCRIPT_SECONDS = 15;
+const SCRIPT_SECONDS = 60;
 /** Milliseconds that an answer may take, and where none is expected. */
 const ANSWER_MS = 8000;
 const NO_ANSWER_MS = 500;

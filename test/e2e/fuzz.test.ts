@@ -20,7 +20,7 @@ import { temporaryFolder, until } from './support.ts';
 
 /** Requests that may do what nobody wants, as they are or changed a little: run programs, end modules or the instance. */
 const harmful =
-  /^(rexec\.exec|runat\.|shutdown\.|state-machine\.post|module\.(load|remove|debug|status)|overlay\.disconnect|config\.load|config\.reload|log\.clear|attr\.set|broker\.setenv)/;
+  /^(content-backing\.sweep|rexec\.exec|runat\.|shutdown\.|state-machine\.post|module\.(load|remove|debug|status)|overlay\.disconnect|config\.load|config\.reload|log\.clear|attr\.set|broker\.setenv)/;
 
 interface Base {
   readonly topic: string;
