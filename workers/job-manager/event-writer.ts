@@ -138,7 +138,15 @@ export class EventWriter {
   /** Calls back when a crash can't undo what was written so far; at once where a crash is the end of it all. */
   whenKept(callback: () => void): void {
     if (!this.#isKept || this.#batches.length === 0) callback();
-    else this.whenCommitted((error) => (error ? this.whenKept(callback) : callback()));
+    else this.onceCommitted(callback);
+  }
+
+  /** Calls back when all that was written so far is committed, however often that fails before; never when it is lost. */
+  onceCommitted(callback: () => void): void {
+    this.whenCommitted((error) => {
+      if (!error) callback();
+      else if (!this.#isStopping) this.onceCommitted(callback);
+    });
   }
 
   /** Resolves when all that was written so far is committed. */

@@ -42,11 +42,8 @@ export class Idle {
 
   #answer(list: RequestList, payload: JsonObject | undefined): void {
     const requests = list.takeAll();
-    this.#writer.whenCommitted((error) => {
-      for (const request of requests) {
-        if (error) request.fail(error);
-        else request.reply(payload);
-      }
+    this.#writer.onceCommitted(() => {
+      for (const request of requests) request.reply(payload);
     });
   }
 
