@@ -97,7 +97,9 @@ export class JobInput {
     this.#answered();
     if (this.#stopped) return;
     const fault = asFluxError(error);
-    if (fault.code !== 'ENOSYS') this.#fail(fault);
+    // Too much of it ends the job, which says so itself.
+    if (fault.code === 'EPIPE') this.stop();
+    else if (fault.code !== 'ENOSYS') this.#fail(fault);
     else if (this.#sentData) this.#fail(new FluxError('ENOSYS', 'stdin not accepted by job'));
   };
 }

@@ -38,6 +38,8 @@ export interface FixtureOptions {
   readonly loadable?: ReadonlyMap<string, JobtapPlugin>;
   /** Instead of parts that do nothing. */
   readonly parts?: Parts;
+  /** Where state is kept beyond the instance's end. */
+  readonly statedir?: string;
 }
 
 export interface Answer {
@@ -68,6 +70,7 @@ export class Fixture {
   readonly kvs: Map<string, string>;
   /** What each commit changed. */
   readonly commits: (readonly Operation[])[] = [];
+  readonly commitFlags: number[] = [];
   /** What commits fail with. */
   commitError: FluxError | undefined;
   /** Commits that wait for `releaseCommits`, while there is a list. */
@@ -100,7 +103,8 @@ export class Fixture {
       owner: owner.userid,
       args: [],
       config: options.config ?? {},
-      attribute: (name: string) => (name === 'security.owner' ? String(owner.userid) : undefined),
+      attribute: (name: string) =>
+        ({ 'security.owner': String(owner.userid), statedir: options.statedir, 'statedir-cleanup': '0' })[name],
     };
     this.host = new ModuleHost(welcome, moduleWorld(this.agenda, 'job-manager'), (message) => this.#take(message));
   }
@@ -197,7 +201,11 @@ export class Fixture {
   }
 
   #serve(request: Message): Payload | undefined {
-    if (request.topic === 'kvs.commit') return this.#commit(request.unpack({ ops: 'a' }).ops as unknown as Operation[]);
+    if (request.topic === 'kvs.commit') {
+      const { ops, flags } = request.unpack({ ops: 'a', flags: 'i' });
+      this.commitFlags.push(flags);
+      return this.#commit(ops as unknown as Operation[]);
+    }
     if (request.topic === 'kvs.namespace-remove') {
       this.removedNamespaces.push(request.unpack({ namespace: 's' }).namespace);
       return undefined;

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { JobState } from '../../../core/formats/job-state.ts';
+import { CommitFlag } from '../../../core/formats/kvs-flags.ts';
 import { JobFlag } from '../../../workers/job-manager/job.ts';
-import { Fixture, keyOf, makeR, plain, storedJob, submitted } from './fixture.ts';
+import { Fixture, keyOf, makeR, plain, settled, storedJob, submitted } from './fixture.ts';
 
 const cancel = ['exception', { type: 'cancel', severity: 0, note: '' }] as const;
 const pending = [submitted, 'validate', 'depend', ['priority', { priority: 16 }]] as const;
@@ -78,6 +79,42 @@ test('jobs that were between two states go on', async () => {
   // A job in the state priority waits for a plugin that gives it one: nothing told them that it came.
   assert.equal(await manager.state(2n), JobState.priority);
   assert.deepEqual(plain(await manager.call('alloc-query')), { queue_length: 0, alloc_pending: 2, running: 0 });
+});
+
+test('a job that was accepted, and no more, goes on', async () => {
+  const manager = await Fixture.start({ kvs: new Map(storedJob(1n, [submitted])) });
+  assert.equal(manager.names(1n), 'submit validate depend priority');
+});
+
+test('a job that may have been started is not started again; one whose prolog was not over is', async () => {
+  const kvs = new Map([
+    ...storedJob(1n, [...pending, 'alloc']),
+    ...storedJob(2n, [...pending, 'alloc', ['prolog-start', { description: 'x' }]]),
+    [keyOf(1n, 'R'), JSON.stringify(plain(makeR(0)))],
+    [keyOf(2n, 'R'), JSON.stringify(plain(makeR(1)))],
+  ]);
+  const manager = await Fixture.start({ kvs });
+  await manager.executorComes();
+  manager.core.post(manager.core.active(2n)!, 'prolog-finish', { description: 'x', status: 0 });
+  await settled();
+  const asked = manager.takeAsked('job-exec.start');
+  const reattach = (id: bigint) => (asked.get(id)?.json as { reattach?: boolean } | undefined)?.reattach;
+  assert.deepEqual([reattach(1n), reattach(2n)], [true, false]);
+});
+
+test('where state is kept, a job is started once that is on disk', async () => {
+  const manager = await Fixture.start({ statedir: '/state' });
+  await manager.schedulerComes();
+  await manager.executorComes();
+  await manager.submit({ id: 1n });
+  assert.ok(manager.commitFlags.length > 0 && manager.commitFlags.every((flags) => flags === CommitFlag.sync));
+  manager.heldCommits = [];
+  await manager.grantAll();
+  await manager.pass(1);
+  assert.equal(manager.takeAsked('job-exec.start').size, 0);
+  await manager.releaseCommits();
+  await manager.pass(1);
+  assert.equal(manager.takeAsked('job-exec.start').size, 1);
 });
 
 test('updates are remembered', async () => {
