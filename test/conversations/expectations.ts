@@ -63,6 +63,8 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   'cli:kvs-put-through-symlink': ['post lines'],
   // It may wait for resources yet.
   'wire:watch-active-later': ['job-list.list .jobs[].state'],
+  // A job that may start may have started.
+  'wire:job-rpc-urgency': ['job-manager.urgency errnum'],
   // What a job prints has words of our own, or the time that something took.
   'wire:multi-prog-missing-file': ['job-info.eventlog-watch .event<data>.data shape'],
   'wire:multi-prog-no-line': ['job-info.eventlog-watch .event<data>.data shape'],

@@ -18,8 +18,9 @@ import { playDialogue } from './wire.ts';
 
 export type Mode = 'wire' | 'cli';
 
-/** Seconds that a script or a command may take. */
+/** Seconds that a script or a command may take, and all that is done with an instance. */
 const SCRIPT_SECONDS = 60;
+const SCENE_SECONDS = 180;
 /** Milliseconds that an answer may take, and where none is expected. */
 const ANSWER_MS = 8000;
 const NO_ANSWER_MS = 500;
@@ -51,7 +52,16 @@ function runProgram(
 ): Promise<Ended> {
   const [file, ...args] = argv;
   const child = spawn(file!, args, { cwd: scene.cwd, env: { ...scene.env, ...env }, detached: true });
-  const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), SCRIPT_SECONDS * 1000);
+  const timer = setTimeout(() => {
+    try {
+      process.kill(-child.pid!, 'SIGKILL');
+    } catch {
+      // All of its group have ended.
+    }
+    // What has left its group may hold its output open.
+    child.stdout.destroy();
+    child.stderr.destroy();
+  }, SCRIPT_SECONDS * 1000);
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
@@ -220,9 +230,12 @@ export async function replay(name: string, mode: Mode, isHopeless = false): Prom
     // Clients do not ask their broker for it.
     substitution.set('ssh://fluxhost/', `ssh://${os.hostname()}/`);
     const answerMs = isHopeless ? NO_ANSWER_MS : ANSWER_MS;
+    // Without its instance, whatever waits for an answer gets an error.
+    const timer = setTimeout(() => instance.kill(), SCENE_SECONDS * 1000);
     try {
       return await play({ recording, instance, env, cwd, substitution, answerMs }, mode);
     } finally {
+      clearTimeout(timer);
       await instance.stop();
     }
   } finally {

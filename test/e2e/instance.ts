@@ -63,9 +63,19 @@ export interface Instance {
   flux(args: readonly string[], options?: RunOptions): Promise<Outcome>;
   /** Runs a shell script whose `flux` is the one under test, as a client of rank 0. */
   shell(script: string, options?: RunOptions): Promise<Outcome>;
-  /** Ends the instance; resolves to what `flux start` had to say and its exit code. */
+  /** Kills it, as one that does nothing of what it should; who waits for it is told so. */
+  kill(): void;
+  /**
+   * Ends the instance; resolves to what `flux start` had to say and its exit code.
+   *
+   * @throws Error it does not end, and was killed
+   */
   stop(): Promise<{ readonly stderr: string; readonly exit: number | NodeJS.Signals }>;
 }
+
+/** Milliseconds in which an instance has started, and has ended when it is told to. */
+const START_MS = 60_000;
+const STOP_MS = 60_000;
 
 /** Where and with which variables `flux start` runs; the test's own when absent. */
 export interface Surroundings {
@@ -90,11 +100,18 @@ export async function startInstance(
   const closed = new Promise<number | NodeJS.Signals>((resolve) => {
     child.on('close', (code, signal) => resolve(code ?? signal!));
   });
+  const kill = () => {
+    child.kill('SIGKILL');
+    // What it started may hold its output open.
+    child.stdout.destroy();
+    child.stderr.destroy();
+  };
+  const starting = setTimeout(kill, START_MS);
   const uri = await new Promise<string>((resolve, reject) => {
     child.on('error', reject);
     child.stdout.setEncoding('utf8').once('data', (line: string) => resolve(line.trim()));
     void closed.then((exit) => reject(new Error(`flux start ended with ${exit}: ${stderr}`)));
-  });
+  }).finally(() => clearTimeout(starting));
   const env = { FLUX_URI: uri, PATH: `${path.dirname(flux)}:${process.env.PATH}`, TZ: 'UTC' };
   const withEnv = (more: RunOptions = {}): RunOptions => ({ ...more, env: { ...env, ...more.env } });
   return {
@@ -103,9 +120,18 @@ export async function startInstance(
     stderr: () => stderr,
     flux: (args, more) => run(flux, args, withEnv(more)),
     shell: (script, more) => run('bash', ['-c', script], withEnv(more)),
+    kill,
     async stop() {
       child.stdin.end();
-      return { exit: await closed, stderr };
+      let isStuck = false;
+      const stopping = setTimeout(() => {
+        isStuck = true;
+        kill();
+      }, STOP_MS);
+      const exit = await closed;
+      clearTimeout(stopping);
+      if (isStuck) throw new Error(`the instance did not end within ${STOP_MS / 1000} s; it said: ${stderr}`);
+      return { exit, stderr };
     },
   };
 }

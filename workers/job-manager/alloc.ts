@@ -1,6 +1,8 @@
 /**
  * Asks the scheduler for resources and gives them back (RFC 27). A scheduler says hello, learns what is allocated, and says
  * how many requests it takes at a time; then it gets them in order of the jobs' priorities.
+ *
+ * A scheduler of the same thread may answer before a call that sends returns: what is sent is sent when all is up to date.
  */
 
 import type { ServiceContext } from '../../core/broker/service.ts';
@@ -116,11 +118,12 @@ export class Alloc {
    */
   cancel(job: Job, isFinal: boolean): void {
     if (!job.isAllocPending) return;
+    if (isFinal) {
+      this.#retire(job);
+      this.#host.annotations.clear(job);
+    }
     this.#host.context.notify('sched.cancel', { id: job.id });
-    if (!isFinal) return;
-    this.#retire(job);
-    this.#host.annotations.clear(job);
-    this.#host.pendingChanged();
+    if (isFinal) this.#host.pendingChanged();
   }
 
   /** The request of a job is answered for good. */
@@ -195,11 +198,11 @@ export class Alloc {
 
   #send(job: Job): void {
     const { id, priority, userid, tSubmit, jobspec } = job;
-    this.#host.context.sendUntagged('sched.alloc', { id, priority, userid, t_submit: real(tSubmit), jobspec });
     this.queue.remove(job);
     job.isAllocQueued = false;
     this.sent.insert(job);
     job.isAllocPending = true;
+    this.#host.context.sendUntagged('sched.alloc', { id, priority, userid, t_submit: real(tSubmit), jobspec });
     if (job.flags & JobFlag.debug) this.#host.events.post(job, 'debug.alloc-request');
   }
 

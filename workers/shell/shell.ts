@@ -83,6 +83,7 @@ export interface ShellResult {
 class ShellExit extends Error {}
 
 const FALLBACK_CWD = '/tmp';
+const EXEC_EVENTLOG = 'exec.eventlog';
 /** The command of Flux. */
 const COMMAND = 'flux';
 
@@ -119,6 +120,8 @@ export class JobShell implements Shell {
   #hasOutput = false;
   // What was logged before the log has its header.
   #earlyLog: LogEntry[] | undefined = [];
+  /** Events of the job from its shell's `shell.init` to its `shell.start`: a task may end while others start. */
+  #heldEvents: Parameters<Shell['appendEvent']>[] | undefined;
   readonly #onRoom: (() => void)[] = [];
   readonly #subscriptions: [topic: string, callback: (event: Message) => void][] = [];
   #leaveBarrier: ((isComplete: boolean) => void) | undefined;
@@ -241,11 +244,14 @@ export class JobShell implements Shell {
       await this.#barrier();
       this.openLog();
       if (this.isLeader) this.#emit('shell.init');
+      this.#holdEvents();
       await this.#call('shell.post-init');
       await this.#startTasks();
       await this.#call('shell.start');
       await this.#barrier();
-      if (this.isLeader) this.#emit('shell.start');
+      this.#releaseEvents(() => {
+        if (this.isLeader) this.#emit('shell.start');
+      });
     } catch (error) {
       if (!(error instanceof ShellExit)) this.fail(1, asFluxError(error).message);
     }
@@ -527,6 +533,7 @@ export class JobShell implements Shell {
 
   async #end(): Promise<void> {
     this.#isExiting = true;
+    this.#releaseEvents();
     // A plugin that came before `output` has failed, and said why.
     if (this.#takesSignals && this.#earlyLog?.length) this.beginOutput();
     this.openLog();
@@ -738,7 +745,18 @@ export class JobShell implements Shell {
   }
 
   #emit(name: string): void {
-    this.appendEvent('exec.eventlog', name, this.#eventContexts.get(name));
+    this.appendEvent(EXEC_EVENTLOG, name, this.#eventContexts.get(name));
+  }
+
+  #holdEvents(): void {
+    this.#heldEvents = [];
+  }
+
+  #releaseEvents(first: () => void = () => {}): void {
+    const held = this.#heldEvents ?? [];
+    this.#heldEvents = undefined;
+    first();
+    for (const event of held) this.appendEvent(...event);
   }
 
   addEventContext(event: 'shell.init' | 'shell.start', context: JsonObject): void {
@@ -746,6 +764,10 @@ export class JobShell implements Shell {
   }
 
   appendEvent(log: string, name: string, context?: JsonObject): void {
+    if (log === EXEC_EVENTLOG && this.#heldEvents) {
+      this.#heldEvents.push([log, name, context]);
+      return;
+    }
     this.#writer.append(log, { timestamp: this.context.clock.now(), name, ...(context && { context }) });
   }
 

@@ -79,6 +79,8 @@ export class Fixture {
   readonly published: { readonly topic: string; readonly payload: JsonValue | undefined }[] = [];
   /** Requests to the scheduler and to the execution service, in order. */
   readonly asked: Message[] = [];
+  /** What the scheduler, on the same thread, answers before the request's sender goes on; undefined for a later answer. */
+  schedule: ((request: Message) => JsonObject | undefined) | undefined;
   /** Whether queues let jobs be submitted, and have resources. */
   isEnabled = true;
   isStarted = true;
@@ -167,7 +169,11 @@ export class Fixture {
     else if (message.topic === 'event.subscribe') this.#subscriptions.add(message.unpack({ topic: 's' }).topic);
     else if (message.topic === 'event.unsubscribe') this.#subscriptions.delete(message.unpack({ topic: 's' }).topic);
     else if (message.topic?.startsWith('kvs.')) this.#answer(message);
-    else this.asked.push(message);
+    else {
+      const answer = message.topic?.startsWith('sched.') ? this.schedule?.(message) : undefined;
+      if (answer) this.host.receive(message.respond(answer, owner));
+      else this.asked.push(message);
+    }
   }
 
   #takeResponse(message: Message): void {

@@ -73,6 +73,12 @@ inWorld('a file for each task', { ranks: 2 }, async (world) => {
   for (const rank of [0, 1]) assert.equal(readFileSync(join(world.folder, `out-${rank}`), 'utf8'), 'x\n');
 });
 
+inWorld('a task that ends while others start is told of when all have', { ranks: 2 }, async (world) => {
+  await world.runJob(ID, { command: ['exit'], ranks: '0-1' });
+  const names = world.events(ID, 'exec.eventlog').map((event) => event.split(' ')[0]);
+  assert.deepEqual(names.slice(2, 5), ['shell.init', 'shell.start', 'shell.task-exit']);
+});
+
 inWorld(
   'the KVS takes so much output and no more',
   {
