@@ -9,7 +9,7 @@ import { applyUpdate, isUpdatedKey, type UpdatedKey, updateEvents } from '../../
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import type { Request } from '../../core/handle/methods.ts';
 import { integer, type JsonObject, type JsonValue, parseJson } from '../../core/json.ts';
-import { isObject } from '../../core/message/unpack.ts';
+import { isObject, unpack } from '../../core/message/unpack.ts';
 import type { Owners } from './owners.ts';
 
 /** Bits of the flags of `job-info.lookup`. */
@@ -107,8 +107,26 @@ export class Lookups {
 
   async #findAll(id: bigint, keys: readonly string[]): Promise<ReadonlyMap<string, Found>> {
     const found = new Map<string, Found>();
-    await Promise.all([...new Set(keys)].map(async (key) => found.set(key, await this.#find(id, key))));
+    const find = (keys: Iterable<string>) =>
+      Promise.all(Array.from(keys, async (key) => found.set(key, await this.#find(id, key))));
+    await find(new Set(keys));
+    // A job may run before its R is in the KVS.
+    const missing = [...found.keys()].filter((key) => isMissing(found.get(key)!));
+    if (missing.length && (await this.#managerCommitted())) await find(missing);
     return found;
+  }
+
+  /** Resolves when the KVS has what the job manager knows by now; to false when there is nothing to wait for. */
+  async #managerCommitted(): Promise<boolean> {
+    try {
+      const answer = await this.#context.rpc('job-manager.committed');
+      const { rootseq } = unpack(answer, { rootseq: 'i' });
+      await this.#kvs.waitVersion(rootseq);
+      return true;
+    } catch {
+      // There is no manager, or it cannot commit now, and says so itself.
+      return false;
+    }
   }
 
   async #find(id: bigint, key: string): Promise<Found> {
@@ -136,6 +154,10 @@ export class Lookups {
   }
 }
 
+function isMissing(found: Found): boolean {
+  return found instanceof FluxError && found.errno === errno.ENOENT;
+}
+
 function notYours(): FluxError {
   return new FluxError('EPERM', 'access is restricted to job/instance owner');
 }
@@ -143,12 +165,12 @@ function notYours(): FluxError {
 /** The event log, which every job has. */
 function existing(eventlog: Found): string {
   if (!(eventlog instanceof FluxError)) return eventlog;
-  throw eventlog.errno === errno.ENOENT ? new FluxError('ENOENT', 'invalid job id') : eventlog;
+  throw isMissing(eventlog) ? new FluxError('ENOENT', 'invalid job id') : eventlog;
 }
 
 function taken(key: string, found: Found): string {
   if (found instanceof FluxError) {
-    const why = found.errno === errno.ENOENT ? 'key not found' : strerror(found.errno);
+    const why = isMissing(found) ? 'key not found' : strerror(found.errno);
     throw new FluxError(found.errno, `${key}: ${why}`);
   }
   if (found === '') throw new FluxError('EPROTO', `${key}: value is unexpectedly empty`);

@@ -15,7 +15,7 @@ import { type EventlogEntry, encodeEventlogEntry } from '../../core/formats/even
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { CommitFlag } from '../../core/formats/kvs-flags.ts';
 import type { Treeobj } from '../../core/formats/treeobj.ts';
-import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
+import { Kvs, type KvsRoot, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
 import type { JsonValue } from '../../core/json.ts';
 import { isTemporary } from '../content/backing-store.ts';
@@ -94,6 +94,8 @@ export class EventWriter {
   #hurry: () => void = () => {};
   #isStopping = false;
   #isStopped = false;
+  /** Sequence number of the KVS's root after the latest commit; 0 before it. */
+  #rootseq = 0;
   /** Told when nothing is left to be committed. */
   #ended: () => void = () => {};
 
@@ -149,11 +151,11 @@ export class EventWriter {
     });
   }
 
-  /** Resolves when all that was written so far is committed. */
-  committed(): Promise<void> {
+  /** Resolves when all that was written so far is committed, to the sequence number of a root that has it. */
+  committed(): Promise<number> {
     return new Promise((resolve, reject) => {
-      if (this.#batches.length === 0) resolve();
-      else this.whenCommitted((error) => (error ? reject(error) : resolve()));
+      if (this.#batches.length === 0) resolve(this.#rootseq);
+      else this.whenCommitted((error) => (error ? reject(error) : resolve(this.#rootseq)));
     });
   }
 
@@ -291,16 +293,17 @@ export class EventWriter {
       if (value === undefined) transaction.unlink(key);
       else transaction.putJson(key, value);
     }
-    await (this.#isKept ? this.#commitKept(transaction) : this.#kvs.commit(transaction));
+    const { rootseq } = await (this.#isKept ? this.#commitKept(transaction) : this.#kvs.commit(transaction));
+    this.#rootseq = rootseq;
   }
 
-  async #commitKept(transaction: KvsTransaction): Promise<void> {
+  async #commitKept(transaction: KvsTransaction): Promise<KvsRoot> {
     try {
-      await this.#kvs.commit(transaction, { flags: CommitFlag.sync });
+      return await this.#kvs.commit(transaction, { flags: CommitFlag.sync });
     } catch (error) {
       // There is nothing that could keep it.
       if (asFluxError(error).code !== 'ENOSYS') throw error;
-      await this.#kvs.commit(transaction);
+      return this.#kvs.commit(transaction);
     }
   }
 

@@ -41,6 +41,8 @@ export class Queries {
   readonly methods: Methods = {
     list: { handler: (request) => this.#list(request) },
     getattr: { allow: Role.user, handler: (request) => this.#getattr(request) },
+    // For who misses something in the KVS.
+    committed: { handler: async () => ({ rootseq: await this.#host.writer.committed() }) },
     getinfo: {
       allow: Role.user,
       handler: (request) => {

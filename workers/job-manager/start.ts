@@ -107,9 +107,9 @@ export class Start {
     if (!this.#executor) return;
     const { id, userid, jobspec, isStarted, mayHaveStarted, R } = job;
     const reattach = isStarted || mayHaveStarted;
-    this.#host.context.sendUntagged(`${this.#executor.service}.start`, { id, userid, jobspec, reattach, R });
     job.isStartPending = true;
     this.#pending.add(job);
+    this.#host.context.sendUntagged(`${this.#executor.service}.start`, { id, userid, jobspec, reattach, R });
     if (job.flags & JobFlag.debug) this.#host.events.post(job, 'debug.start-request');
   }
 

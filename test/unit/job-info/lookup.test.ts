@@ -60,6 +60,19 @@ test('event logs are read whole', async () => {
   assert.deepEqual(String(eventlog).match(/"name":"[a-z]+"/g), ['"name":"submit"', '"name":"clean"']);
 });
 
+test('what the job manager has not committed yet is waited for', async () => {
+  const jobs = await Jobs.start();
+  await jobs.submit();
+  const { rootseq } = await jobs.client.rpc<{ rootseq: number }>('kvs.getroot', { namespace: 'primary', flags: 0 });
+  await jobs.connect().serve('job-manager', (request, manager) => {
+    const ops = new KvsTransaction().putJson(jobKey(ID, 'R'), R).operations as unknown as JsonValue;
+    manager.call('kvs.commit', { namespace: 'primary', flags: 0, ops });
+    manager.respond(request, { rootseq: rootseq + 1 });
+  });
+  const answer = await jobs.client.rpc('job-info.lookup', { id: ID, keys: ['R'], flags: DECODE });
+  assert.deepEqual(answer, { id: Number(ID), R });
+});
+
 describe('lookups that fail', () => {
   const lookup = (payload: JsonObject): [string, JsonObject] => ['lookup', payload];
   const rows: [request: [string, JsonValue], code: string, text: RegExp, user?: Credentials][] = [
