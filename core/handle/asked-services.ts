@@ -4,7 +4,6 @@ import type { Credentials } from '../message/credentials.ts';
 import { Flag, Message } from '../message/message.ts';
 
 interface Asked {
-  readonly topic: string;
   readonly nodeid: number;
   readonly matchtag: number;
   readonly flags: number;
@@ -16,23 +15,33 @@ function disconnectTopic(topic: string): string {
 }
 
 export class AskedServices {
-  // By topic, rank and whether upstream of it: a service is told once, in the way in which it was asked.
-  readonly #asked = new Map<string, Asked>();
+  // By topic, and then by rank and whether upstream of it: asking again is to cost next to nothing.
+  readonly #asked = new Map<string, Map<number, Asked>>();
 
   /** Notes a request that the client sends. One without a response leaves nothing behind to clean up. */
   note(request: Message): void {
-    if (request.topic === undefined || !request.wantsResponse) return;
-    const topic = disconnectTopic(request.topic);
-    const { nodeid, matchtag } = request;
+    const { topic, nodeid } = request;
+    if (topic === undefined || !request.wantsResponse) return;
+    let ways = this.#asked.get(topic);
+    if (!ways) {
+      ways = new Map();
+      this.#asked.set(topic, ways);
+    }
     const flags = request.flags & Flag.upstream;
-    const key = `${topic}:${nodeid}:${flags}`;
-    if (!this.#asked.has(key)) this.#asked.set(key, { topic, nodeid, matchtag, flags });
+    const way = flags ? -1 - nodeid : nodeid;
+    if (!ways.has(way)) ways.set(way, { nodeid, matchtag: request.matchtag, flags });
   }
 
-  /** What there is to tell, as coming from the client. */
+  /** What there is to tell, as coming from the client: each service once in each way in which it was asked. */
   disconnectRequests(credentials: Credentials): Message[] {
-    return [...this.#asked.values()].map(({ flags, ...fields }) =>
-      Message.request({ ...fields, flags: flags | Flag.noresponse, credentials }),
-    );
+    const requests = new Map<string, Message>();
+    for (const [asked, ways] of this.#asked)
+      for (const [way, { flags, ...fields }] of ways) {
+        const topic = disconnectTopic(asked);
+        const key = `${topic}:${way}`;
+        if (requests.has(key)) continue;
+        requests.set(key, Message.request({ topic, ...fields, flags: flags | Flag.noresponse, credentials }));
+      }
+    return [...requests.values()];
   }
 }

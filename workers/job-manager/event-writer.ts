@@ -25,11 +25,13 @@ import type { Job } from './job.ts';
 const BATCH_JOBS = 1000;
 /**
  * How much longer than a commit took it is until the next one, and how long at least and at most in seconds: so commits
- * cost no more than a part of all time, and a short job few of them. Whoever waits for one waits for less: what comes in
- * the meantime costs next to nothing.
+ * cost no more than a part of all time. The more jobs a commit was about, the longer the pause: where many end, the
+ * whole life of a short one is in one commit. Whoever waits for a commit waits for less: what comes in the meantime costs
+ * next to nothing.
  */
 const PAUSE_FACTOR = 8;
-const PAUSE_LEAST = 0.005;
+const PAUSE_PER_JOB = 0.005;
+const PAUSE_LEAST_MAX = 0.025;
 const PAUSE_MAX = 0.05;
 const PAUSE_WANTED_MAX = 0.003;
 /** Pauses that are not worth a timer. */
@@ -226,7 +228,7 @@ export class EventWriter {
         const took = this.#clock.monotonic() - started;
         this.#tell(batch, undefined);
         for (const callback of batch.afterwards) callback();
-        await this.#pause(took * PAUSE_FACTOR);
+        await this.#pause(took * PAUSE_FACTOR, batch.jobs.size);
       }
     }
     this.#isCommitting = false;
@@ -246,13 +248,14 @@ export class EventWriter {
     this.#retry = Math.min(this.#retry * 2, RETRY_MAX);
   }
 
-  /** Lets what comes gather, for a shorter time when somebody waits for it. */
-  async #pause(seconds: number): Promise<void> {
+  /** Lets what comes gather after a commit for so many jobs, for a shorter time when somebody waits for it. */
+  async #pause(seconds: number, jobs: number): Promise<void> {
     if (seconds < PAUSE_MIN) return;
     const start = this.#clock.monotonic();
     const whenWanted = Math.min(seconds, PAUSE_WANTED_MAX);
     const isWanted = this.#batches.some(({ waiting, held }) => waiting.length || held.size);
-    const pause = isWanted ? whenWanted : Math.min(Math.max(seconds, PAUSE_LEAST), PAUSE_MAX);
+    const least = Math.min(jobs * PAUSE_PER_JOB, PAUSE_LEAST_MAX);
+    const pause = isWanted ? whenWanted : Math.min(Math.max(seconds, least), PAUSE_MAX);
     let isHurried = false;
     if (!isWanted)
       this.#hurry = () => {

@@ -7,10 +7,11 @@
  */
 
 import type { Clock } from '../../core/broker/service.ts';
-import type { HashName } from '../../core/formats/blobref.ts';
+import { type HashName, makeBlobref } from '../../core/formats/blobref.ts';
 import { type JsonObject, real } from '../../core/json.ts';
 import type { ContentAccess } from '../content/access.ts';
 import { Tally } from '../tally.ts';
+import { Directory } from './directory.ts';
 import { decodeDirectory } from './directory-object.ts';
 import type { AnyDirectory, Objects } from './objects.ts';
 
@@ -33,6 +34,8 @@ export class ObjectCache implements Objects {
   #old = new Map<string, AnyDirectory>();
   #youngBytes = 0;
   #bornAt: number;
+  /** The empty directory is always here: all jobs begin with it, and it would come and go with each. */
+  #empty: string | undefined;
   #loading = 0;
   #faults = 0;
 
@@ -47,7 +50,13 @@ export class ObjectCache implements Objects {
     return this.#content().hash;
   }
 
+  #isEmpty(blobref: string): boolean {
+    this.#empty ??= makeBlobref(this.hash, Directory.empty.bytes);
+    return blobref === this.#empty;
+  }
+
   directory(blobref: string): AnyDirectory | undefined {
+    if (this.#isEmpty(blobref)) return Directory.empty;
     const young = this.#young.get(blobref);
     if (young) return young;
     const old = this.#old.get(blobref) ?? this.#decode(this.#content().get(blobref));
@@ -65,7 +74,7 @@ export class ObjectCache implements Objects {
 
   /** Keeps a directory. */
   keep(blobref: string, directory: AnyDirectory): void {
-    if (this.#young.has(blobref)) return;
+    if (this.#young.has(blobref) || this.#isEmpty(blobref)) return;
     this.#young.set(blobref, directory);
     this.#youngBytes += directory.bytes.length + ENTRY_BYTES;
     if (this.#youngBytes > this.#limits.bytes / 2) this.#turnOver();

@@ -1,8 +1,9 @@
 /** The files that shells and their plugins reach: what a simulation replaces. */
 
+import { mkdirSync, rmdirSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 
-/** The part of `node:fs/promises` that shells use. */
+/** The part of `node:fs/promises` that shells use, and what is done at once in the broker's own folder. */
 export type ShellFiles = Pick<
   typeof fs,
   | 'access'
@@ -19,6 +20,9 @@ export type ShellFiles = Pick<
   | 'symlink'
   | 'unlink'
   | 'writeFile'
->;
+> & {
+  readonly mkdirSync: (path: string, options: { mode: number }) => void;
+  readonly rmdirSync: (path: string) => void;
+};
 
-export const systemFiles: ShellFiles = fs;
+export const systemFiles: ShellFiles = { ...fs, mkdirSync, rmdirSync };

@@ -19,6 +19,7 @@ import { findPackageFile } from '../../native/index.ts';
 import { type Process, SpawnError } from '../../native/process.ts';
 import { EventWriter, type LogText } from './event-writer.ts';
 import type { ShellFiles } from './files.ts';
+import { Hooks } from './hooks.ts';
 import { type JobLayout, trimmed } from './job-layout.ts';
 import { answerTold, LeaderLink } from './leader-link.ts';
 import { renderMustache } from './mustache.ts';
@@ -28,7 +29,6 @@ import {
   LogLevel,
   type RenderOptions,
   type Shell,
-  type ShellHooks,
   type ShellNode,
   type ShellPlugin,
   type ShellTask,
@@ -108,7 +108,7 @@ export class JobShell implements Shell {
   readonly #options: ShellOptions;
   readonly #env: Map<string, string>;
   #envList: string[] | undefined;
-  #hooks: { readonly name: string; readonly hooks: ShellHooks }[] = [];
+  readonly #hooks = new Hooks();
   #nodes: (ShellNode | undefined)[];
   #taskmap: TaskMap;
   #tasks: Task[] = [];
@@ -263,7 +263,7 @@ export class JobShell implements Shell {
   async #initialize(): Promise<void> {
     for (const plugin of this.#host.plugins) this.#load(plugin);
     await this.#loadRc();
-    this.#taskmap = await mapTasks(this, (scheme) => this.#find((hooks) => hooks.taskmaps?.[scheme]));
+    this.#taskmap = await mapTasks(this, (scheme) => this.#hooks.find('taskmaps', (hooks) => hooks.taskmaps?.[scheme]));
     this.#nodes = new Array(this.layout.nodes.length);
     this.#warnOfTrimmed();
     if (this.isLeader) {
@@ -283,10 +283,7 @@ export class JobShell implements Shell {
   }
 
   #load(plugin: ShellPlugin): void {
-    const hooks = plugin.load(this);
-    const index = this.#hooks.findIndex(({ name }) => name === plugin.name);
-    if (index >= 0) this.#hooks.splice(index, 1);
-    if (hooks) this.#hooks.push({ name: plugin.name, hooks });
+    this.#hooks.load(plugin.name, plugin.load(this));
   }
 
   async #loadRc(): Promise<void> {
@@ -381,11 +378,11 @@ export class JobShell implements Shell {
       await this.#call('task.init', task);
       task.spec.cwd ??= this.#cwd;
       task.spec.argv = task.spec.argv.map((word) => (word.includes('{{') ? this.render(word, { task }) : word));
-      for (const { hooks } of this.#hooks) hooks['task.exec']?.(task);
+      this.#hooks.run('task.exec', task);
       await this.#startTask(task);
       // The end of another one may have come meanwhile.
       this.#currentTask = task;
-      for (const { hooks } of this.#hooks) hooks['task.fork']?.(task);
+      this.#hooks.run('task.fork', task);
     }
     this.#currentTask = undefined;
     if (this.#tasks.length === 0) this.#finish();
@@ -459,7 +456,7 @@ export class JobShell implements Shell {
   #taskExited(task: Task): void {
     if (this.#isOver) return;
     try {
-      for (const { hooks } of this.#hooks) hooks['task.end']?.(task);
+      this.#hooks.run('task.end', task);
     } catch (error) {
       this.#bug('task.end', error);
     }
@@ -472,7 +469,7 @@ export class JobShell implements Shell {
     this.log(LogLevel.debug, `task ${task.rank} complete status=${code}`);
     this.#currentTask = task;
     try {
-      for (const { hooks } of this.#hooks) hooks['task.exit']?.(task);
+      this.#hooks.run('task.exit', task);
       this.#currentTask = undefined;
       if (--this.#openTasks === 0 && this.#tasks.every((each) => each.isClosed)) this.#finish();
     } catch (error) {
@@ -482,7 +479,7 @@ export class JobShell implements Shell {
   }
 
   #finish(): void {
-    for (const { hooks } of this.#hooks) hooks['shell.finish']?.();
+    this.#hooks.run('shell.finish');
     this.tellLeader('tasks-complete', {});
   }
 
@@ -547,7 +544,7 @@ export class JobShell implements Shell {
     const exitCode = this.#exitCode ?? Math.max(0, ...codes);
     this.log(LogLevel.debug, `exit ${exitCode}`);
     this.#isOver = true;
-    for (const { hooks } of this.#hooks) hooks.destroy?.();
+    this.#hooks.run('destroy');
     for (const [topic, callback] of this.#subscriptions) this.context.unsubscribe(topic, callback);
     const log = await this.#writer.takeRest();
     this.#events.finished({ status: this.#killSignal || exitCode << 8, log, usage: this.#usage() });
@@ -620,7 +617,7 @@ export class JobShell implements Shell {
     hook: 'shell.init' | 'shell.post-init' | 'task.init' | 'shell.start' | 'shell.exit',
     task?: Task,
   ): Promise<void> {
-    for (const { name, hooks } of this.#hooks) {
+    for (const { name, hooks } of this.#hooks.at(hook)) {
       try {
         const done = hook === 'task.init' ? hooks[hook]?.(task!) : hooks[hook]?.();
         if (done instanceof Promise) await this.#unlessGivenUp(done);
@@ -641,14 +638,6 @@ export class JobShell implements Shell {
     });
   }
 
-  #find<T>(look: (hooks: ShellHooks) => T | undefined): T | undefined {
-    for (const { hooks } of this.#hooks) {
-      const found = look(hooks);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  }
-
   /** The leader counts the shells whose tasks have ended, and waits for them. */
   #awaitShells(): void {
     const active = new Set(this.#nodes.keys());
@@ -656,7 +645,7 @@ export class JobShell implements Shell {
     this.#shellDone = (shellRank) => {
       if (!active.delete(shellRank) || active.size > 0) return;
       this.log(LogLevel.debug, 'all shells report tasks complete', 'tasks-complete');
-      for (const { hooks } of this.#hooks) hooks['shell.tasks-complete']?.();
+      this.#hooks.run('shell.tasks-complete');
       leave();
     };
     this.onTold('tasks-complete', (_, shellRank) => this.#shellDone(shellRank));
@@ -665,7 +654,7 @@ export class JobShell implements Shell {
   /** Another shell of the job will not be heard of any more. */
   shellLost(shellRank: number, severity: number, message: string): void {
     if (message !== '') this.log(LogLevel.warn, message);
-    for (const { hooks } of this.#hooks) hooks['shell.lost']?.(shellRank, severity);
+    this.#hooks.run('shell.lost', shellRank, severity);
     this.#shellDone(shellRank);
   }
 
@@ -696,7 +685,7 @@ export class JobShell implements Shell {
   render(template: string, { task = this.#currentTask, rank = this.rank }: RenderOptions = {}): string {
     const tag = (name: string) =>
       shellTags(this, name, task, rank) ??
-      this.#find((hooks) => hooks.tags?.[name])?.({ node: this.nodeAt(rank) ?? this.node, task });
+      this.#hooks.find('tags', (hooks) => hooks.tags?.[name])?.({ node: this.nodeAt(rank) ?? this.node, task });
     return renderMustache(template, tag, (position) =>
       this.log(LogLevel.error, `mustache template error at pos=${position}`),
     );
@@ -716,7 +705,7 @@ export class JobShell implements Shell {
     try {
       if (this.#logTo) this.#logTo(entry);
       else this.appendEvent('output', 'log', { ...entry });
-      for (const { hooks } of this.#hooks) hooks['shell.log']?.(entry);
+      this.#hooks.run('shell.log', entry);
     } finally {
       this.#isLogging = false;
     }

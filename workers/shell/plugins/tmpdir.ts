@@ -13,21 +13,25 @@ const FALLBACK = '/tmp';
 export const tmpdirPlugin: ShellPlugin = {
   name,
   load(shell) {
-    let made: string | undefined;
-    const remove = async () => {
+    let made: Folder | undefined;
+    const use = (folder: Folder) => {
+      made = folder;
+      shell.setEnv(variable, folder.path);
+    };
+    const remove = () => {
       const folder = made;
       made = undefined;
-      if (folder !== undefined) await removeFolder(shell, folder);
+      return folder && removeFolder(shell, folder);
     };
     return {
       tags: { tmpdir: () => shell.getEnv(variable) },
-      async 'shell.init'() {
-        made = await makeFolder(shell, await parentFolder(shell));
-        shell.setEnv(variable, made);
+      'shell.init'() {
+        const own = shell.getEnv('TMPDIR') === undefined ? makeOwn(shell) : undefined;
+        return own === undefined ? makeFolder(shell).then(use) : use(own);
       },
       'shell.exit': remove,
       destroy() {
-        remove().catch((error: unknown) => {
+        remove()?.catch((error: unknown) => {
           shell.context.log('err', `cannot remove the folder of job ${shell.jobidText}: ${asFluxError(error).message}`);
         });
       },
@@ -35,9 +39,40 @@ export const tmpdirPlugin: ShellPlugin = {
   },
 };
 
-/** Most jobs leave nothing in it, and to find that out takes longer than to remove it. */
-async function removeFolder({ files }: Shell, folder: string): Promise<void> {
-  await files.rmdir(folder).catch(() => files.rm(folder, { recursive: true, force: true }));
+interface Folder {
+  readonly path: string;
+  /** Whether it is in the broker's folder, which does not keep anybody waiting. */
+  readonly isOwn: boolean;
+}
+
+/** At once when it is empty, as most are: to find that out in another way takes longer. */
+function removeFolder({ files }: Shell, { path, isOwn }: Folder): Promise<void> | undefined {
+  try {
+    if (isOwn) {
+      files.rmdirSync(path);
+      return undefined;
+    }
+  } catch {
+    // There is something in it.
+  }
+  return files.rm(path, { recursive: true, force: true });
+}
+
+function folderName(shell: Shell): string {
+  return `jobtmp-${shell.rank}-${encodeFluid(shell.jobid, 'f58plain')}`;
+}
+
+/** In the broker's folder, at once: that a thread of the pool has done it takes longer. Undefined where that fails. */
+function makeOwn(shell: Shell): Folder | undefined {
+  const rundir = shell.context.attribute('rundir');
+  if (rundir === undefined) return undefined;
+  const path = `${rundir}/${folderName(shell)}`;
+  try {
+    shell.files.mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (asFluxError(error).code !== 'EEXIST') return undefined;
+  }
+  return { path, isOwn: true };
 }
 
 /** TMPDIR of the job, which is made if need be. */
@@ -54,19 +89,13 @@ async function parentFolder(shell: Shell): Promise<string> {
   }
 }
 
-/** In the broker's folder or, where that is another user's, in `parent`. */
-async function makeFolder(shell: Shell, parent: string): Promise<string> {
-  const base = `jobtmp-${shell.rank}-${encodeFluid(shell.jobid, 'f58plain')}`;
-  const rundir = shell.context.attribute('rundir');
-  if (rundir !== undefined) {
-    try {
-      return await make(shell, `${rundir}/${base}`);
-    } catch {
-      // The other place may do.
-    }
-  }
+/** In the broker's folder or, where that is another user's, in that of the job. */
+async function makeFolder(shell: Shell): Promise<Folder> {
+  const parent = await parentFolder(shell);
+  const own = makeOwn(shell);
+  if (own !== undefined) return own;
   try {
-    return await make(shell, `${parent}/${base}`);
+    return { path: await make(shell, `${parent}/${folderName(shell)}`), isOwn: false };
   } catch (error) {
     const { errno, message } = asFluxError(error);
     throw new FluxError(errno, `error creating ${variable}: ${message}`);

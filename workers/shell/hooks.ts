@@ -1,0 +1,91 @@
+/** The hooks of a shell's plugins by their moments: most plugins have few of them, and a short job passes all moments. */
+
+import type { ShellHooks } from './plugin.ts';
+
+/** Hooks that are called and not waited for. */
+export type PromptHook =
+  | 'task.exec'
+  | 'task.fork'
+  | 'task.end'
+  | 'task.exit'
+  | 'shell.finish'
+  | 'shell.tasks-complete'
+  | 'shell.lost'
+  | 'shell.log'
+  | 'destroy';
+
+export interface PluginHooks {
+  /** Of the plugin. */
+  readonly name: string;
+  readonly hooks: ShellHooks;
+}
+
+export class Hooks {
+  readonly #byMoment = new Map<string, PluginHooks[]>();
+  readonly #names = new Set<string>();
+
+  /** Takes the hooks of a plugin, behind those of the others, and in place of those of its name. */
+  load(name: string, hooks: ShellHooks | undefined): void {
+    if (this.#names.has(name)) this.#unload(name);
+    if (!hooks) return;
+    this.#names.add(name);
+    const plugin = { name, hooks };
+    for (const moment of momentsOf(hooks)) {
+      const plugins = this.#byMoment.get(moment);
+      if (plugins) plugins.push(plugin);
+      else this.#byMoment.set(moment, [plugin]);
+    }
+  }
+
+  #unload(name: string): void {
+    this.#names.delete(name);
+    for (const plugins of this.#byMoment.values()) {
+      const index = plugins.findIndex((plugin) => plugin.name === name);
+      if (index >= 0) plugins.splice(index, 1);
+    }
+  }
+
+  /** Those that have something to do at a moment, in the order in which they were loaded. */
+  at(moment: keyof ShellHooks): readonly PluginHooks[] {
+    return this.#byMoment.get(moment) ?? [];
+  }
+
+  /** Calls all hooks of a moment. */
+  run<Moment extends PromptHook>(moment: Moment, ...args: Parameters<NonNullable<ShellHooks[Moment]>>): void {
+    for (const { hooks } of this.at(moment)) (hooks[moment] as ((...args: unknown[]) => void) | undefined)?.(...args);
+  }
+
+  /** The first that anybody knows of what is looked for. */
+  find<T>(moment: 'taskmaps' | 'tags', look: (hooks: ShellHooks) => T | undefined): T | undefined {
+    for (const { hooks } of this.at(moment)) {
+      const found = look(hooks);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+}
+
+const moments: readonly (keyof ShellHooks)[] = [
+  'taskmaps',
+  'tags',
+  'shell.init',
+  'shell.post-init',
+  'task.init',
+  'task.exec',
+  'task.fork',
+  'shell.start',
+  'task.end',
+  'task.exit',
+  'shell.finish',
+  'shell.tasks-complete',
+  'shell.lost',
+  'shell.exit',
+  'destroy',
+  'shell.log',
+];
+
+/** Hooks may be a plain object, which is quick, or have a class. */
+function momentsOf(hooks: ShellHooks): readonly string[] {
+  if (Object.getPrototypeOf(hooks) === Object.prototype) return Object.keys(hooks);
+  return moments.filter((moment) => hooks[moment] !== undefined);
+}
