@@ -31,8 +31,9 @@ export interface JobSoakTotals {
   readonly died: number;
 }
 
-/** The most milliseconds from the first submission to the kill. */
+/** The most milliseconds from the first submission to the kill, and the most jobs submitted in them. */
 const LIFE_MS_MAX = 1500;
+const LIFE_JOBS_MAX = 80;
 /** How long the last instance may take for all that waits. */
 const PATIENCE_MS = 60_000;
 
@@ -75,13 +76,14 @@ async function live(instance: KillableInstance, jobs: SoakJobs, random: SeededRa
   const handle = await instance.connect();
   const { died } = jobs.settle(await listJobs(handle));
   let isKilled = false;
+  const before = jobs.count;
   const submitting = jobs
-    .submit(handle, random, () => !isKilled)
+    .submit(handle, random, () => !isKilled && jobs.count < before + LIFE_JOBS_MAX)
     .catch((error) => {
       if (!isKilled) throw error;
     });
   const aWhile = new Promise((resolve) => setTimeout(resolve, random.number() * LIFE_MS_MAX));
-  await Promise.race([aWhile, submitting]);
+  await Promise.race([aWhile, submitting.then(() => aWhile)]);
   isKilled = true;
   await instance.kill();
   await submitting;
