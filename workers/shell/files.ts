@@ -1,6 +1,6 @@
 /** The files that shells and their plugins reach: what a simulation replaces. */
 
-import { mkdirSync, rmdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 
 /** The part of `node:fs/promises` that shells use, and what is done at once in the broker's own folder. */
@@ -22,7 +22,6 @@ export type ShellFiles = Pick<
   | 'writeFile'
 > & {
   readonly mkdirSync: (path: string, options: { mode: number }) => void;
-  readonly rmdirSync: (path: string) => void;
 };
 
-export const systemFiles: ShellFiles = { ...fs, mkdirSync, rmdirSync };
+export const systemFiles: ShellFiles = { ...fs, mkdirSync };

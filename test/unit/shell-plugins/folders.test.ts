@@ -13,6 +13,7 @@ import { hwlocPlugin } from '../../../workers/shell/plugins/hwloc.ts';
 import { jobFilesPlugin } from '../../../workers/shell/plugins/job-files.ts';
 import { stageInPlugin } from '../../../workers/shell/plugins/stage-in.ts';
 import { tmpdirPlugin } from '../../../workers/shell/plugins/tmpdir.ts';
+import { until } from '../../e2e/support.ts';
 import { temporaryFolder } from '../native/support.ts';
 import { FakeShell } from './shell.ts';
 
@@ -29,7 +30,7 @@ test('the folder of a job is in that of the broker, and goes with the shell', as
   assert.equal(shell.hooks.tags?.tmpdir?.({ node: shell.node, task: undefined }), own);
   fs.writeFileSync(path.join(own, 'left'), 'x');
   await shell.hooks['shell.exit']?.();
-  assert.equal(fs.existsSync(own), false);
+  await until(() => !fs.existsSync(own), 'it is removed');
   shell.hooks.destroy?.();
   assert.equal(fs.existsSync(made), false);
 });

@@ -13,15 +13,18 @@ const FALLBACK = '/tmp';
 export const tmpdirPlugin: ShellPlugin = {
   name,
   load(shell) {
-    let made: Folder | undefined;
-    const use = (folder: Folder) => {
+    let made: string | undefined;
+    const use = (folder: string) => {
       made = folder;
-      shell.setEnv(variable, folder.path);
+      shell.setEnv(variable, folder);
     };
+    // Nobody waits for it: the file system may have much to do.
     const remove = () => {
-      const folder = made;
+      if (made !== undefined)
+        removeFolder(shell, made).catch((error: unknown) => {
+          shell.context.log('err', `cannot remove the folder of job ${shell.jobidText}: ${asFluxError(error).message}`);
+        });
       made = undefined;
-      return folder && removeFolder(shell, folder);
     };
     return {
       tags: { tmpdir: () => shell.getEnv(variable) },
@@ -30,32 +33,14 @@ export const tmpdirPlugin: ShellPlugin = {
         return own === undefined ? makeFolder(shell).then(use) : use(own);
       },
       'shell.exit': remove,
-      destroy() {
-        remove()?.catch((error: unknown) => {
-          shell.context.log('err', `cannot remove the folder of job ${shell.jobidText}: ${asFluxError(error).message}`);
-        });
-      },
+      destroy: remove,
     };
   },
 };
 
-interface Folder {
-  readonly path: string;
-  /** Whether it is in the broker's folder, which does not keep anybody waiting. */
-  readonly isOwn: boolean;
-}
-
-/** At once when it is empty, as most are: to find that out in another way takes longer. */
-function removeFolder({ files }: Shell, { path, isOwn }: Folder): Promise<void> | undefined {
-  try {
-    if (isOwn) {
-      files.rmdirSync(path);
-      return undefined;
-    }
-  } catch {
-    // There is something in it.
-  }
-  return files.rm(path, { recursive: true, force: true });
+/** Most jobs leave nothing in it, and to find that out takes longer than to remove it. */
+async function removeFolder({ files }: Shell, folder: string): Promise<void> {
+  await files.rmdir(folder).catch(() => files.rm(folder, { recursive: true, force: true }));
 }
 
 function folderName(shell: Shell): string {
@@ -63,16 +48,16 @@ function folderName(shell: Shell): string {
 }
 
 /** In the broker's folder, at once: that a thread of the pool has done it takes longer. Undefined where that fails. */
-function makeOwn(shell: Shell): Folder | undefined {
+function makeOwn(shell: Shell): string | undefined {
   const rundir = shell.context.attribute('rundir');
   if (rundir === undefined) return undefined;
-  const path = `${rundir}/${folderName(shell)}`;
+  const folder = `${rundir}/${folderName(shell)}`;
   try {
-    shell.files.mkdirSync(path, { mode: 0o700 });
+    shell.files.mkdirSync(folder, { mode: 0o700 });
   } catch (error) {
     if (asFluxError(error).code !== 'EEXIST') return undefined;
   }
-  return { path, isOwn: true };
+  return folder;
 }
 
 /** TMPDIR of the job, which is made if need be. */
@@ -90,12 +75,12 @@ async function parentFolder(shell: Shell): Promise<string> {
 }
 
 /** In the broker's folder or, where that is another user's, in that of the job. */
-async function makeFolder(shell: Shell): Promise<Folder> {
+async function makeFolder(shell: Shell): Promise<string> {
   const parent = await parentFolder(shell);
   const own = makeOwn(shell);
   if (own !== undefined) return own;
   try {
-    return { path: await make(shell, `${parent}/${folderName(shell)}`), isOwn: false };
+    return await make(shell, `${parent}/${folderName(shell)}`);
   } catch (error) {
     const { errno, message } = asFluxError(error);
     throw new FluxError(errno, `error creating ${variable}: ${message}`);
