@@ -197,6 +197,12 @@ export class JobWorld {
         case 'kvs.lookup':
           this.#respond(request, this.#lookup(request));
           return;
+        case 'kvs.getroot': {
+          const { namespace } = request.unpack({ namespace: 's' });
+          const rootseq = this.#namespace(namespace).size;
+          this.#respond(request, { namespace, rootseq, rootref: `${namespace}-root`, owner: 0, flags: 0 });
+          return;
+        }
         case 'kvs.namespace-create':
           this.#createNamespace(request);
           break;
@@ -345,7 +351,7 @@ export class JobWorld {
     return this.#answers.get(matchtag)!.map(({ errno, payload }) => {
       if (errno) return errno;
       const { type, data } = payload as { readonly type: string; readonly data: JsonObject };
-      const { guest: _, ...rest } = data;
+      const { guest: _, guest_log: __, ...rest } = data;
       return stringifyJson(rest) === '{}' ? type : `${type} ${stringifyJson(rest)}`;
     });
   }
@@ -388,6 +394,13 @@ export class JobWorld {
       text: response.errnum ? response.errorText() : undefined,
       payload: response.errnum ? undefined : response.json,
     });
+    if (response.topic === 'job-exec.start' && !response.errnum) this.#adopt(response.json as JsonObject);
+  }
+
+  /** As the job manager: what a short job has written is stored with the event of its end. */
+  #adopt({ id, data }: JsonObject): void {
+    for (const [key, text] of Object.entries(((data as JsonObject).guest_log ?? {}) as JsonObject))
+      this.kvs.get(jobNamespace(BigInt(id as number)))!.set(key, String(text));
   }
 
   async ask(topic: string, payload?: Payload, options: { user?: Credentials; nodeid?: number } = {}): Promise<Answer> {

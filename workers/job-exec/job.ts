@@ -49,12 +49,16 @@ export class RunningJob {
   readonly #request: Request;
   readonly #host: RunningJobHost;
   readonly #writer: EventWriter;
+  /** What is written when it is over, before what the writer still has. */
   readonly #log: LogText[] = [];
+  #hasBeginning = false;
   execution: Execution | undefined;
   criticalRanks: IdSet;
   #expiration: number;
   readonly #startRequested: number;
   #hasNamespace = false;
+  /** Whether its namespace was made just now, and is not linked yet. */
+  #isFresh = false;
   #ready: Promise<void> | undefined;
   #linkTimer: Timer | undefined;
   #linked: Promise<void> | undefined;
@@ -170,7 +174,9 @@ export class RunningJob {
 
   /** A job that ends at once needs no link: it is a commit less. */
   #link(): void {
+    this.#isFresh = !this.facts.reattach;
     this.#linkTimer = this.#host.context.clock.after(LINK_DELAY, () => {
+      this.#isFresh = false;
       this.#linked = this.namespace.link().catch((error: unknown) => this.#failWith('failed to link guest ns', error));
     });
   }
@@ -178,8 +184,6 @@ export class RunningJob {
   async #execute(execution: Execution): Promise<void> {
     this.#post('starting');
     this.#isStarted = true;
-    // Whoever sees that the job has started may watch its events: there are some before that.
-    this.#writer.flush();
     await execution.start();
   }
 
@@ -335,9 +339,17 @@ export class RunningJob {
 
   /** The others mostly end with the leader: a moment later there is less to tell. */
   #leaderEnded(status: number): void {
+    this.#takeBeginning();
     this.#leaderStatus = status;
     if (!this.execution?.activeRanks()?.count) this.#tellLeaderEnded();
     else this.#leaderTimer = this.#host.context.clock.after(LEADER_DELAY, () => this.#tellLeaderEnded());
+  }
+
+  /** What is noted about its start comes before what shells have left. */
+  #takeBeginning(): void {
+    if (this.#hasBeginning) return;
+    this.#hasBeginning = true;
+    this.#log.push(...this.#writer.take());
   }
 
   #tellLeaderEnded(): void {
@@ -366,6 +378,7 @@ export class RunningJob {
   #complete(executionStatus: number, usage?: ProcessUsage, log: readonly LogText[] = []): void {
     if (this.#isFinalizing) return;
     this.#isRunning = false;
+    this.#takeBeginning();
     this.#tellLeaderEnded();
     let status = executionStatus;
     if (this.#isFailing) status = this.#exceptionStatus ?? (status || EXIT_1);
@@ -404,18 +417,33 @@ export class RunningJob {
   async #release(): Promise<void> {
     await this.#ready;
     await this.#linked;
-    const guest = this.#hasNamespace ? await this.#finishNamespace('done') : undefined;
+    const written = this.#hasNamespace ? await this.#writeRest() : {};
     this.#host.forget(this);
-    this.#request.reply({ id: this.facts.id, type: 'release', data: { ranks: 'all', final: true, guest } });
+    this.#request.reply({ id: this.facts.id, type: 'release', data: { ranks: 'all', final: true, ...written } });
+  }
+
+  /** What the job manager is told of what the job wrote: its root directory, or the texts by their keys. */
+  async #writeRest(): Promise<JsonObject> {
+    if (!this.#isFresh || !(await this.namespace.isUntouched().catch(() => false)))
+      return { guest: await this.#finishNamespace('done') };
+    const log = await this.#restOfLog('done');
+    const texts: Record<string, string> = {};
+    for (const { key, text } of log) texts[key] = (texts[key] ?? '') + text;
+    return { guest_log: texts };
+  }
+
+  /** What is left of its logs. */
+  async #restOfLog(lastEvent?: string): Promise<LogText[]> {
+    // What shells have left comes before what is noted about their end.
+    const own = await this.#writer.takeRest();
+    const done = lastEvent === undefined ? [] : [{ key: LOG, text: this.#encode(lastEvent) }];
+    return [...this.#log, ...own, ...done];
   }
 
   /** Writes what is left of its logs; undefined when that can't be done. */
   async #finishNamespace(lastEvent?: string): Promise<string | undefined> {
     try {
-      // What shells have left comes before what is noted about their end.
-      const own = await this.#writer.takeRest();
-      const done = lastEvent === undefined ? [] : [{ key: LOG, text: this.#encode(lastEvent) }];
-      return await this.namespace.finish([...this.#log, ...own, ...done]);
+      return await this.namespace.finish(await this.#restOfLog(lastEvent));
     } catch (error) {
       this.#host.context.log('err', `${this.#id}: the job's data is lost: ${asFluxError(error).message}`);
       return undefined;

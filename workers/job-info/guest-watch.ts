@@ -17,6 +17,8 @@ import { kvsFlags, WatchFlag, type WatchHost, type WatchSpec } from './eventlog-
 import { type LogListener, type LogPlace, LogStream } from './log-stream.ts';
 import type { Watch } from './watch-list.ts';
 
+const EXEC_LOG = 'exec.eventlog';
+
 export class GuestWatch implements Watch {
   readonly request: Request;
   readonly #spec: WatchSpec;
@@ -72,7 +74,9 @@ export class GuestWatch implements Watch {
   }
 
   #watchGuest(): void {
-    const { id, path, flags } = this.#spec;
+    const { id, path } = this.#spec;
+    // Each job that has started has this log, though it may come a moment later.
+    const flags = this.#spec.flags | (path === EXEC_LOG ? WatchFlag.waitcreate : 0);
     const place = { namespace: jobNamespace(id), key: path, flags: kvsFlags(flags) };
     this.#open(place, {
       entries: (lines) => {

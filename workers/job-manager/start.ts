@@ -6,9 +6,9 @@
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
-import { jobNamespace } from '../../core/formats/job-keys.ts';
+import { GUEST_PREFIX, jobNamespace } from '../../core/formats/job-keys.ts';
 import { JobState } from '../../core/formats/job-state.ts';
-import { makeDirref } from '../../core/formats/treeobj.ts';
+import { makeDirref, type Treeobj } from '../../core/formats/treeobj.ts';
 import type { Methods, Request } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Message } from '../../core/message/message.ts';
@@ -67,9 +67,15 @@ export class Start {
       if (job.flags & JobFlag.debug) this.#host.events.post(job, 'debug.exec-reattach-finish');
     },
     release: (job, data) => {
-      const { ranks, final, guest } = unpack(data, { ranks: 's', final: 'b', guest: 's?' });
+      const { ranks, final, guest, guest_log } = unpack(data, {
+        ranks: 's',
+        final: 'b',
+        guest: 's?',
+        guest_log: 'o?',
+      });
       if (final) this.#ended(job);
-      if (guest !== undefined) this.#adoptGuest(job, guest);
+      if (guest !== undefined) this.#adoptGuest(job, { guest: makeDirref(guest) });
+      else if (guest_log) this.#adoptGuest(job, guestTexts(guest_log));
       this.#host.events.post(job, 'release', { ranks, final });
     },
     exception: (job, data) => {
@@ -117,9 +123,9 @@ export class Start {
    * What the job wrote becomes a part of the primary namespace, together with the events of its end. It is in a namespace of
    * its own until that is so.
    */
-  #adoptGuest(job: Job, rootref: string): void {
+  #adoptGuest(job: Job, values: Readonly<Record<string, string | Treeobj>>): void {
     const { writer, context } = this.#host;
-    writer.keep(job, 'guest', makeDirref(rootref));
+    for (const [key, value] of Object.entries(values)) writer.keep(job, key, value);
     writer.afterCommit(job, () => {
       context.rpc('kvs.namespace-remove', { namespace: jobNamespace(job.id) }).catch((error: Error) => {
         context.log('err', `${encodeFluid(job.id)}: its namespace stays: ${error.message}`);
@@ -195,4 +201,9 @@ export class Start {
       this.#ended(job);
     }
   }
+}
+
+/** What a job has written, by its keys in the primary namespace. */
+function guestTexts(log: JsonObject): Record<string, string> {
+  return Object.fromEntries(Object.entries(log).map(([key, text]) => [`${GUEST_PREFIX}${key}`, String(text)]));
 }

@@ -65,7 +65,7 @@ export class EventWriter {
     this.#timer = undefined;
     if (this.#commit || this.#texts.size === 0) return;
     const transaction = new KvsTransaction();
-    for (const { key, text } of this.#take()) transaction.append(key, text);
+    for (const { key, text } of this.#takeTexts()) transaction.append(key, text);
     this.#commit = this.#send(transaction);
   }
 
@@ -84,18 +84,23 @@ export class EventWriter {
     this.#onTaken();
   }
 
-  #take(): LogText[] {
+  #takeTexts(): LogText[] {
     const texts = Array.from(this.#texts, ([key, lines]) => ({ key, text: lines.join('') }));
     this.#texts = new Map();
     return texts;
   }
 
-  /** Takes what is not committed, for somebody else to commit; resolves once no commit is under way. */
-  async takeRest(): Promise<LogText[]> {
-    while (this.#commit) await this.#commit;
+  /** Takes what no commit was begun for, for somebody else to commit. */
+  take(): LogText[] {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#gatheredBytes = 0;
-    return this.#take();
+    return this.#takeTexts();
+  }
+
+  /** As `take`, once no commit is under way. */
+  async takeRest(): Promise<LogText[]> {
+    while (this.#commit) await this.#commit;
+    return this.take();
   }
 }

@@ -32,7 +32,6 @@ inWorld('a job: what the job manager is told, and what its log has', {}, async (
     'complete {"status":0}',
     'done',
   ]);
-  assert.equal(world.guestRoot(job), `${jobNamespace(ID)}-root`);
 });
 
 for (const [command, status] of [
@@ -254,11 +253,26 @@ for (const [config, rusage] of [
     },
   );
 
-inWorld('a job costs few commits', {}, async (world) => {
-  const matchtag = world.startJob(ID);
-  await world.until(() => world.said(matchtag).length === 3, 0.001);
-  // What is there before its start is told, and all the rest; its place in the primary namespace is the manager's doing.
-  assert.equal(world.commits, 2);
+inWorld('a short job costs no commit of its own, a longer one few', {}, async (world) => {
+  const short = world.startJob(ID);
+  await world.until(() => world.said(short).length === 3, 0.001);
+  assert.equal(world.commits, 0);
+  assert.equal(world.guestRoot(short), undefined);
+  const longer = world.startJob(2n, { command: ['sleep'] });
+  await world.until(() => world.programs.running.length === 1);
+  await world.pass(0.1);
+  world.programs.running[0]!.exit();
+  await world.whenReleased(longer);
+  // What there was in the first moment, that of its shell, its link, and all the rest.
+  assert.equal(world.commits, 4);
+  assert.equal(world.guestRoot(longer), `${jobNamespace(2n)}-root`);
+  assert.deepEqual(
+    world
+      .events(2n, 'exec.eventlog')
+      .slice(0, 3)
+      .map((event) => event.split(' ')[0]),
+    ['init', 'starting', 'shell.init'],
+  );
 });
 
 inWorld('what job-exec tells of itself', { config: { exec: { 'kill-timeout': '2s' } } }, async (world) => {

@@ -97,6 +97,24 @@ test('what a job wrote is a part of the primary namespace with the event that it
   assert.deepEqual(manager.removedNamespaces, ['job-1']);
 });
 
+test('what a short job wrote comes as texts', async () => {
+  const manager = await Fixture.start();
+  await manager.schedulerComes();
+  await manager.executorComes();
+  await manager.submit({ id: 1n });
+  await manager.grantAll();
+  const request = manager.takeAsked('job-exec.start').get(1n);
+  await manager.answer(request, { id: 1n, type: 'start', data: {} });
+  await manager.answer(request, { id: 1n, type: 'finish', data: { status: 0 } });
+  const guest_log = { 'exec.eventlog': 'events\n', output: 'lines\n' };
+  await manager.answer(request, { id: 1n, type: 'release', data: { ranks: 'all', final: true, guest_log } });
+  await manager.pass(60);
+  assert.equal(manager.kvs.get(keyOf(1n, 'guest.exec.eventlog')), 'events\n');
+  assert.equal(manager.kvs.get(keyOf(1n, 'guest.output')), 'lines\n');
+  assert.deepEqual(manager.contextOf(1n, 'release'), { ranks: 'all', final: true });
+  assert.deepEqual(manager.removedNamespaces, ['job-1']);
+});
+
 test('events that can not be stored now are stored later, each once and in order', async () => {
   const manager = await Fixture.start();
   await manager.schedulerComes();
