@@ -20,6 +20,12 @@ const storedObjects: readonly string[] = [
   ...['count', 'mean', 'stddev'].map((name) => `kvs.stats-get .cache.obj size (KiB).${name}`),
 ];
 
+const processIds: readonly string[] = [
+  '0-shell-<id>.proctable .pids.length',
+  '0-shell-<id>.proctable .pids[]',
+  '0-shell-<id>.proctable .pids[] kind',
+];
+
 /** Differences that do not count, as `thatCount` names them. */
 const otherwise: Readonly<Record<string, readonly string[]>> = {
   // Process id, times, folders and ids are those of the instance.
@@ -109,12 +115,8 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   'wire:shell-exit-on-error': ['job-info.eventlog-watch errnum'],
   'wire:shell-exit-timeout': ['job-info.eventlog-watch errnum'],
   // Process ids, which are told by their distances.
-  'wire:job-hostpids': ['0-shell-<id>.proctable .pids[]'],
-  'wire:job-hostpids-ranks': [
-    '0-shell-<id>.proctable .pids.length',
-    '0-shell-<id>.proctable .pids[]',
-    '0-shell-<id>.proctable .pids[] kind',
-  ],
+  'wire:job-hostpids': processIds,
+  'wire:job-hostpids-ranks': processIds,
   'cli:job-hostpids': ['stdout line 1'],
   'cli:job-hostpids-ranks': ['stdout line 1'],
   // Modules come in the order of a hash table, and are files there.
