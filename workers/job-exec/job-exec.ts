@@ -8,13 +8,12 @@ import { asFluxError, FluxError } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { IdSet } from '../../core/formats/idset.ts';
 import { signalName } from '../../core/formats/signal.ts';
+import { systemAttributes } from '../../core/formats/system-attributes.ts';
 import { LATER, type Methods, type Request } from '../../core/handle/methods.ts';
 import { type JsonObject, real } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import { Flag, type Message } from '../../core/message/message.ts';
 import { isObject } from '../../core/message/unpack.ts';
-
-import { systemAttributes } from '../shell/shell.ts';
 import { BrokerShells } from './broker-shells.ts';
 import type { Execution } from './execution.ts';
 import { RunningJob, type RunningJobHost } from './job.ts';

@@ -16,9 +16,10 @@ import { builtinPlugins } from './builtins.ts';
 import { systemFiles } from './files.ts';
 import type { ProgramThread } from './host.ts';
 import { type JobLayout, layOut } from './job-layout.ts';
+import { shellOptions } from './options.ts';
 import { rexecPlugin } from './plugins/rexec.ts';
 import { loadRcFile } from './rc-file.ts';
-import { JobShell, type ShellHost, type ShellResult, shellOptions } from './shell.ts';
+import { JobShell, type ShellHost, type ShellResult } from './shell.ts';
 
 export class ShellService implements Service {
   readonly #context: ServiceContext;

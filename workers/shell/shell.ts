@@ -8,6 +8,7 @@ import type { ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError, strerror } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { IdSet } from '../../core/formats/idset.ts';
+import { systemAttributes } from '../../core/formats/system-attributes.ts';
 import type { TaskMap } from '../../core/formats/taskmap.ts';
 import { exitCodeOf } from '../../core/formats/wait-status.ts';
 import type { Method } from '../../core/handle/methods.ts';
@@ -23,7 +24,7 @@ import { Hooks } from './hooks.ts';
 import { type JobLayout, trimmed } from './job-layout.ts';
 import { answerTold, LeaderLink } from './leader-link.ts';
 import { renderMustache } from './mustache.ts';
-import { ShellOptions } from './options.ts';
+import { ShellOptions, shellOptions } from './options.ts';
 import {
   type LogEntry,
   LogLevel,
@@ -34,7 +35,7 @@ import {
   type ShellTask,
   type TaskSpec,
 } from './plugin.ts';
-import { shellTags } from './tags.ts';
+import { shellTag } from './tags.ts';
 import { Task, type TaskEvents, type TaskUsage } from './task.ts';
 import { mapTasks } from './task-mapping.ts';
 
@@ -683,9 +684,10 @@ export class JobShell implements Shell {
   }
 
   render(template: string, { task = this.#currentTask, rank = this.rank }: RenderOptions = {}): string {
+    const node = this.nodeAt(rank);
     const tag = (name: string) =>
-      shellTags(this, name, task, rank) ??
-      this.#hooks.find('tags', (hooks) => hooks.tags?.[name])?.({ node: this.nodeAt(rank) ?? this.node, task });
+      shellTag(this, name, task, node) ??
+      this.#hooks.find('tags', (hooks) => hooks.tags?.[name])?.({ node: node ?? this.node, task });
     return renderMustache(template, tag, (position) =>
       this.log(LogLevel.error, `mustache template error at pos=${position}`),
     );
@@ -824,20 +826,6 @@ export class JobShell implements Shell {
     this.context.subscribe(topic, take);
     this.#subscriptions.push([topic, take]);
   }
-}
-
-/** `attributes.system` of a jobspec. */
-export function systemAttributes(jobspec: JsonObject): JsonObject {
-  const { attributes } = jobspec;
-  const system = isObject(attributes) ? attributes.system : undefined;
-  return isObject(system) ? system : {};
-}
-
-/** The shell's options in a jobspec. */
-export function shellOptions(jobspec: JsonObject): JsonObject {
-  const { shell } = systemAttributes(jobspec);
-  const options = isObject(shell) ? shell.options : undefined;
-  return isObject(options) ? options : {};
 }
 
 /** A job may have nodes without tasks. */
