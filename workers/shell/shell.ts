@@ -7,7 +7,6 @@ import { constants } from 'node:os';
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError, strerror } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
-import { IdSet } from '../../core/formats/idset.ts';
 import { systemAttributes } from '../../core/formats/system-attributes.ts';
 import type { TaskMap } from '../../core/formats/taskmap.ts';
 import { exitCodeOf } from '../../core/formats/wait-status.ts';
@@ -21,7 +20,10 @@ import { type Process, SpawnError } from '../../native/process.ts';
 import { EventWriter, type LogText } from './event-writer.ts';
 import type { ShellFiles } from './files.ts';
 import { Hooks } from './hooks.ts';
-import { type JobLayout, trimmed } from './job-layout.ts';
+import { JobEnvironment, setJobVariables } from './job-environment.ts';
+import type { JobLayout } from './job-layout.ts';
+import { JobNodes } from './job-nodes.ts';
+import { logLayout, warnOfTrimmed } from './layout-log.ts';
 import { answerTold, LeaderLink } from './leader-link.ts';
 import { renderMustache } from './mustache.ts';
 import { ShellOptions, shellOptions } from './options.ts';
@@ -35,6 +37,7 @@ import {
   type ShellTask,
   type TaskSpec,
 } from './plugin.ts';
+import { rcPaths } from './rc-file.ts';
 import { shellTag } from './tags.ts';
 import { Task, type TaskEvents, type TaskUsage } from './task.ts';
 import { mapTasks } from './task-mapping.ts';
@@ -107,11 +110,9 @@ export class JobShell implements Shell {
   readonly #link: LeaderLink;
   readonly #takers = new Map<string, (payload: JsonObject, shellRank: number) => void>();
   readonly #options: ShellOptions;
-  readonly #env: Map<string, string>;
-  #envList: string[] | undefined;
+  readonly #environment: JobEnvironment;
   readonly #hooks = new Hooks();
-  #nodes: (ShellNode | undefined)[];
-  #taskmap: TaskMap;
+  readonly #nodes: JobNodes;
   #tasks: Task[] = [];
   #currentTask: ShellTask | undefined;
   #cwd: string;
@@ -135,8 +136,6 @@ export class JobShell implements Shell {
   #takesSignals = false;
   #hasRaised = false;
   #isEnding = false;
-  /** Gives up the hook that is waited for now. */
-  #giveUp: (() => void) | undefined;
   #isExiting = false;
   #isOver = false;
   #onIdle: (() => void) | undefined;
@@ -160,16 +159,10 @@ export class JobShell implements Shell {
     if (this.rank < 0) throw new FluxError('EINVAL', `the job has nothing on rank ${context.rank}`);
     this.service = `${start.userid}-shell-${encodeFluid(start.jobid, 'f58plain')}`;
     this.hostname = layout.nodes[this.rank]!.hostname;
-    this.#nodes = new Array(layout.nodes.length);
-    this.#taskmap = layout.taskmap;
+    this.#nodes = new JobNodes(layout);
     const system = systemAttributes(jobspec);
     this.#options = new ShellOptions(shellOptions(jobspec));
-    this.#env = new Map(
-      Object.entries(isObject(system.environment) ? system.environment : {}).map(([name, value]) => [
-        name,
-        String(value),
-      ]),
-    );
+    this.#environment = new JobEnvironment(jobspec);
     this.#cwd = typeof system.cwd === 'string' ? system.cwd : (context.attribute('rundir') ?? FALLBACK_CWD);
     this.#writer = new EventWriter(context, start.namespace, () => this.#madeRoom());
     this.#link = new LeaderLink(this, () => this.#madeRoom());
@@ -193,7 +186,7 @@ export class JobShell implements Shell {
     return this.layout.gpusPerSlot;
   }
   get taskmap(): TaskMap {
-    return this.#taskmap;
+    return this.#nodes.taskmap;
   }
   get tasks(): readonly Task[] {
     return this.#tasks;
@@ -205,11 +198,10 @@ export class JobShell implements Shell {
     return this.#cwd;
   }
   get node(): ShellNode {
-    return this.nodeAt(this.rank)!;
+    return this.#nodes.at(this.rank)!;
   }
   get nodes(): readonly ShellNode[] {
-    // Those that nobody has asked for are holes, which `map` passes over.
-    return Array.from(this.#nodes, (_, rank) => this.nodeAt(rank)!);
+    return this.#nodes.all();
   }
   get verbosity(): number {
     const verbose = this.option('verbose');
@@ -217,22 +209,8 @@ export class JobShell implements Shell {
   }
   /** The job id as people read it. */
   get jobidText(): string {
-    const isAscii = !this.#host.isUtf8 || this.#env.has('FLUX_F58_FORCE_ASCII');
+    const isAscii = !this.#host.isUtf8 || this.getEnv('FLUX_F58_FORCE_ASCII') !== undefined;
     return encodeFluid(this.jobid, isAscii ? 'f58plain' : 'f58');
-  }
-
-  /** Another rank of the job; made when first asked for. */
-  nodeAt(rank: number): ShellNode | undefined {
-    const node = this.layout.nodes[rank];
-    if (!node) return undefined;
-    this.#nodes[rank] ??= this.#makeNode(rank);
-    return this.#nodes[rank];
-  }
-
-  #makeNode(rank: number): ShellNode {
-    const taskids = taskidsOf(this.#taskmap, rank);
-    const { brokerRank, hostname, cores, gpus } = trimmed(this.layout, this.layout.nodes[rank]!, taskids.count);
-    return { id: rank, hostname, brokerRank, taskids, cores, gpus };
   }
 
   // ---- its life
@@ -246,9 +224,9 @@ export class JobShell implements Shell {
       this.openLog();
       if (this.isLeader) this.#emit('shell.init');
       this.#holdEvents();
-      await this.#call('shell.post-init');
+      await this.#hooks.runAndWait('shell.post-init', this.#goOn);
       await this.#startTasks();
-      await this.#call('shell.start');
+      await this.#hooks.runAndWait('shell.start', this.#goOn);
       await this.#barrier();
       this.#releaseEvents(() => {
         if (this.isLeader) this.#emit('shell.start');
@@ -262,67 +240,33 @@ export class JobShell implements Shell {
   }
 
   async #initialize(): Promise<void> {
-    for (const plugin of this.#host.plugins) this.#load(plugin);
-    await this.#loadRc();
-    this.#taskmap = await mapTasks(this, (scheme) => this.#hooks.find('taskmaps', (hooks) => hooks.taskmaps?.[scheme]));
-    this.#nodes = new Array(this.layout.nodes.length);
-    this.#warnOfTrimmed();
+    await this.#loadPlugins();
+    this.#nodes.setTaskmap(
+      await mapTasks(this, (scheme) => this.#hooks.find('taskmaps', (hooks) => hooks.taskmaps?.[scheme])),
+    );
+    warnOfTrimmed(this, this.layout);
     if (this.isLeader) {
       this.addEventContext('shell.init', {
         service: this.service,
         'leader-rank': this.layout.nodes[0]!.brokerRank,
         size: this.size,
       });
-      this.addEventContext('shell.start', { taskmap: { version: 1, map: this.#taskmap.toJson() } });
+      this.addEventContext('shell.start', { taskmap: { version: 1, map: this.taskmap.toJson() } });
     }
-    this.#setEnvironment();
+    setJobVariables(this, this.#host.uri);
     this.#tasks = this.#makeTasks();
     if (this.isLeader) this.#awaitShells();
     this.#takesSignals = true;
-    await this.#call('shell.init');
-    this.#logLayout();
+    await this.#hooks.runAndWait('shell.init', this.#goOn);
+    logLayout(this, this.layout);
   }
 
-  #load(plugin: ShellPlugin): void {
-    this.#hooks.load(plugin.name, plugin.load(this));
-  }
-
-  async #loadRc(): Promise<void> {
-    const paths: string[] = [];
-    for (const option of ['initrc', 'userrc']) {
-      const path = this.option(option);
-      if (typeof path === 'string') paths.push(path);
-    }
-    const rcPath = this.getEnv('FLUX_SHELL_RC_PATH');
-    if (rcPath) paths.push(...rcPath.split(':').filter((path) => path !== ''));
-    for (const path of paths) {
+  async #loadPlugins(): Promise<void> {
+    for (const plugin of this.#host.plugins) this.#hooks.load(plugin.name, plugin.load(this));
+    for (const path of rcPaths(this)) {
       this.log(LogLevel.debug, `Loading ${path}`);
-      for (const plugin of await this.#host.loadPlugins(path)) this.#load(plugin);
+      for (const plugin of await this.#host.loadPlugins(path)) this.#hooks.load(plugin.name, plugin.load(this));
     }
-  }
-
-  #warnOfTrimmed(): void {
-    const { cores, gpus } = this.layout.nodes[this.rank]!;
-    const warn = (what: string, before: IdSet, after: IdSet) => {
-      if (before.count !== after.count)
-        this.log(LogLevel.warn, `${this.hostname}: adjusted ${what} from ${before} to ${after}`);
-    };
-    warn('cores', cores, this.node.cores);
-    warn('gpus', gpus, this.node.gpus);
-  }
-
-  #setEnvironment(): void {
-    const path = this.context.attribute('jobid-path') ?? '/';
-    const id = this.jobidText;
-    this.setEnv('FLUX_PROXY_REMOTE', undefined);
-    this.setEnv('FLUX_URI', this.#host.uri);
-    this.setEnv('FLUX_KVS_NAMESPACE', this.namespace);
-    this.setEnv('FLUX_JOB_ID_PATH', `${path === '/' ? '' : path}/${id}`);
-    this.setEnv('FLUX_JOB_SIZE', String(this.taskCount));
-    this.setEnv('FLUX_JOB_NNODES', String(this.size));
-    this.setEnv('FLUX_JOB_ID', id);
-    // What the submitting host set is not what this one is called.
-    if (this.#env.has('HOSTNAME')) this.setEnv('HOSTNAME', this.hostname);
   }
 
   #makeTasks(): Task[] {
@@ -332,28 +276,13 @@ export class JobShell implements Shell {
     const argv = command.map(String);
     const processGroup = !this.option('nosetpgrp');
     return [...this.node.taskids].map(
-      (rank, index) => new Task({ rank, index, argv, processGroup, jobEnv: (name) => this.#env.get(name) }),
-    );
-  }
-
-  #logLayout(): void {
-    if (this.verbosity === 0) return;
-    const { taskCount, slotCount, coresPerSlot, slotsPerNode } = this.layout;
-    if (this.isLeader)
-      this.log(
-        LogLevel.debug,
-        `0: task_count=${taskCount} slot_count=${slotCount} cores_per_slot=${coresPerSlot} slots_per_node=${slotsPerNode}`,
-      );
-    const { taskids, cores } = this.node;
-    this.log(
-      LogLevel.debug,
-      `${this.rank}: task${taskids.count > 1 ? 's' : ''} ${taskids.encode({ brackets: true })} on cores ${cores}`,
+      (rank, index) => new Task({ rank, index, argv, processGroup, jobEnv: (name) => this.getEnv(name) }),
     );
   }
 
   /** Waits for the shells of the other ranks. */
   async #barrier(): Promise<void> {
-    this.#checkEnding();
+    this.#goOn();
     if (this.size === 1) return;
     const entered = new Promise<boolean>((resolve) => {
       this.#leaveBarrier = resolve;
@@ -363,7 +292,7 @@ export class JobShell implements Shell {
       this.#exitCode ??= 1;
       this.#stop();
     }
-    this.#checkEnding();
+    this.#goOn();
   }
 
   /** The shells of all ranks wait; or one of them never will. */
@@ -374,9 +303,9 @@ export class JobShell implements Shell {
 
   async #startTasks(): Promise<void> {
     for (const task of this.#tasks) {
-      this.#checkEnding();
+      this.#goOn();
       this.#currentTask = task;
-      await this.#call('task.init', task);
+      await this.#hooks.runAndWait('task.init', this.#goOn, task);
       task.spec.cwd ??= this.#cwd;
       task.spec.argv = task.spec.argv.map((word) => (word.includes('{{') ? this.render(word, { task }) : word));
       this.#hooks.run('task.exec', task);
@@ -415,7 +344,8 @@ export class JobShell implements Shell {
   async #spawn(task: Task, events: TaskEvents): Promise<Process> {
     for (;;) {
       try {
-        return await this.context.spawnSoon({ ...task.spec, env: this.#taskEnv(task) }, events);
+        const env = this.#environment.entriesWith(task.ownEnv);
+        return await this.context.spawnSoon({ ...task.spec, env }, events);
       } catch (error) {
         if (!(error instanceof SpawnError) || !this.#mend(task.spec, error)) throw error;
       }
@@ -443,15 +373,6 @@ export class JobShell implements Shell {
       LogLevel.error,
       `host ${this.hostname}: Could not change dir to ${cwd}: ${strerror(error.errno)}. Going to ${FALLBACK_CWD} instead`,
     );
-  }
-
-  #taskEnv(task: Task): string[] {
-    this.#envList ??= Array.from(this.#env, ([name, value]) => `${name}=${value}`);
-    const own = task.ownEnv;
-    const list: string[] = [];
-    for (const entry of this.#envList) if (!own.has(entry.slice(0, entry.indexOf('=')))) list.push(entry);
-    for (const [name, value] of own) if (value !== undefined) list.push(`${name}=${value}`);
-    return list;
   }
 
   #taskExited(task: Task): void {
@@ -521,13 +442,13 @@ export class JobShell implements Shell {
     this.#isEnding = true;
     this.killAll(constants.signals.SIGKILL);
     this.leaveBarrier(false);
-    if (!this.#isExiting) this.#giveUp?.();
+    if (!this.#isExiting) this.#hooks.giveUp();
     this.#onIdle?.();
   }
 
-  #checkEnding(): void {
+  readonly #goOn = (): void => {
     if (this.#isEnding) throw new ShellExit();
-  }
+  };
 
   async #end(): Promise<void> {
     this.#isExiting = true;
@@ -536,7 +457,7 @@ export class JobShell implements Shell {
     if (this.#takesSignals && this.#earlyLog?.length) this.beginOutput();
     this.openLog();
     try {
-      await this.#call('shell.exit');
+      await this.#hooks.runAndWait('shell.exit');
     } catch (error) {
       this.#exitCode ??= 1;
       this.log(LogLevel.error, `shell.exit: ${asFluxError(error).message}`);
@@ -566,13 +487,13 @@ export class JobShell implements Shell {
     if (signum === constants.signals.SIGKILL) {
       this.#killSignal = signum;
       this.#stop();
-      this.#giveUp?.();
+      this.#hooks.giveUp();
       return;
     }
     if (this.#tasks.some((task) => task.isRunning)) {
       this.log(LogLevel.debug, `forwarding signal ${signum} to tasks`);
       this.killAll(signum);
-    } else if (this.#leaveBarrier || (this.#giveUp && !this.#isEnding && !this.#isExiting)) {
+    } else if (this.#leaveBarrier || (this.#hooks.isWaiting && !this.#isEnding && !this.#isExiting)) {
       this.#killSignal = signum;
       this.#stop();
     }
@@ -612,36 +533,9 @@ export class JobShell implements Shell {
       .finally(leave);
   }
 
-  // ---- hooks
-
-  async #call(
-    hook: 'shell.init' | 'shell.post-init' | 'task.init' | 'shell.start' | 'shell.exit',
-    task?: Task,
-  ): Promise<void> {
-    for (const { name, hooks } of this.#hooks.at(hook)) {
-      try {
-        const done = hook === 'task.init' ? hooks[hook]?.(task!) : hooks[hook]?.();
-        if (done instanceof Promise) await this.#unlessGivenUp(done);
-      } catch (error) {
-        throw new FluxError('EINVAL', `plugin '${name}': ${hook} failed: ${asFluxError(error).message}`);
-      }
-      if (hook !== 'shell.exit') this.#checkEnding();
-    }
-  }
-
-  /** Waits for a hook, which may be anybody's; one that never ends must not keep a job that is to end. */
-  async #unlessGivenUp(done: Promise<void>): Promise<void> {
-    const givenUp = new Promise<void>((resolve) => {
-      this.#giveUp = resolve;
-    });
-    await Promise.race([done, givenUp]).finally(() => {
-      this.#giveUp = undefined;
-    });
-  }
-
   /** The leader counts the shells whose tasks have ended, and waits for them. */
   #awaitShells(): void {
-    const active = new Set(this.#nodes.keys());
+    const active = new Set(this.layout.nodes.keys());
     const leave = this.hold();
     this.#shellDone = (shellRank) => {
       if (!active.delete(shellRank) || active.size > 0) return;
@@ -670,21 +564,19 @@ export class JobShell implements Shell {
   }
 
   getEnv(name: string): string | undefined {
-    return this.#env.get(name);
+    return this.#environment.get(name);
   }
 
   setEnv(name: string, value: string | undefined): void {
-    this.#envList = undefined;
-    if (value === undefined) this.#env.delete(name);
-    else this.#env.set(name, value);
+    this.#environment.set(name, value);
   }
 
   environment(): Readonly<Record<string, string>> {
-    return Object.fromEntries(this.#env);
+    return this.#environment.toRecord();
   }
 
   render(template: string, { task = this.#currentTask, rank = this.rank }: RenderOptions = {}): string {
-    const node = this.nodeAt(rank);
+    const node = this.#nodes.at(rank);
     const tag = (name: string) =>
       shellTag(this, name, task, node) ??
       this.#hooks.find('tags', (hooks) => hooks.tags?.[name])?.({ node: node ?? this.node, task });
@@ -825,15 +717,5 @@ export class JobShell implements Shell {
     };
     this.context.subscribe(topic, take);
     this.#subscriptions.push([topic, take]);
-  }
-}
-
-/** A job may have nodes without tasks. */
-function taskidsOf(map: TaskMap, nodeid: number): IdSet {
-  try {
-    return map.taskids(nodeid);
-  } catch (error) {
-    if ((error as FluxError).errno === constants.errno.ENOENT) return IdSet.empty;
-    throw error;
   }
 }
