@@ -13,18 +13,17 @@ import { exitCodeOf } from '../../core/formats/wait-status.ts';
 import type { Method } from '../../core/handle/methods.ts';
 import type { Responses } from '../../core/handle/rpc.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
-import { Flag, type Message } from '../../core/message/message.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import { findPackageFile } from '../../native/index.ts';
 import { type Process, SpawnError } from '../../native/process.ts';
-import { EventWriter, type LogText } from './event-writer.ts';
+import type { LogText } from './event-writer.ts';
+import { Eventlogs, type LifeEvent } from './eventlogs.ts';
 import type { ShellFiles } from './files.ts';
 import { Hooks } from './hooks.ts';
 import { JobEnvironment, setJobVariables } from './job-environment.ts';
 import type { JobLayout } from './job-layout.ts';
 import { JobNodes } from './job-nodes.ts';
 import { logLayout, warnOfTrimmed } from './layout-log.ts';
-import { answerTold, LeaderLink } from './leader-link.ts';
 import { renderMustache } from './mustache.ts';
 import { ShellOptions, shellOptions } from './options.ts';
 import {
@@ -38,6 +37,8 @@ import {
   type TaskSpec,
 } from './plugin.ts';
 import { rcPaths } from './rc-file.ts';
+import { ShellLinks } from './shell-links.ts';
+import { ShellLog } from './shell-log.ts';
 import { shellTag } from './tags.ts';
 import { Task, type TaskEvents, type TaskUsage } from './task.ts';
 import { mapTasks } from './task-mapping.ts';
@@ -87,7 +88,6 @@ export interface ShellResult {
 class ShellExit extends Error {}
 
 const FALLBACK_CWD = '/tmp';
-const EXEC_EVENTLOG = 'exec.eventlog';
 /** The command of Flux. */
 const COMMAND = 'flux';
 
@@ -106,9 +106,9 @@ export class JobShell implements Shell {
   readonly owner: number;
   readonly #host: ShellHost;
   readonly #events: ShellEvents;
-  readonly #writer: EventWriter;
-  readonly #link: LeaderLink;
-  readonly #takers = new Map<string, (payload: JsonObject, shellRank: number) => void>();
+  readonly #eventlogs: Eventlogs;
+  readonly #log: ShellLog;
+  readonly #links: ShellLinks;
   readonly #options: ShellOptions;
   readonly #environment: JobEnvironment;
   readonly #hooks = new Hooks();
@@ -116,16 +116,7 @@ export class JobShell implements Shell {
   #tasks: Task[] = [];
   #currentTask: ShellTask | undefined;
   #cwd: string;
-  #eventContexts = new Map<string, JsonObject>();
-  #isLogging = false;
-  #logTo: ((entry: LogEntry) => void) | undefined;
-  #hasOutput = false;
-  // What was logged before the log has its header.
-  #earlyLog: LogEntry[] | undefined = [];
-  /** Events of the job from its shell's `shell.init` to its `shell.start`: a task may end while others start. */
-  #heldEvents: Parameters<Shell['appendEvent']>[] | undefined;
   readonly #onRoom: (() => void)[] = [];
-  readonly #subscriptions: [topic: string, callback: (event: Message) => void][] = [];
   #leaveBarrier: ((isComplete: boolean) => void) | undefined;
   #shellDone: (shellRank: number) => void = () => {};
   #holds = 0;
@@ -164,10 +155,10 @@ export class JobShell implements Shell {
     this.#options = new ShellOptions(shellOptions(jobspec));
     this.#environment = new JobEnvironment(jobspec);
     this.#cwd = typeof system.cwd === 'string' ? system.cwd : (context.attribute('rundir') ?? FALLBACK_CWD);
-    this.#writer = new EventWriter(context, start.namespace, () => this.#madeRoom());
-    this.#link = new LeaderLink(this, () => this.#madeRoom());
-    if (this.isLeader && this.size > 1)
-      answerTold(this, (name, payload, shellRank) => this.#told(name, payload, shellRank));
+    this.#log = new ShellLog(this, this.#hooks);
+    const madeRoom = () => this.#madeRoom();
+    this.#eventlogs = new Eventlogs(context, start.namespace, madeRoom);
+    this.#links = new ShellLinks(this, layout, madeRoom);
   }
 
   get size(): number {
@@ -222,15 +213,13 @@ export class JobShell implements Shell {
       await this.#initialize();
       await this.#barrier();
       this.openLog();
-      if (this.isLeader) this.#emit('shell.init');
-      this.#holdEvents();
+      if (this.isLeader) this.#eventlogs.appendLifeEvent('shell.init');
+      this.#eventlogs.hold();
       await this.#hooks.runAndWait('shell.post-init', this.#goOn);
       await this.#startTasks();
       await this.#hooks.runAndWait('shell.start', this.#goOn);
       await this.#barrier();
-      this.#releaseEvents(() => {
-        if (this.isLeader) this.#emit('shell.start');
-      });
+      this.#eventlogs.release(this.isLeader ? 'shell.start' : undefined);
     } catch (error) {
       if (!(error instanceof ShellExit)) this.fail(1, asFluxError(error).message);
     }
@@ -452,9 +441,9 @@ export class JobShell implements Shell {
 
   async #end(): Promise<void> {
     this.#isExiting = true;
-    this.#releaseEvents();
+    this.#eventlogs.release();
     // A plugin that came before `output` has failed, and said why.
-    if (this.#takesSignals && this.#earlyLog?.length) this.beginOutput();
+    if (this.#takesSignals && this.#log.hasEarly) this.beginOutput();
     this.openLog();
     try {
       await this.#hooks.runAndWait('shell.exit');
@@ -467,8 +456,8 @@ export class JobShell implements Shell {
     this.log(LogLevel.debug, `exit ${exitCode}`);
     this.#isOver = true;
     this.#hooks.run('destroy');
-    for (const [topic, callback] of this.#subscriptions) this.context.unsubscribe(topic, callback);
-    const log = await this.#writer.takeRest();
+    this.#links.unsubscribe();
+    const log = await this.#eventlogs.takeRest();
     this.#events.finished({ status: this.#killSignal || exitCode << 8, log, usage: this.#usage() });
   }
 
@@ -588,87 +577,39 @@ export class JobShell implements Shell {
   // ---- what it says
 
   log(level: LogLevel, message: string, component?: string): void {
-    const entry: LogEntry = { level, message, rank: this.rank, ...(component !== undefined && { component }) };
-    // Who takes log entries may have something to say, too.
-    if (this.#isLogging || level > LogLevel.notice + this.verbosity) return;
-    if (this.#earlyLog) {
-      this.#earlyLog.push(entry);
-      return;
-    }
-    this.#isLogging = true;
-    try {
-      if (this.#logTo) this.#logTo(entry);
-      else this.appendEvent('output', 'log', { ...entry });
-      this.#hooks.run('shell.log', entry);
-    } finally {
-      this.#isLogging = false;
-    }
+    this.#log.log(level, message, component);
   }
 
   beginOutput(): void {
-    if (this.#hasOutput || !this.isLeader) return;
-    this.#hasOutput = true;
-    const count = { stdout: this.taskCount, stderr: this.taskCount };
-    this.appendEvent('output', 'header', {
-      version: 1,
-      encoding: { stdout: 'UTF-8', stderr: 'UTF-8' },
-      count,
-      options: {},
-    });
+    if (this.isLeader) this.#eventlogs.beginOutput(this.taskCount);
   }
 
   openLog(): void {
-    const early = this.#earlyLog ?? [];
-    this.#earlyLog = undefined;
-    for (const { level, message, component } of early) this.log(level, message, component);
+    this.#log.open();
   }
 
   redirectLog(write: (entry: LogEntry) => void): void {
-    this.#logTo = write;
+    this.#log.redirect(write);
   }
 
-  #emit(name: string): void {
-    this.appendEvent(EXEC_EVENTLOG, name, this.#eventContexts.get(name));
-  }
-
-  #holdEvents(): void {
-    this.#heldEvents = [];
-  }
-
-  #releaseEvents(first: () => void = () => {}): void {
-    const held = this.#heldEvents ?? [];
-    this.#heldEvents = undefined;
-    first();
-    for (const event of held) this.appendEvent(...event);
-  }
-
-  addEventContext(event: 'shell.init' | 'shell.start', context: JsonObject): void {
-    this.#eventContexts.set(event, { ...this.#eventContexts.get(event), ...context });
+  addEventContext(event: LifeEvent, context: JsonObject): void {
+    this.#eventlogs.addContext(event, context);
   }
 
   appendEvent(log: string, name: string, context?: JsonObject): void {
-    if (log === EXEC_EVENTLOG && this.#heldEvents) {
-      this.#heldEvents.push([log, name, context]);
-      return;
-    }
-    this.#writer.append(log, { timestamp: this.context.clock.now(), name, ...(context && { context }) });
+    this.#eventlogs.append(log, name, context);
   }
 
   get backlog(): number {
-    return this.#writer.backlog + this.#link.backlog;
+    return this.#eventlogs.backlog + this.#links.backlog;
   }
 
   tellLeader(name: string, payload: JsonObject): void {
-    if (this.isLeader) this.#told(name, payload, 0);
-    else this.#link.tell(name, payload);
+    this.#links.tellLeader(name, payload);
   }
 
   onTold(name: string, take: (payload: JsonObject, shellRank: number) => void): void {
-    this.#takers.set(name, take);
-  }
-
-  #told(name: string, payload: JsonObject, shellRank: number): void {
-    this.#takers.get(name)?.(payload, shellRank);
+    this.#links.onTold(name, take);
   }
 
   #madeRoom(): void {
@@ -680,7 +621,7 @@ export class JobShell implements Shell {
   }
 
   setBatchTimeout(seconds: number): void {
-    this.#writer.setDelay(seconds);
+    this.#eventlogs.setDelay(seconds);
   }
 
   // ---- messages
@@ -689,33 +630,19 @@ export class JobShell implements Shell {
     this.#host.register(this.service, method, answer);
   }
 
-  #address(shellRank: number, method: string): { topic: string; nodeid: number } {
-    const node = this.layout.nodes[shellRank];
-    if (!node) throw new FluxError('EINVAL', `the job has no shell of rank ${shellRank}`);
-    return { topic: `${this.service}.${method}`, nodeid: node.brokerRank };
-  }
-
-  async rpc(shellRank: number, method: string, payload: JsonValue = {}): Promise<JsonValue | undefined> {
-    const { topic, nodeid } = this.#address(shellRank, method);
-    return this.context.rpc(topic, payload, { nodeid });
+  rpc(shellRank: number, method: string, payload: JsonValue = {}): Promise<JsonValue | undefined> {
+    return this.#links.rpc(shellRank, method, payload);
   }
 
   request(shellRank: number, method: string, payload: JsonValue = {}): Responses {
-    const { topic, nodeid } = this.#address(shellRank, method);
-    return this.context.request(topic, payload, { nodeid, flags: Flag.streaming });
+    return this.#links.request(shellRank, method, payload);
   }
 
   notify(shellRank: number, method: string, payload: JsonValue = {}): void {
-    const { topic, nodeid } = this.#address(shellRank, method);
-    this.context.notify(topic, payload, { nodeid });
+    this.#links.notify(shellRank, method, payload);
   }
 
   onEvent(name: string, callback: (payload: JsonValue | undefined) => void): void {
-    const topic = `shell-${this.jobid}.${name}`;
-    const take = (event: Message) => {
-      if (event.topic === topic) callback(event.json);
-    };
-    this.context.subscribe(topic, take);
-    this.#subscriptions.push([topic, take]);
+    this.#links.onEvent(name, callback);
   }
 }
