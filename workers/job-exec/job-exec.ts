@@ -117,11 +117,11 @@ class JobExec implements Service {
     const { exec } = systemAttributes(facts.jobspec);
     const wanted = isObject(exec) && typeof exec.job_shell === 'string' ? exec.job_shell : settings.jobShell;
     if (wanted === undefined && !isGuests)
-      return new BrokerShells(this.#context, facts, namespace.name, owner, this.#shellModules);
+      return new BrokerShells(this.#context, facts, namespace, owner, this.#shellModules);
     return new ProcessShells({
       context: this.#context,
       job: facts,
-      namespace: namespace.name,
+      namespace: namespace,
       shell: wanted ?? builtInConfiguration.shell_path!,
       imp: isGuests ? settings.imp : undefined,
       service: settings.service,
