@@ -105,13 +105,13 @@ export class RunningJob implements LedJob, KillTarget {
   async #begin(): Promise<void> {
     try {
       await (this.facts.reattach ? this.#data.recover() : this.#data.make(this.#host.epoch));
-      this.#data.linkSoon((error) => this.#failWith('failed to link guest ns', error));
     } catch (error) {
       this.#failWith('failed to create guest ns', error);
       return;
     }
-    // Somebody has canceled it meanwhile.
+    // Somebody has canceled it meanwhile: it is released, and a link would take the place of what it left.
     if (this.#isFailing) return;
+    this.#data.linkSoon((error) => this.#failWith('failed to link guest ns', error));
     try {
       this.execution = this.#host.makeExecution(this);
     } catch (error) {
