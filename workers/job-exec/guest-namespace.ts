@@ -1,9 +1,6 @@
 /**
  * The KVS namespace of a job: made for its user when the job starts, linked from the primary namespace while the job
  * is active, and part of it afterwards (RFC 16): that is what the job manager sees to, together with the last events.
- *
- * Most jobs are over before anything was written to it. What there is to be written then goes to the job manager, which
- * puts it where it belongs without two commits of the job's own.
  */
 
 import type { ServiceContext } from '../../core/broker/service.ts';

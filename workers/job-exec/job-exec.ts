@@ -8,13 +8,12 @@ import { asFluxError, FluxError } from '../../core/errno.ts';
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { IdSet } from '../../core/formats/idset.ts';
 import { signalName } from '../../core/formats/signal.ts';
+import { systemAttributes } from '../../core/formats/system-attributes.ts';
 import { LATER, type Methods, type Request } from '../../core/handle/methods.ts';
 import { type JsonObject, real } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import { Flag, type Message } from '../../core/message/message.ts';
 import { isObject } from '../../core/message/unpack.ts';
-
-import { systemAttributes } from '../shell/shell.ts';
 import { BrokerShells } from './broker-shells.ts';
 import type { Execution } from './execution.ts';
 import { RunningJob, type RunningJobHost } from './job.ts';
@@ -118,11 +117,11 @@ class JobExec implements Service {
     const { exec } = systemAttributes(facts.jobspec);
     const wanted = isObject(exec) && typeof exec.job_shell === 'string' ? exec.job_shell : settings.jobShell;
     if (wanted === undefined && !isGuests)
-      return new BrokerShells(this.#context, facts, namespace.name, owner, this.#shellModules);
+      return new BrokerShells(this.#context, facts, namespace, owner, this.#shellModules);
     return new ProcessShells({
       context: this.#context,
       job: facts,
-      namespace: namespace.name,
+      namespace: namespace,
       shell: wanted ?? builtInConfiguration.shell_path!,
       imp: isGuests ? settings.imp : undefined,
       service: settings.service,

@@ -9,10 +9,10 @@ import { parseDuration } from '../../core/formats/duration.ts';
 import { decodeEventlog } from '../../core/formats/eventlog.ts';
 import type { IdSet } from '../../core/formats/idset.ts';
 import { jobKey } from '../../core/formats/job-keys.ts';
+import { systemAttributes } from '../../core/formats/system-attributes.ts';
 import { Kvs, PRIMARY_NAMESPACE } from '../../core/handle/kvs.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { isObject, unpack } from '../../core/message/unpack.ts';
-import { systemAttributes } from '../shell/shell.ts';
 import type { Execution, ExecutionEvents } from './execution.ts';
 import type { JobFacts } from './job-facts.ts';
 

@@ -1,6 +1,7 @@
 /** The hooks of a shell's plugins by their moments: most plugins have few of them, and a short job passes all moments. */
 
-import type { ShellHooks } from './plugin.ts';
+import { asFluxError, FluxError } from '../../core/errno.ts';
+import type { ShellHooks, ShellTask } from './plugin.ts';
 
 /** Hooks that are called and not waited for. */
 export type PromptHook =
@@ -14,7 +15,10 @@ export type PromptHook =
   | 'shell.log'
   | 'destroy';
 
-export interface PluginHooks {
+/** Hooks that are called and waited for. */
+export type AwaitedHook = 'shell.init' | 'shell.post-init' | 'task.init' | 'shell.start' | 'shell.exit';
+
+interface PluginHooks {
   /** Of the plugin. */
   readonly name: string;
   readonly hooks: ShellHooks;
@@ -23,6 +27,7 @@ export interface PluginHooks {
 export class Hooks {
   readonly #byMoment = new Map<string, PluginHooks[]>();
   readonly #names = new Set<string>();
+  #giveUp: (() => void) | undefined;
 
   /** Takes the hooks of a plugin, behind those of the others, and in place of those of its name. */
   load(name: string, hooks: ShellHooks | undefined): void {
@@ -46,18 +51,57 @@ export class Hooks {
   }
 
   /** Those that have something to do at a moment, in the order in which they were loaded. */
-  at(moment: keyof ShellHooks): readonly PluginHooks[] {
+  #at(moment: keyof ShellHooks): readonly PluginHooks[] {
     return this.#byMoment.get(moment) ?? [];
   }
 
-  /** Calls all hooks of a moment. */
+  /** Calls all hooks of a moment, without waiting for them. */
   run<Moment extends PromptHook>(moment: Moment, ...args: Parameters<NonNullable<ShellHooks[Moment]>>): void {
-    for (const { hooks } of this.at(moment)) (hooks[moment] as ((...args: unknown[]) => void) | undefined)?.(...args);
+    for (const { hooks } of this.#at(moment)) (hooks[moment] as ((...args: unknown[]) => void) | undefined)?.(...args);
+  }
+
+  /**
+   * Calls the hooks of a moment, each when the one before it is done.
+   *
+   * @param goOn called after each; throws when there is to be no next one
+   * @param task the one that `task.init` is about
+   * @throws FluxError EINVAL: a hook has failed; and what `goOn` throws
+   */
+  async runAndWait(moment: AwaitedHook, goOn?: () => void, task?: ShellTask): Promise<void> {
+    for (const { name, hooks } of this.#at(moment)) {
+      try {
+        const done = moment === 'task.init' ? hooks[moment]?.(task!) : hooks[moment]?.();
+        if (done instanceof Promise) await this.#unlessGivenUp(done);
+      } catch (error) {
+        throw new FluxError('EINVAL', `plugin '${name}': ${moment} failed: ${asFluxError(error).message}`);
+      }
+      goOn?.();
+    }
+  }
+
+  /** Waits for a hook, which may be anybody's; one that never ends must not keep a job that is to end. */
+  async #unlessGivenUp(done: Promise<void>): Promise<void> {
+    const givenUp = new Promise<void>((resolve) => {
+      this.#giveUp = resolve;
+    });
+    await Promise.race([done, givenUp]).finally(() => {
+      this.#giveUp = undefined;
+    });
+  }
+
+  /** Whether a hook is waited for. */
+  get isWaiting(): boolean {
+    return this.#giveUp !== undefined;
+  }
+
+  /** Gives up the hook that is waited for. */
+  giveUp(): void {
+    this.#giveUp?.();
   }
 
   /** The first that anybody knows of what is looked for. */
   find<T>(moment: 'taskmaps' | 'tags', look: (hooks: ShellHooks) => T | undefined): T | undefined {
-    for (const { hooks } of this.at(moment)) {
+    for (const { hooks } of this.#at(moment)) {
       const found = look(hooks);
       if (found !== undefined) return found;
     }

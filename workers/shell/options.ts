@@ -1,7 +1,15 @@
 /** Shell options (RFC 14, attributes.system.shell.options): looked up by paths, changed without touching the jobspec. */
 
+import { systemAttributes } from '../../core/formats/system-attributes.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { isObject } from '../../core/message/unpack.ts';
+
+/** The shell's options in a jobspec. */
+export function shellOptions(jobspec: JsonObject): JsonObject {
+  const { shell } = systemAttributes(jobspec);
+  const options = isObject(shell) ? shell.options : undefined;
+  return isObject(options) ? options : {};
+}
 
 export class ShellOptions {
   #table: JsonObject;

@@ -6,7 +6,14 @@
 import { readdir, stat } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { about, FluxError } from '../../core/errno.ts';
-import type { ShellPlugin } from './plugin.ts';
+import type { Shell, ShellPlugin } from './plugin.ts';
+
+/** The files that a job names. */
+export function rcPaths(shell: Shell): readonly string[] {
+  const named = ['initrc', 'userrc'].map((option) => shell.option(option));
+  const listed = shell.getEnv('FLUX_SHELL_RC_PATH')?.split(':') ?? [];
+  return [...named.filter((path) => typeof path === 'string'), ...listed.filter((path) => path !== '')];
+}
 
 /** @throws FluxError ENOENT, EINVAL: there is no such file, or no plugin in it */
 export async function loadRcFile(path: string): Promise<readonly ShellPlugin[]> {

@@ -16,9 +16,11 @@ import { builtinPlugins } from './builtins.ts';
 import { systemFiles } from './files.ts';
 import type { ProgramThread } from './host.ts';
 import { type JobLayout, layOut } from './job-layout.ts';
+import { shellOptions } from './options.ts';
+import type { ShellHost } from './plugin-shell.ts';
 import { rexecPlugin } from './plugins/rexec.ts';
 import { loadRcFile } from './rc-file.ts';
-import { JobShell, type ShellHost, type ShellResult, shellOptions } from './shell.ts';
+import { JobShell, type ShellResult } from './shell.ts';
 
 export class ShellService implements Service {
   readonly #context: ServiceContext;
@@ -153,7 +155,7 @@ export class ShellService implements Service {
     /** A signal for the shell itself. */
     signal: this.#tell((shell, request) => shell.signal(request.unpack({ signum: 'i' }).signum)),
     /** A signal for its tasks. */
-    'signal-tasks': this.#tell((shell, request) => shell.killAll(request.unpack({ signum: 'i' }).signum)),
+    'signal-tasks': this.#tell((shell, request) => shell.signalTasks(request.unpack({ signum: 'i' }).signum)),
     'leave-barrier': this.#tell((shell, request) => shell.leaveBarrier(request.unpack({ complete: 'b' }).complete)),
     lost: this.#tell((shell, request) => {
       const { shell_rank, severity, message } = request.unpack({ shell_rank: 'i', severity: 'i', message: 's' });
@@ -170,12 +172,7 @@ export class ShellService implements Service {
 
   stats(): JsonObject {
     return {
-      jobs: Object.fromEntries(
-        Array.from(this.#shells.values(), (shell) => [
-          shell.jobidText,
-          { tasks: shell.tasks.map((task) => task.describe()), backlog: shell.backlog },
-        ]),
-      ),
+      jobs: Object.fromEntries(Array.from(this.#shells.values(), (shell) => [shell.jobidText, shell.describe()])),
     };
   }
 

@@ -4,65 +4,19 @@
  */
 
 import { constants } from 'node:os';
-import type { ServiceContext } from '../../core/broker/service.ts';
-import { asFluxError, FluxError, strerror } from '../../core/errno.ts';
-import { encodeFluid } from '../../core/formats/fluid.ts';
-import { IdSet } from '../../core/formats/idset.ts';
-import type { TaskMap } from '../../core/formats/taskmap.ts';
-import { exitCodeOf } from '../../core/formats/wait-status.ts';
-import type { Method } from '../../core/handle/methods.ts';
-import type { Responses } from '../../core/handle/rpc.ts';
-import type { JsonObject, JsonValue } from '../../core/json.ts';
-import { Flag, type Message } from '../../core/message/message.ts';
-import { isObject } from '../../core/message/unpack.ts';
-import { findPackageFile } from '../../native/index.ts';
-import { type Process, SpawnError } from '../../native/process.ts';
-import { EventWriter, type LogText } from './event-writer.ts';
-import type { ShellFiles } from './files.ts';
-import { Hooks } from './hooks.ts';
-import { type JobLayout, trimmed } from './job-layout.ts';
-import { answerTold, LeaderLink } from './leader-link.ts';
-import { renderMustache } from './mustache.ts';
-import { ShellOptions } from './options.ts';
-import {
-  type LogEntry,
-  LogLevel,
-  type RenderOptions,
-  type Shell,
-  type ShellNode,
-  type ShellPlugin,
-  type ShellTask,
-  type TaskSpec,
-} from './plugin.ts';
-import { shellTags } from './tags.ts';
-import { Task, type TaskEvents, type TaskUsage } from './task.ts';
+import { asFluxError } from '../../core/errno.ts';
+import type { JsonObject } from '../../core/json.ts';
+import type { LogText } from './event-writer.ts';
+import type { Hooks } from './hooks.ts';
+import { setJobVariables } from './job-environment.ts';
+import { logLayout, warnOfTrimmed } from './layout-log.ts';
+import { LogLevel } from './plugin.ts';
+import { PluginShell, type ShellHost, type ShellLife, type ShellStart } from './plugin-shell.ts';
+import { rcPaths } from './rc-file.ts';
+import type { ShellTasks } from './shell-tasks.ts';
+import type { TaskUsage } from './task.ts';
 import { mapTasks } from './task-mapping.ts';
-
-/** What a shell is made of. */
-export interface ShellStart {
-  readonly jobid: bigint;
-  readonly userid: number;
-  /** Userid of the instance owner. */
-  readonly owner: number;
-  readonly namespace: string;
-  readonly jobspec: JsonObject;
-  readonly R: JsonObject;
-  readonly layout: JobLayout;
-}
-
-/** What a shell reaches. */
-export interface ShellHost {
-  readonly context: ServiceContext;
-  readonly files: ShellFiles;
-  readonly plugins: readonly ShellPlugin[];
-  /** FLUX_URI of the tasks. */
-  readonly uri: string;
-  /** Whether job ids are written with ƒ. */
-  readonly isUtf8: boolean;
-  /** The plugins that an initrc names. */
-  loadPlugins(path: string): Promise<readonly ShellPlugin[]>;
-  register(service: string, method: string, answer: Omit<Method, 'allow'>): void;
-}
+import { TaskStartError } from './task-starter.ts';
 
 /** What a shell tells of itself. */
 export interface ShellEvents {
@@ -82,278 +36,116 @@ export interface ShellResult {
 /** A shell ends at once with an exit code; what went wrong is told already. */
 class ShellExit extends Error {}
 
-const FALLBACK_CWD = '/tmp';
-const EXEC_EVENTLOG = 'exec.eventlog';
-/** The command of Flux. */
-const COMMAND = 'flux';
-
-export class JobShell implements Shell {
-  readonly jobid: bigint;
-  readonly userid: number;
-  readonly rank: number;
-  readonly service: string;
-  readonly namespace: string;
-  readonly hostname: string;
-  readonly jobspec: JsonObject;
-  readonly R: JsonObject;
-  readonly context: ServiceContext;
-  readonly files: ShellFiles;
-  readonly layout: JobLayout;
-  readonly owner: number;
+export class JobShell implements ShellLife {
   readonly #host: ShellHost;
   readonly #events: ShellEvents;
-  readonly #writer: EventWriter;
-  readonly #link: LeaderLink;
-  readonly #takers = new Map<string, (payload: JsonObject, shellRank: number) => void>();
-  readonly #options: ShellOptions;
-  readonly #env: Map<string, string>;
-  #envList: string[] | undefined;
-  readonly #hooks = new Hooks();
-  #nodes: (ShellNode | undefined)[];
-  #taskmap: TaskMap;
-  #tasks: Task[] = [];
-  #currentTask: ShellTask | undefined;
-  #cwd: string;
-  #eventContexts = new Map<string, JsonObject>();
-  #isLogging = false;
-  #logTo: ((entry: LogEntry) => void) | undefined;
-  #hasOutput = false;
-  // What was logged before the log has its header.
-  #earlyLog: LogEntry[] | undefined = [];
-  /** Events of the job from its shell's `shell.init` to its `shell.start`: a task may end while others start. */
-  #heldEvents: Parameters<Shell['appendEvent']>[] | undefined;
-  readonly #onRoom: (() => void)[] = [];
-  readonly #subscriptions: [topic: string, callback: (event: Message) => void][] = [];
+  readonly #shell: PluginShell;
+  readonly #hooks: Hooks;
+  readonly #tasks: ShellTasks;
   #leaveBarrier: ((isComplete: boolean) => void) | undefined;
   #shellDone: (shellRank: number) => void = () => {};
   #holds = 0;
-  #openTasks = 0;
   // Set when the shell is not to end with its tasks' highest exit code.
   #exitCode: number | undefined;
   #killSignal = 0;
   #takesSignals = false;
   #hasRaised = false;
   #isEnding = false;
-  /** Gives up the hook that is waited for now. */
-  #giveUp: (() => void) | undefined;
   #isExiting = false;
   #isOver = false;
   #onIdle: (() => void) | undefined;
 
   /** @throws FluxError EINVAL: the job has nothing on this rank */
   constructor(start: ShellStart, host: ShellHost, events: ShellEvents) {
-    const { context } = host;
-    const { jobspec, layout } = start;
     this.#host = host;
     this.#events = events;
-    this.context = context;
-    this.files = host.files;
-    this.jobid = start.jobid;
-    this.userid = start.userid;
-    this.owner = start.owner;
-    this.namespace = start.namespace;
-    this.jobspec = jobspec;
-    this.R = start.R;
-    this.layout = layout;
-    this.rank = layout.nodes.findIndex(({ brokerRank }) => brokerRank === context.rank);
-    if (this.rank < 0) throw new FluxError('EINVAL', `the job has nothing on rank ${context.rank}`);
-    this.service = `${start.userid}-shell-${encodeFluid(start.jobid, 'f58plain')}`;
-    this.hostname = layout.nodes[this.rank]!.hostname;
-    this.#nodes = new Array(layout.nodes.length);
-    this.#taskmap = layout.taskmap;
-    const system = systemAttributes(jobspec);
-    this.#options = new ShellOptions(shellOptions(jobspec));
-    this.#env = new Map(
-      Object.entries(isObject(system.environment) ? system.environment : {}).map(([name, value]) => [
-        name,
-        String(value),
-      ]),
-    );
-    this.#cwd = typeof system.cwd === 'string' ? system.cwd : (context.attribute('rundir') ?? FALLBACK_CWD);
-    this.#writer = new EventWriter(context, start.namespace, () => this.#madeRoom());
-    this.#link = new LeaderLink(this, () => this.#madeRoom());
-    if (this.isLeader && this.size > 1)
-      answerTold(this, (name, payload, shellRank) => this.#told(name, payload, shellRank));
+    this.#shell = new PluginShell(start, host, this);
+    this.#hooks = this.#shell.hooks;
+    this.#tasks = this.#shell.shellTasks;
   }
 
-  get size(): number {
-    return this.layout.nodes.length;
+  get jobid(): bigint {
+    return this.#shell.jobid;
   }
-  get isLeader(): boolean {
-    return this.rank === 0;
+  get service(): string {
+    return this.#shell.service;
   }
-  get taskCount(): number {
-    return this.layout.taskCount;
-  }
-  get coresPerSlot(): number {
-    return this.layout.coresPerSlot;
-  }
-  get gpusPerSlot(): number {
-    return this.layout.gpusPerSlot;
-  }
-  get taskmap(): TaskMap {
-    return this.#taskmap;
-  }
-  get tasks(): readonly Task[] {
-    return this.#tasks;
-  }
-  get currentTask(): ShellTask | undefined {
-    return this.#currentTask;
-  }
-  get cwd(): string {
-    return this.#cwd;
-  }
-  get node(): ShellNode {
-    return this.nodeAt(this.rank)!;
-  }
-  get nodes(): readonly ShellNode[] {
-    // Those that nobody has asked for are holes, which `map` passes over.
-    return Array.from(this.#nodes, (_, rank) => this.nodeAt(rank)!);
-  }
-  get verbosity(): number {
-    const verbose = this.option('verbose');
-    return typeof verbose === 'number' ? verbose : verbose === true ? 1 : 0;
-  }
-  /** The job id as people read it. */
   get jobidText(): string {
-    const isAscii = !this.#host.isUtf8 || this.#env.has('FLUX_F58_FORCE_ASCII');
-    return encodeFluid(this.jobid, isAscii ? 'f58plain' : 'f58');
+    return this.#shell.jobidText;
   }
 
-  /** Another rank of the job; made when first asked for. */
-  nodeAt(rank: number): ShellNode | undefined {
-    const node = this.layout.nodes[rank];
-    if (!node) return undefined;
-    this.#nodes[rank] ??= this.#makeNode(rank);
-    return this.#nodes[rank];
+  /** For `stats-get`. */
+  describe(): JsonObject {
+    return { tasks: this.#tasks.list.map((task) => task.describe()), backlog: this.#shell.backlog };
   }
 
-  #makeNode(rank: number): ShellNode {
-    const taskids = taskidsOf(this.#taskmap, rank);
-    const { brokerRank, hostname, cores, gpus } = trimmed(this.layout, this.layout.nodes[rank]!, taskids.count);
-    return { id: rank, hostname, brokerRank, taskids, cores, gpus };
-  }
-
-  // ---- its life
+  // ---- from its start to its end
 
   /** Runs the job's part on this rank; what becomes of it is told by the events it was made with. */
   async run(): Promise<void> {
     const leave = this.hold();
+    const { eventlogs, isLeader } = this.#shell;
     try {
       await this.#initialize();
       await this.#barrier();
-      this.openLog();
-      if (this.isLeader) this.#emit('shell.init');
-      this.#holdEvents();
-      await this.#call('shell.post-init');
-      await this.#startTasks();
-      await this.#call('shell.start');
+      this.#shell.openLog();
+      if (isLeader) eventlogs.appendLifeEvent('shell.init');
+      eventlogs.hold();
+      await this.#hooks.runAndWait('shell.post-init', this.#goOn);
+      await this.#tasks.start(this.#goOn);
+      await this.#hooks.runAndWait('shell.start', this.#goOn);
       await this.#barrier();
-      this.#releaseEvents(() => {
-        if (this.isLeader) this.#emit('shell.start');
-      });
+      eventlogs.release(isLeader ? 'shell.start' : undefined);
     } catch (error) {
-      if (!(error instanceof ShellExit)) this.fail(1, asFluxError(error).message);
+      if (!(error instanceof ShellExit))
+        this.fail(error instanceof TaskStartError ? error.exitCode : 1, asFluxError(error).message);
     }
     leave();
     await this.#idle();
     await this.#end();
   }
 
+  readonly #goOn = (): void => {
+    if (this.#isEnding) throw new ShellExit();
+  };
+
   async #initialize(): Promise<void> {
-    for (const plugin of this.#host.plugins) this.#load(plugin);
-    await this.#loadRc();
-    this.#taskmap = await mapTasks(this, (scheme) => this.#hooks.find('taskmaps', (hooks) => hooks.taskmaps?.[scheme]));
-    this.#nodes = new Array(this.layout.nodes.length);
-    this.#warnOfTrimmed();
-    if (this.isLeader) {
-      this.addEventContext('shell.init', {
-        service: this.service,
-        'leader-rank': this.layout.nodes[0]!.brokerRank,
-        size: this.size,
+    const shell = this.#shell;
+    const { layout, jobNodes, eventlogs } = shell;
+    await this.#loadPlugins();
+    jobNodes.setTaskmap(
+      await mapTasks(shell, (scheme) => this.#hooks.find('taskmaps', (hooks) => hooks.taskmaps?.[scheme])),
+    );
+    warnOfTrimmed(shell, layout);
+    if (shell.isLeader) {
+      eventlogs.addContext('shell.init', {
+        service: shell.service,
+        'leader-rank': layout.nodes[0]!.brokerRank,
+        size: shell.size,
       });
-      this.addEventContext('shell.start', { taskmap: { version: 1, map: this.#taskmap.toJson() } });
+      eventlogs.addContext('shell.start', { taskmap: { version: 1, map: shell.taskmap.toJson() } });
     }
-    this.#setEnvironment();
-    this.#tasks = this.#makeTasks();
-    if (this.isLeader) this.#awaitShells();
+    setJobVariables(shell, this.#host.uri);
+    this.#tasks.make();
+    if (shell.isLeader) this.#awaitShells();
     this.#takesSignals = true;
-    await this.#call('shell.init');
-    this.#logLayout();
+    await this.#hooks.runAndWait('shell.init', this.#goOn);
+    logLayout(shell, layout);
   }
 
-  #load(plugin: ShellPlugin): void {
-    this.#hooks.load(plugin.name, plugin.load(this));
-  }
-
-  async #loadRc(): Promise<void> {
-    const paths: string[] = [];
-    for (const option of ['initrc', 'userrc']) {
-      const path = this.option(option);
-      if (typeof path === 'string') paths.push(path);
+  async #loadPlugins(): Promise<void> {
+    const shell = this.#shell;
+    for (const plugin of this.#host.plugins) this.#hooks.load(plugin.name, plugin.load(shell));
+    for (const path of rcPaths(shell)) {
+      shell.log(LogLevel.debug, `Loading ${path}`);
+      for (const plugin of await this.#host.loadPlugins(path)) this.#hooks.load(plugin.name, plugin.load(shell));
     }
-    const rcPath = this.getEnv('FLUX_SHELL_RC_PATH');
-    if (rcPath) paths.push(...rcPath.split(':').filter((path) => path !== ''));
-    for (const path of paths) {
-      this.log(LogLevel.debug, `Loading ${path}`);
-      for (const plugin of await this.#host.loadPlugins(path)) this.#load(plugin);
-    }
-  }
-
-  #warnOfTrimmed(): void {
-    const { cores, gpus } = this.layout.nodes[this.rank]!;
-    const warn = (what: string, before: IdSet, after: IdSet) => {
-      if (before.count !== after.count)
-        this.log(LogLevel.warn, `${this.hostname}: adjusted ${what} from ${before} to ${after}`);
-    };
-    warn('cores', cores, this.node.cores);
-    warn('gpus', gpus, this.node.gpus);
-  }
-
-  #setEnvironment(): void {
-    const path = this.context.attribute('jobid-path') ?? '/';
-    const id = this.jobidText;
-    this.setEnv('FLUX_PROXY_REMOTE', undefined);
-    this.setEnv('FLUX_URI', this.#host.uri);
-    this.setEnv('FLUX_KVS_NAMESPACE', this.namespace);
-    this.setEnv('FLUX_JOB_ID_PATH', `${path === '/' ? '' : path}/${id}`);
-    this.setEnv('FLUX_JOB_SIZE', String(this.taskCount));
-    this.setEnv('FLUX_JOB_NNODES', String(this.size));
-    this.setEnv('FLUX_JOB_ID', id);
-    // What the submitting host set is not what this one is called.
-    if (this.#env.has('HOSTNAME')) this.setEnv('HOSTNAME', this.hostname);
-  }
-
-  #makeTasks(): Task[] {
-    const [entry] = Array.isArray(this.jobspec.tasks) ? this.jobspec.tasks : [];
-    const command = isObject(entry) ? entry.command : undefined;
-    if (!Array.isArray(command) || command.length === 0) throw new FluxError('EINVAL', 'Malformed command entry');
-    const argv = command.map(String);
-    const processGroup = !this.option('nosetpgrp');
-    return [...this.node.taskids].map(
-      (rank, index) => new Task({ rank, index, argv, processGroup, jobEnv: (name) => this.#env.get(name) }),
-    );
-  }
-
-  #logLayout(): void {
-    if (this.verbosity === 0) return;
-    const { taskCount, slotCount, coresPerSlot, slotsPerNode } = this.layout;
-    if (this.isLeader)
-      this.log(
-        LogLevel.debug,
-        `0: task_count=${taskCount} slot_count=${slotCount} cores_per_slot=${coresPerSlot} slots_per_node=${slotsPerNode}`,
-      );
-    const { taskids, cores } = this.node;
-    this.log(
-      LogLevel.debug,
-      `${this.rank}: task${taskids.count > 1 ? 's' : ''} ${taskids.encode({ brackets: true })} on cores ${cores}`,
-    );
   }
 
   /** Waits for the shells of the other ranks. */
   async #barrier(): Promise<void> {
-    this.#checkEnding();
-    if (this.size === 1) return;
+    this.#goOn();
+    if (this.#shell.size === 1) return;
     const entered = new Promise<boolean>((resolve) => {
       this.#leaveBarrier = resolve;
     });
@@ -362,7 +154,7 @@ export class JobShell implements Shell {
       this.#exitCode ??= 1;
       this.#stop();
     }
-    this.#checkEnding();
+    this.#goOn();
   }
 
   /** The shells of all ranks wait; or one of them never will. */
@@ -371,123 +163,30 @@ export class JobShell implements Shell {
     this.#leaveBarrier = undefined;
   }
 
-  async #startTasks(): Promise<void> {
-    for (const task of this.#tasks) {
-      this.#checkEnding();
-      this.#currentTask = task;
-      await this.#call('task.init', task);
-      task.spec.cwd ??= this.#cwd;
-      task.spec.argv = task.spec.argv.map((word) => (word.includes('{{') ? this.render(word, { task }) : word));
-      this.#hooks.run('task.exec', task);
-      await this.#startTask(task);
-      // The end of another one may have come meanwhile.
-      this.#currentTask = task;
-      this.#hooks.run('task.fork', task);
-    }
-    this.#currentTask = undefined;
-    if (this.#tasks.length === 0) this.#finish();
-  }
-
-  async #startTask(task: Task): Promise<void> {
-    // Before it is there: a signal that waits for it may end it at once.
-    this.#openTasks++;
-    this.#holds++;
+  async #end(): Promise<void> {
+    const shell = this.#shell;
+    this.#isExiting = true;
+    shell.eventlogs.release();
+    // A plugin that came before `output` has failed, and said why.
+    if (this.#takesSignals && shell.shellLog.hasEarly) shell.beginOutput();
+    shell.openLog();
     try {
-      await task.start(
-        (events) => this.#spawn(task, events),
-        () => this.#taskExited(task),
-        () => this.#taskClosed(task),
-      );
+      await this.#hooks.runAndWait('shell.exit');
     } catch (error) {
-      this.#openTasks--;
-      this.#holds--;
-      const { errno, message } = asFluxError(error);
-      const code = { [constants.errno.EPERM]: 126, [constants.errno.EACCES]: 126, [constants.errno.ENOENT]: 127 }[
-        errno
-      ];
-      const why = error instanceof SpawnError && error.step === 'exec' ? strerror(errno) : message;
-      this.fail(code ?? 1, `task ${task.rank} (host ${this.hostname}): start failed: ${task.spec.argv[0]}: ${why}`);
-      throw new ShellExit();
+      this.#exitCode ??= 1;
+      shell.log(LogLevel.error, `shell.exit: ${asFluxError(error).message}`);
     }
+    const exitCode = this.#exitCode ?? this.#tasks.exitCode;
+    shell.log(LogLevel.debug, `exit ${exitCode}`);
+    this.#isOver = true;
+    this.#tasks.abandon();
+    this.#hooks.run('destroy');
+    shell.links.unsubscribe();
+    const log = await shell.eventlogs.takeRest();
+    this.#events.finished({ status: this.#killSignal || exitCode << 8, log, usage: this.#tasks.usage });
   }
 
-  async #spawn(task: Task, events: TaskEvents): Promise<Process> {
-    for (;;) {
-      try {
-        return await this.context.spawnSoon({ ...task.spec, env: this.#taskEnv(task) }, events);
-      } catch (error) {
-        if (!(error instanceof SpawnError) || !this.#mend(task.spec, error)) throw error;
-      }
-    }
-  }
-
-  /** Changes what a task could not be started with, where something else may do. */
-  #mend(spec: TaskSpec, error: SpawnError): boolean {
-    if (error.step === 'cwd' && spec.cwd !== FALLBACK_CWD) {
-      this.#missCwd(spec.cwd, error);
-      spec.cwd = FALLBACK_CWD;
-      return true;
-    }
-    // Jobs bring a PATH of their own, and those that are instances need the command.
-    const own = error.code === 'ENOENT' && spec.argv[0] === COMMAND ? findPackageFile(`bin/${COMMAND}`) : undefined;
-    if (own !== undefined) spec.argv = [own, ...spec.argv.slice(1)];
-    return own !== undefined;
-  }
-
-  /** A task whose folder is not there runs in another one, and all after it. */
-  #missCwd(cwd: string | undefined, error: FluxError): void {
-    if (cwd !== this.#cwd) return;
-    this.#cwd = FALLBACK_CWD;
-    this.log(
-      LogLevel.error,
-      `host ${this.hostname}: Could not change dir to ${cwd}: ${strerror(error.errno)}. Going to ${FALLBACK_CWD} instead`,
-    );
-  }
-
-  #taskEnv(task: Task): string[] {
-    this.#envList ??= Array.from(this.#env, ([name, value]) => `${name}=${value}`);
-    const own = task.ownEnv;
-    const list: string[] = [];
-    for (const entry of this.#envList) if (!own.has(entry.slice(0, entry.indexOf('=')))) list.push(entry);
-    for (const [name, value] of own) if (value !== undefined) list.push(`${name}=${value}`);
-    return list;
-  }
-
-  #taskExited(task: Task): void {
-    if (this.#isOver) return;
-    try {
-      this.#hooks.run('task.end', task);
-    } catch (error) {
-      this.#bug('task.end', error);
-    }
-    if (this.#isEnding && !this.#tasks.some((task) => task.isRunning)) this.#onIdle?.();
-  }
-
-  #taskClosed(task: Task): void {
-    if (this.#isOver) return;
-    const code = exitCodeOf(task.status ?? 0);
-    this.log(LogLevel.debug, `task ${task.rank} complete status=${code}`);
-    this.#currentTask = task;
-    try {
-      this.#hooks.run('task.exit', task);
-      this.#currentTask = undefined;
-      if (--this.#openTasks === 0 && this.#tasks.every((each) => each.isClosed)) this.#finish();
-    } catch (error) {
-      this.#bug('task.exit', error);
-    }
-    this.#release();
-  }
-
-  #finish(): void {
-    this.#hooks.run('shell.finish');
-    this.tellLeader('tasks-complete', {});
-  }
-
-  #bug(where: string, error: unknown): void {
-    this.fail(1, `${where}: ${asFluxError(error).message}`);
-  }
-
-  // ---- its end
+  // ---- what keeps it
 
   hold(): () => void {
     this.#holds++;
@@ -495,17 +194,13 @@ export class JobShell implements Shell {
     return () => {
       if (!isHeld) return;
       isHeld = false;
-      this.#release();
+      if (--this.#holds === 0) this.#onIdle?.();
     };
-  }
-
-  #release(): void {
-    if (--this.#holds === 0) this.#onIdle?.();
   }
 
   /** Whether nothing keeps it: nobody holds it, or it is to end and no task runs. */
   get #isIdle(): boolean {
-    return this.#holds === 0 || (this.#isEnding && !this.#tasks.some((task) => task.isRunning));
+    return this.#holds === 0 || (this.#isEnding && !this.#tasks.isRunning);
   }
 
   async #idle(): Promise<void> {
@@ -515,49 +210,41 @@ export class JobShell implements Shell {
       });
   }
 
+  /** It may be the last task that it had to wait for. */
+  taskExited(): void {
+    if (this.#isIdle) this.#onIdle?.();
+  }
+
+  /** The leader counts the shells whose tasks have ended, and waits for them. */
+  #awaitShells(): void {
+    const shell = this.#shell;
+    const active = new Set(shell.layout.nodes.keys());
+    const leave = this.hold();
+    this.#shellDone = (shellRank) => {
+      if (!active.delete(shellRank) || active.size > 0) return;
+      shell.log(LogLevel.debug, 'all shells report tasks complete', 'tasks-complete');
+      this.#hooks.run('shell.tasks-complete');
+      leave();
+    };
+    shell.onTold('tasks-complete', (_, shellRank) => this.#shellDone(shellRank));
+  }
+
+  /** Another shell of the job will not be heard of any more. */
+  shellLost(shellRank: number, severity: number, message: string): void {
+    if (message !== '') this.#shell.log(LogLevel.warn, message);
+    this.#hooks.run('shell.lost', shellRank, severity);
+    this.#shellDone(shellRank);
+  }
+
+  // ---- what ends it early
+
   /** Ends the shell as soon as its tasks, which are killed, have ended. */
   #stop(): void {
     this.#isEnding = true;
-    this.killAll(constants.signals.SIGKILL);
+    this.#tasks.kill(constants.signals.SIGKILL);
     this.leaveBarrier(false);
-    if (!this.#isExiting) this.#giveUp?.();
+    if (!this.#isExiting) this.#hooks.giveUp();
     this.#onIdle?.();
-  }
-
-  #checkEnding(): void {
-    if (this.#isEnding) throw new ShellExit();
-  }
-
-  async #end(): Promise<void> {
-    this.#isExiting = true;
-    this.#releaseEvents();
-    // A plugin that came before `output` has failed, and said why.
-    if (this.#takesSignals && this.#earlyLog?.length) this.beginOutput();
-    this.openLog();
-    try {
-      await this.#call('shell.exit');
-    } catch (error) {
-      this.#exitCode ??= 1;
-      this.log(LogLevel.error, `shell.exit: ${asFluxError(error).message}`);
-    }
-    const codes = this.#tasks.map((task) => (task.status === undefined ? 0 : exitCodeOf(task.status)));
-    const exitCode = this.#exitCode ?? Math.max(0, ...codes);
-    this.log(LogLevel.debug, `exit ${exitCode}`);
-    this.#isOver = true;
-    this.#hooks.run('destroy');
-    for (const [topic, callback] of this.#subscriptions) this.context.unsubscribe(topic, callback);
-    const log = await this.#writer.takeRest();
-    this.#events.finished({ status: this.#killSignal || exitCode << 8, log, usage: this.#usage() });
-  }
-
-  #usage(): TaskUsage | undefined {
-    const usages = this.#tasks.flatMap(({ usage }) => (usage ? [usage] : []));
-    if (usages.length === 0) return undefined;
-    return usages.reduce((sum, each) => ({
-      utime: sum.utime + each.utime,
-      stime: sum.stime + each.stime,
-      maxrss: sum.maxrss + each.maxrss,
-    }));
   }
 
   /** Somebody signals the shell itself: it hands signals on to its tasks, but for the one that ends it. */
@@ -565,25 +252,26 @@ export class JobShell implements Shell {
     if (signum === constants.signals.SIGKILL) {
       this.#killSignal = signum;
       this.#stop();
-      this.#giveUp?.();
+      this.#hooks.giveUp();
       return;
     }
-    if (this.#tasks.some((task) => task.isRunning)) {
-      this.log(LogLevel.debug, `forwarding signal ${signum} to tasks`);
-      this.killAll(signum);
-    } else if (this.#leaveBarrier || (this.#giveUp && !this.#isEnding && !this.#isExiting)) {
+    if (this.#tasks.isRunning) {
+      this.#shell.log(LogLevel.debug, `forwarding signal ${signum} to tasks`);
+      this.signalTasks(signum);
+    } else if (this.#leaveBarrier || (this.#hooks.isWaiting && !this.#isEnding && !this.#isExiting)) {
       this.#killSignal = signum;
       this.#stop();
     }
   }
 
-  killAll(signum: number): void {
-    for (const task of this.#tasks) task.kill(signum);
+  /** Somebody signals the tasks. */
+  signalTasks(signum: number): void {
+    this.#tasks.kill(signum);
   }
 
   fail(exitCode: number, message: string, component?: string): void {
     if (this.#isOver) return;
-    this.log(LogLevel.fatal, message, component);
+    this.#shell.log(LogLevel.fatal, message, component);
     this.#exitCode ??= exitCode;
     // The exception has all shells terminated, and this one does not hand signals on yet.
     if (!this.#takesSignals) this.#killSignal ||= constants.signals.SIGTERM;
@@ -595,257 +283,21 @@ export class JobShell implements Shell {
     // One that ends the job is enough.
     if (severity === 0 && this.#hasRaised) return;
     if (severity === 0) this.#hasRaised = true;
+    const shell = this.#shell;
+    const { context } = shell;
     const payload = {
-      id: this.jobid,
+      id: shell.jobid,
       type,
       severity,
       note,
       ...(waitStatus !== undefined && { wait_status: waitStatus }),
     };
     const leave = this.hold();
-    this.context
+    context
       .rpc('job-manager.raise', payload)
       .catch((error: unknown) =>
-        this.context.log('err', `cannot raise an exception of ${this.jobidText}: ${asFluxError(error).message}`),
+        context.log('err', `cannot raise an exception of ${shell.jobidText}: ${asFluxError(error).message}`),
       )
       .finally(leave);
-  }
-
-  // ---- hooks
-
-  async #call(
-    hook: 'shell.init' | 'shell.post-init' | 'task.init' | 'shell.start' | 'shell.exit',
-    task?: Task,
-  ): Promise<void> {
-    for (const { name, hooks } of this.#hooks.at(hook)) {
-      try {
-        const done = hook === 'task.init' ? hooks[hook]?.(task!) : hooks[hook]?.();
-        if (done instanceof Promise) await this.#unlessGivenUp(done);
-      } catch (error) {
-        throw new FluxError('EINVAL', `plugin '${name}': ${hook} failed: ${asFluxError(error).message}`);
-      }
-      if (hook !== 'shell.exit') this.#checkEnding();
-    }
-  }
-
-  /** Waits for a hook, which may be anybody's; one that never ends must not keep a job that is to end. */
-  async #unlessGivenUp(done: Promise<void>): Promise<void> {
-    const givenUp = new Promise<void>((resolve) => {
-      this.#giveUp = resolve;
-    });
-    await Promise.race([done, givenUp]).finally(() => {
-      this.#giveUp = undefined;
-    });
-  }
-
-  /** The leader counts the shells whose tasks have ended, and waits for them. */
-  #awaitShells(): void {
-    const active = new Set(this.#nodes.keys());
-    const leave = this.hold();
-    this.#shellDone = (shellRank) => {
-      if (!active.delete(shellRank) || active.size > 0) return;
-      this.log(LogLevel.debug, 'all shells report tasks complete', 'tasks-complete');
-      this.#hooks.run('shell.tasks-complete');
-      leave();
-    };
-    this.onTold('tasks-complete', (_, shellRank) => this.#shellDone(shellRank));
-  }
-
-  /** Another shell of the job will not be heard of any more. */
-  shellLost(shellRank: number, severity: number, message: string): void {
-    if (message !== '') this.log(LogLevel.warn, message);
-    this.#hooks.run('shell.lost', shellRank, severity);
-    this.#shellDone(shellRank);
-  }
-
-  // ---- options and environment
-
-  option(path: string): JsonValue | undefined {
-    return this.#options.get(path);
-  }
-
-  setOption(path: string, value: JsonValue | undefined): void {
-    this.#options.set(path, value);
-  }
-
-  getEnv(name: string): string | undefined {
-    return this.#env.get(name);
-  }
-
-  setEnv(name: string, value: string | undefined): void {
-    this.#envList = undefined;
-    if (value === undefined) this.#env.delete(name);
-    else this.#env.set(name, value);
-  }
-
-  environment(): Readonly<Record<string, string>> {
-    return Object.fromEntries(this.#env);
-  }
-
-  render(template: string, { task = this.#currentTask, rank = this.rank }: RenderOptions = {}): string {
-    const tag = (name: string) =>
-      shellTags(this, name, task, rank) ??
-      this.#hooks.find('tags', (hooks) => hooks.tags?.[name])?.({ node: this.nodeAt(rank) ?? this.node, task });
-    return renderMustache(template, tag, (position) =>
-      this.log(LogLevel.error, `mustache template error at pos=${position}`),
-    );
-  }
-
-  // ---- what it says
-
-  log(level: LogLevel, message: string, component?: string): void {
-    const entry: LogEntry = { level, message, rank: this.rank, ...(component !== undefined && { component }) };
-    // Who takes log entries may have something to say, too.
-    if (this.#isLogging || level > LogLevel.notice + this.verbosity) return;
-    if (this.#earlyLog) {
-      this.#earlyLog.push(entry);
-      return;
-    }
-    this.#isLogging = true;
-    try {
-      if (this.#logTo) this.#logTo(entry);
-      else this.appendEvent('output', 'log', { ...entry });
-      this.#hooks.run('shell.log', entry);
-    } finally {
-      this.#isLogging = false;
-    }
-  }
-
-  beginOutput(): void {
-    if (this.#hasOutput || !this.isLeader) return;
-    this.#hasOutput = true;
-    const count = { stdout: this.taskCount, stderr: this.taskCount };
-    this.appendEvent('output', 'header', {
-      version: 1,
-      encoding: { stdout: 'UTF-8', stderr: 'UTF-8' },
-      count,
-      options: {},
-    });
-  }
-
-  openLog(): void {
-    const early = this.#earlyLog ?? [];
-    this.#earlyLog = undefined;
-    for (const { level, message, component } of early) this.log(level, message, component);
-  }
-
-  redirectLog(write: (entry: LogEntry) => void): void {
-    this.#logTo = write;
-  }
-
-  #emit(name: string): void {
-    this.appendEvent(EXEC_EVENTLOG, name, this.#eventContexts.get(name));
-  }
-
-  #holdEvents(): void {
-    this.#heldEvents = [];
-  }
-
-  #releaseEvents(first: () => void = () => {}): void {
-    const held = this.#heldEvents ?? [];
-    this.#heldEvents = undefined;
-    first();
-    for (const event of held) this.appendEvent(...event);
-  }
-
-  addEventContext(event: 'shell.init' | 'shell.start', context: JsonObject): void {
-    this.#eventContexts.set(event, { ...this.#eventContexts.get(event), ...context });
-  }
-
-  appendEvent(log: string, name: string, context?: JsonObject): void {
-    if (log === EXEC_EVENTLOG && this.#heldEvents) {
-      this.#heldEvents.push([log, name, context]);
-      return;
-    }
-    this.#writer.append(log, { timestamp: this.context.clock.now(), name, ...(context && { context }) });
-  }
-
-  get backlog(): number {
-    return this.#writer.backlog + this.#link.backlog;
-  }
-
-  tellLeader(name: string, payload: JsonObject): void {
-    if (this.isLeader) this.#told(name, payload, 0);
-    else this.#link.tell(name, payload);
-  }
-
-  onTold(name: string, take: (payload: JsonObject, shellRank: number) => void): void {
-    this.#takers.set(name, take);
-  }
-
-  #told(name: string, payload: JsonObject, shellRank: number): void {
-    this.#takers.get(name)?.(payload, shellRank);
-  }
-
-  #madeRoom(): void {
-    for (const callback of this.#onRoom) callback();
-  }
-
-  onRoom(callback: () => void): void {
-    this.#onRoom.push(callback);
-  }
-
-  setBatchTimeout(seconds: number): void {
-    this.#writer.setDelay(seconds);
-  }
-
-  // ---- messages
-
-  register(method: string, answer: Omit<Method, 'allow'>): void {
-    this.#host.register(this.service, method, answer);
-  }
-
-  #address(shellRank: number, method: string): { topic: string; nodeid: number } {
-    const node = this.layout.nodes[shellRank];
-    if (!node) throw new FluxError('EINVAL', `the job has no shell of rank ${shellRank}`);
-    return { topic: `${this.service}.${method}`, nodeid: node.brokerRank };
-  }
-
-  async rpc(shellRank: number, method: string, payload: JsonValue = {}): Promise<JsonValue | undefined> {
-    const { topic, nodeid } = this.#address(shellRank, method);
-    return this.context.rpc(topic, payload, { nodeid });
-  }
-
-  request(shellRank: number, method: string, payload: JsonValue = {}): Responses {
-    const { topic, nodeid } = this.#address(shellRank, method);
-    return this.context.request(topic, payload, { nodeid, flags: Flag.streaming });
-  }
-
-  notify(shellRank: number, method: string, payload: JsonValue = {}): void {
-    const { topic, nodeid } = this.#address(shellRank, method);
-    this.context.notify(topic, payload, { nodeid });
-  }
-
-  onEvent(name: string, callback: (payload: JsonValue | undefined) => void): void {
-    const topic = `shell-${this.jobid}.${name}`;
-    const take = (event: Message) => {
-      if (event.topic === topic) callback(event.json);
-    };
-    this.context.subscribe(topic, take);
-    this.#subscriptions.push([topic, take]);
-  }
-}
-
-/** `attributes.system` of a jobspec. */
-export function systemAttributes(jobspec: JsonObject): JsonObject {
-  const { attributes } = jobspec;
-  const system = isObject(attributes) ? attributes.system : undefined;
-  return isObject(system) ? system : {};
-}
-
-/** The shell's options in a jobspec. */
-export function shellOptions(jobspec: JsonObject): JsonObject {
-  const { shell } = systemAttributes(jobspec);
-  const options = isObject(shell) ? shell.options : undefined;
-  return isObject(options) ? options : {};
-}
-
-/** A job may have nodes without tasks. */
-function taskidsOf(map: TaskMap, nodeid: number): IdSet {
-  try {
-    return map.taskids(nodeid);
-  } catch (error) {
-    if ((error as FluxError).errno === constants.errno.ENOENT) return IdSet.empty;
-    throw error;
   }
 }

@@ -1,17 +1,17 @@
 /** The tags of templates that the shell itself knows: the job, its nodes and its tasks. */
 
 import { encodeFluid, fluidForms } from '../../core/formats/fluid.ts';
+import { systemAttributes } from '../../core/formats/system-attributes.ts';
 import { stringifyJson } from '../../core/json.ts';
 import { isObject } from '../../core/message/unpack.ts';
-import type { ShellNode, ShellTask } from './plugin.ts';
-import { type JobShell, systemAttributes } from './shell.ts';
+import type { Shell, ShellNode, ShellTask } from './plugin.ts';
 
 /** What a tag stands for; undefined when it is none of these, or there is no task or node for it. */
-export function shellTags(
-  shell: JobShell,
+export function shellTag(
+  shell: Shell,
   name: string,
   task: ShellTask | undefined,
-  shellRank: number,
+  node: ShellNode | undefined,
 ): string | undefined {
   const [, form] = /^(?:job)?id(?:\.(.*))?$/.exec(name) ?? [];
   if (name === 'id' || name === 'jobid') return encodeFluid(shell.jobid, 'f58');
@@ -35,8 +35,7 @@ export function shellTags(
     case 'task.localid':
       return task && String(task.index);
   }
-  const node = name.startsWith('node.') ? shell.nodeAt(shellRank) : undefined;
-  return node && nodeTag(node, name.slice('node.'.length));
+  return node && name.startsWith('node.') ? nodeTag(node, name.slice('node.'.length)) : undefined;
 }
 
 /** Whether a template comes out differently on each rank of a job. */
@@ -44,7 +43,7 @@ export function isPerRank(template: string): boolean {
   return /\{\{(?:node|task)\.|\{\{taskid\}\}/.test(template);
 }
 
-function jobName(shell: JobShell): string {
+function jobName(shell: Shell): string {
   const { job } = systemAttributes(shell.jobspec);
   if (isObject(job) && typeof job.name === 'string') return job.name;
   const [entry] = Array.isArray(shell.jobspec.tasks) ? shell.jobspec.tasks : [];

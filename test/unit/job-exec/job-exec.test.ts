@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { jobNamespace } from '../../../core/formats/job-keys.ts';
+import { jobKey, jobNamespace } from '../../../core/formats/job-keys.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { guest, type JobOptions, JobWorld, type JobWorldOptions } from '../../job-world.ts';
 
@@ -77,6 +77,15 @@ inWorld('an exception ends a job: SIGTERM, SIGKILL to the tasks', { ranks: 1 }, 
   await world.pass(0.2);
   // The job manager has the exception already.
   assert.deepEqual(await world.whenReleased(matchtag), ['start', `finish {"status":${137 << 8}}`, RELEASE]);
+});
+
+inWorld('a job that is canceled while its namespace is made has no link to it afterwards', {}, async (world) => {
+  const matchtag = world.startJob(ID);
+  world.exception({ id: ID, type: 'cancel', severity: 0 });
+  assert.equal((await world.whenReleased(matchtag)).at(-1), RELEASE);
+  assert.deepEqual(world.events(ID, 'exec.eventlog'), ['init', 'done']);
+  await world.pass(1);
+  assert.equal(world.kvs.get('primary')!.get(jobKey(ID, 'guest')), undefined);
 });
 
 inWorld(

@@ -4,9 +4,9 @@
  */
 
 import { FluxError } from '../../../core/errno.ts';
+import { systemAttributes } from '../../../core/formats/system-attributes.ts';
 import { unpack } from '../../../core/message/unpack.ts';
 import { LogLevel, type Shell, type ShellPlugin, type ShellTask } from '../plugin.ts';
-import { systemAttributes } from '../shell.ts';
 
 export const batchPlugin: ShellPlugin = {
   name: 'batch',

@@ -1,8 +1,8 @@
 /** Files that come with the jobspec (`flux submit --add-file`), into FLUX_JOB_TMPDIR. */
 
 import { decodeArchive, type FileObject } from '../../../core/formats/archive.ts';
+import { systemAttributes } from '../../../core/formats/system-attributes.ts';
 import { ArchiveExtractor } from '../../../core/handle/archive-extractor.ts';
-import { isObject } from '../../../core/message/unpack.ts';
 import { RemoteContent } from '../../content/remote-content.ts';
 import { LogLevel, type Shell, type ShellPlugin } from '../plugin.ts';
 
@@ -11,9 +11,7 @@ const name = 'files';
 export const jobFilesPlugin: ShellPlugin = {
   name,
   load(shell) {
-    const { attributes } = shell.jobspec;
-    const system = isObject(attributes) ? attributes.system : undefined;
-    const files = isObject(system) ? system.files : undefined;
+    const { files } = systemAttributes(shell.jobspec);
     if (files === undefined) return undefined;
     return {
       async 'shell.init'() {
