@@ -30,6 +30,7 @@ test('the folder of a job is in that of the broker, and goes with the shell', as
   assert.equal(shell.hooks.tags?.tmpdir?.({ node: shell.node, task: undefined }), own);
   fs.writeFileSync(path.join(own, 'left'), 'x');
   await shell.hooks['shell.exit']?.();
+  shell.agenda.step();
   await until(() => !fs.existsSync(own), 'it is removed');
   shell.hooks.destroy?.();
   assert.equal(fs.existsSync(made), false);
