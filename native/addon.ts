@@ -11,6 +11,8 @@ import { findPrebuilt, machine } from './prebuilt.ts';
 
 /** The raw functions; each is described beside its definition in native/src. */
 export interface Addon {
+  /** INTERFACE, where it was built from the sources beside this file. */
+  readonly interface: number;
   peerCredentials(fd: number, out: Float64Array): number;
   findUser(uid: number): string[];
   rusage(subject: number, out: Float64Array): number;
@@ -71,6 +73,8 @@ export interface RawPmi {
 }
 
 const binary = `${machine}.node`;
+/** As in native/src/addon.c. */
+const INTERFACE = 1;
 
 type Loaded = { readonly addon: Addon } | { readonly addon: undefined; readonly problem: string };
 
@@ -107,7 +111,9 @@ function load(): Loaded {
   const file = process.env.FLUX_NATIVE_PATH || findPrebuilt(binary);
   if (!file) return { addon: undefined, problem: `there is no native/prebuilt/${binary}` };
   try {
-    return { addon: createRequire(import.meta.url)(path.resolve(file)) as Addon };
+    const addon = createRequire(import.meta.url)(path.resolve(file)) as Addon;
+    if (addon.interface === INTERFACE) return { addon };
+    return { addon: undefined, problem: `${file} was built for another version of Flux` };
   } catch (error) {
     return { addon: undefined, problem: (error as Error).message.split('\n', 1)[0]! };
   }

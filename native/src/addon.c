@@ -74,6 +74,11 @@ napi_status export_function(napi_env env, napi_value exports, const char *name, 
   return status == napi_ok ? napi_set_named_property(env, exports, name, value) : status;
 }
 
+/* As in native/addon.ts; one more with each change of what is exported, or of what it takes. */
+#ifndef INTERFACE
+#define INTERFACE 1
+#endif
+
 static void free_addon(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
@@ -91,6 +96,7 @@ NAPI_MODULE_INIT() {
     napi_throw_error(env, NULL, "the native addon could not keep its state");
     return NULL;
   }
+  NAPI_TRY(env, napi_set_named_property(env, exports, "interface", from_int(env, INTERFACE)));
   NAPI_TRY(env, export_credentials(env, exports));
   NAPI_TRY(env, export_users(env, exports));
   NAPI_TRY(env, export_rusage(env, exports));

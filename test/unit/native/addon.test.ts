@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { isMainThread, parentPort, Worker } from 'node:worker_threads';
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import {
   hwloc,
   nativeStatus,
@@ -40,6 +40,10 @@ function build(folder: string, options: string[] = [], env: Record<string, strin
 
 /** What the functions give in a thread whose FLUX_NATIVE_PATH leads nowhere. */
 async function withoutAddon() {
+  if (workerData === 'status') {
+    parentPort!.postMessage(nativeStatus());
+    return;
+  }
   const outcome = await run(spawnProcess, program(['echo', 'works']));
   const thrown = (action: () => unknown) => {
     try {
@@ -101,6 +105,17 @@ function tests() {
     assert.deepEqual(fs.readdirSync(path.dirname(target)).sort(), [kind, path.basename(target)]);
     const files = fs.readdirSync(path.join(path.dirname(target), kind)).sort();
     assert.deepEqual(files, ['flux-pmi', 'libpmi.so', 'libpmi.so.0', 'libpmi2.so', 'libpmi2.so.0']);
+  });
+
+  test('one that was built from other sources is not used', async () => {
+    const folder = copyOfSources();
+    const source = path.join(folder, 'native/src/addon.c');
+    fs.writeFileSync(source, `#define INTERFACE 0\n${fs.readFileSync(source, 'utf8')}`);
+    assert.equal(build(folder).status, 0);
+    const env = { ...process.env, FLUX_NATIVE_PATH: path.join(folder, binary) };
+    const worker = new Worker(fileURLToPath(import.meta.url), { env, workerData: 'status' });
+    const status = await new Promise((resolve) => worker.once('message', resolve));
+    assert.match(String(status), /^The native addon is missing \(.* was built for another version of Flux\): /);
   });
 
   test('a binary that does not load is built anew', () => {
