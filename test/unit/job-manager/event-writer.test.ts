@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FluxError } from '../../../core/errno.ts';
+import type { Message } from '../../../core/message/message.ts';
 import { Fixture, keyOf, makeR, plain, settled } from './fixture.ts';
 
 test('while a commit is under way, all that comes is the next one', async () => {
@@ -78,7 +79,8 @@ test('what was submitted is stored with the first event, and R with the event th
   assert.equal(manager.kvs.has(keyOf(2n, 'J')), false);
 });
 
-test('what a job wrote is a part of the primary namespace with the event that it is over, and in its own until then', async () => {
+/** Job 1 has finished, and is to be released in answer to the request that started it. */
+async function withFinishedJob(): Promise<{ manager: Fixture; request: Message | undefined }> {
   const manager = await Fixture.start();
   await manager.schedulerComes();
   await manager.executorComes();
@@ -87,6 +89,11 @@ test('what a job wrote is a part of the primary namespace with the event that it
   const request = manager.takeAsked('job-exec.start').get(1n);
   await manager.answer(request, { id: 1n, type: 'start', data: {} });
   await manager.answer(request, { id: 1n, type: 'finish', data: { status: 0 } });
+  return { manager, request };
+}
+
+test('what a job wrote is a part of the primary namespace with the event that it is over, and in its own until then', async () => {
+  const { manager, request } = await withFinishedJob();
   manager.commitError = new FluxError('EIO');
   await manager.answer(request, { id: 1n, type: 'release', data: { ranks: 'all', final: true, guest: 'sha1-root' } });
   assert.deepEqual(manager.removedNamespaces, []);
@@ -98,14 +105,7 @@ test('what a job wrote is a part of the primary namespace with the event that it
 });
 
 test('what a short job wrote comes as texts', async () => {
-  const manager = await Fixture.start();
-  await manager.schedulerComes();
-  await manager.executorComes();
-  await manager.submit({ id: 1n });
-  await manager.grantAll();
-  const request = manager.takeAsked('job-exec.start').get(1n);
-  await manager.answer(request, { id: 1n, type: 'start', data: {} });
-  await manager.answer(request, { id: 1n, type: 'finish', data: { status: 0 } });
+  const { manager, request } = await withFinishedJob();
   const guest_log = { 'exec.eventlog': 'events\n', output: 'lines\n' };
   await manager.answer(request, { id: 1n, type: 'release', data: { ranks: 'all', final: true, guest_log } });
   await manager.pass(60);
