@@ -56,8 +56,8 @@ export interface ShellHost {
   readonly uri: string;
   /** Whether job ids are written with ƒ. */
   readonly isUtf8: boolean;
-  /** The plugins that an initrc names. */
-  loadPlugins(path: string): Promise<readonly ShellPlugin[]>;
+  /** The plugins of the files that a job names. */
+  loadPlugins(shell: Shell): AsyncIterable<ShellPlugin>;
   register(service: string, method: string, answer: Omit<Method, 'allow'>): void;
 }
 
