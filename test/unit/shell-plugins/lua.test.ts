@@ -308,12 +308,42 @@ for (const [body, message] of handlers)
     else call();
   });
 
-test('Lua: what is told to handlers fails the shell and nothing else', async () => {
+test('Lua: handlers that fail when there is nobody to throw to', async () => {
+  const { hooks, shell } = await run(`plugin.register { name = "x", handlers = {
+    { topic = "shell.log", fn = function () return false end },
+    { topic = "shell.lost", fn = function () error "oops" end },
+  } }`);
+  hooks['shell.log']?.({ level: 5, message: 'a', rank: 0 });
+  assert.deepEqual(shell.failed, []);
+  assert.match(
+    shell.logged.join(),
+    /plugin 'x': shell.log failed: .*rc.lua:2: the handler of shell.log returned false$/,
+  );
+  hooks['shell.lost']?.(1, 0);
+  assert.match(shell.failed.join(), /^plugin 'x': shell.lost failed: .*rc.lua:3: oops$/);
+});
+
+test('Lua: a handler of shell.log that goes on without end ends the job', async () => {
   const { hooks, shell } = await run(
-    'plugin.register { name = "x", handlers = { { topic = "shell.log", fn = function () error "oops" end } } }',
+    'plugin.register { handlers = { { topic = "shell.log", fn = function () while true do end end } } }',
+    tight,
   );
   hooks['shell.log']?.({ level: 5, message: 'a', rank: 0 });
-  assert.match(shell.failed.join(), /^plugin 'x': shell.log failed: .*rc.lua:1: oops$/);
+  assert.match(shell.failed.join(), /rc.lua:1: Lua ran for more than/);
+});
+
+test('Lua: what Lua logs itself is not told to its handlers', async () => {
+  const { hooks, shell, logged } = await run(`plugin.register { handlers = {
+    { topic = "shell.log", fn = function () shell.log "heard" end },
+    { topic = "shell.init", fn = function () shell.log "said" end },
+  } }`);
+  const log = shell.log.bind(shell);
+  shell.log = (level, message) => {
+    log(level, message);
+    hooks['shell.log']?.({ level, message, rank: 0 });
+  };
+  hooks['shell.init']?.();
+  assert.deepEqual(logged(), ['said']);
 });
 
 test('Lua: a plugin without a name has that of its file', async () => {

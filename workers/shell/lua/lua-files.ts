@@ -4,7 +4,7 @@
  */
 
 import { dirname } from 'node:path';
-import { FluxError } from '../../../core/errno.ts';
+import { asFluxError, FluxError } from '../../../core/errno.ts';
 import { globMatcher } from '../../../core/formats/glob.ts';
 import type { Shell, ShellHooks, ShellPlugin, ShellTask } from '../plugin.ts';
 import { textArgument } from './arguments.ts';
@@ -107,7 +107,10 @@ export class LuaFiles {
     try {
       this.#handle(id, topic);
     } catch (error) {
-      this.#shell.fail(1, `plugin '${name}': ${topic} failed: ${(error as FluxError).message}`);
+      const message = `plugin '${name}': ${topic} failed: ${asFluxError(error).message}`;
+      // As in flux-core a message that a handler refuses is no reason to end the job; it cannot be logged there, either.
+      if (topic === 'shell.log' && !this.#state?.isStopped) this.#shell.context.log('err', message);
+      else this.#shell.fail(1, message);
     }
   }
 }

@@ -89,6 +89,11 @@ export class LuaState {
     return this.#isBusy;
   }
 
+  /** Whether Lua does nothing any more. */
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
   /**
    * Has Lua do something; nothing happens when it was stopped.
    *
