@@ -16,9 +16,10 @@ import { mpiVersion } from './plugins/mpi.ts';
  * The plugins of the files that a job names, each to be loaded before the next is asked for: a file may set options that
  * others read.
  *
+ * @param job what the shells of the job on this thread have in common
  * @throws FluxError ENOENT, EINVAL: there is no such file, or something is wrong in it
  */
-export async function* loadRcFiles(shell: Shell): AsyncGenerator<ShellPlugin> {
+export async function* loadRcFiles(shell: Shell, job: object): AsyncGenerator<ShellPlugin> {
   let lua: LuaFiles | undefined;
 
   async function* load(path: string): AsyncGenerator<ShellPlugin> {
@@ -30,7 +31,7 @@ export async function* loadRcFiles(shell: Shell): AsyncGenerator<ShellPlugin> {
           continue;
         }
         if (!lua) {
-          const files = await (await import('./lua/lua-files.ts')).LuaFiles.open(shell);
+          const files = await (await import('./lua/lua-files.ts')).LuaFiles.open(shell, job);
           lua = files;
           yield { name: 'lua', load: () => ({ destroy: () => files.close() }) };
         }

@@ -135,7 +135,8 @@ export class JobShell implements ShellLife {
   async #loadPlugins(): Promise<void> {
     const shell = this.#shell;
     for (const plugin of this.#host.plugins) this.#hooks.load(plugin.name, plugin.load(shell));
-    for await (const plugin of this.#host.loadPlugins(shell)) this.#hooks.load(plugin.name, plugin.load(shell));
+    for await (const plugin of this.#host.loadPlugins(shell, shell.layout))
+      this.#hooks.load(plugin.name, plugin.load(shell));
     this.#goOn();
   }
 

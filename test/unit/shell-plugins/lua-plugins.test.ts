@@ -42,6 +42,17 @@ test('Lua: a handler that goes on without end is ended, and none is called any m
   lua.close();
 });
 
+test('Lua: when a shell of the job has taken too long, the others on its thread do not try', async () => {
+  const job = {};
+  const path = file('slow.lua', 'while true do end');
+  const shells = await Promise.all([1, 2, 3].map(() => LuaFiles.open(new FakeShell(setup), job, tight)));
+  const other = await LuaFiles.open(new FakeShell(setup), {}, tight);
+  const started = performance.now();
+  for (const lua of shells) await assert.rejects(lua.run(path), /slow.lua:1: Lua ran for more than/);
+  assert.ok(performance.now() - started < 190, 'only the first has run');
+  await other.run(file('quick.lua', 'shell.log "quick"'));
+});
+
 for (const where of ['', 'pcall (function () ', 'coroutine.wrap (function () '])
   test(`Lua: ${where}shell.die ends the shell, and what comes after it is not done`, async () => {
     const { shell, logged } = await run(
@@ -184,8 +195,8 @@ test('Lua: plugins in JavaScript are loaded, in the order of the file', async ()
 
 test('Lua: files share one state, which others do not see', async () => {
   const shell = new FakeShell(setup);
-  const lua = await LuaFiles.open(shell);
-  const other = await LuaFiles.open(new FakeShell(setup));
+  const lua = await LuaFiles.open(shell, shell);
+  const other = await LuaFiles.open(new FakeShell(setup), {});
   await lua.run(file('first.lua', 'shared = 1 shell.common = 2'));
   await lua.run(file('second.lua', 'shell.log (shared + shell.common)'));
   await other.run(file('third.lua', 'assert (shared == nil and shell.common == nil)'));

@@ -45,7 +45,7 @@ export interface Ran {
 /** Runs a file in Lua. */
 export async function run(text: string, limits?: LuaLimits): Promise<Ran> {
   const shell = new FakeShell(setup);
-  const lua = await LuaFiles.open(shell, limits);
+  const lua = await LuaFiles.open(shell, shell, limits);
   const plugins = await lua.run(file('rc.lua', text));
   const hooks = plugins.at(-1)?.load(shell) ?? {};
   return { shell, plugins, lua, hooks, logged: () => shell.logged.map((line) => line.replace(/^\d undefined: /, '')) };

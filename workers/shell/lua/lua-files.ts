@@ -32,9 +32,10 @@ export class LuaFiles {
     this.#plugins = new NamedPlugins(shell, (name, handlers) => this.#makePlugin(name, handlers));
   }
 
-  static async open(shell: Shell, limits?: LuaLimits): Promise<LuaFiles> {
+  /** @param job what the shells of the job on this thread have in common */
+  static async open(shell: Shell, job: object, limits?: LuaLimits): Promise<LuaFiles> {
     const files = new LuaFiles(shell);
-    files.#state = await openLua(prelude, files.#functions(), limits);
+    files.#state = await openLua(prelude, files.#functions(), job, limits);
     return files;
   }
 

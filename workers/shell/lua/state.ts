@@ -37,6 +37,12 @@ interface LuaModule {
   readonly lua: Wasmoon.LuaWasm;
 }
 
+/**
+ * Jobs with a shell on this thread that has taken too long, and what was said then. Others of the job do not try: hundreds
+ * may be there, and each would keep the thread waiting.
+ */
+const overtime = new WeakMap<object, string>();
+
 /** Shared by the shells of a thread: an instance takes 16 MiB of address space, a state in it some hundred KiB. */
 let shared: Promise<LuaModule> | undefined;
 
@@ -51,15 +57,22 @@ async function loadModule(): Promise<LuaModule> {
  * @param prelude a chunk that takes the host's functions as a table, each of which returns whether it succeeded and a value
  *   or a message. It returns the function that is called from then on: `function (action, ...)`, which returns whether it
  *   succeeded, and a message if not.
+ * @param job what the shells of a job on this thread have in common
  */
-export async function openLua(prelude: string, host: HostFunctions, limits = defaultLimits): Promise<LuaState> {
+export async function openLua(
+  prelude: string,
+  host: HostFunctions,
+  job: object,
+  limits = defaultLimits,
+): Promise<LuaState> {
   shared ??= loadModule();
-  return new LuaState(await shared, prelude, host, limits);
+  return new LuaState(await shared, prelude, host, job, limits);
 }
 
 export class LuaState {
   readonly #module: LuaModule;
   readonly #engine: Wasmoon.LuaEngine;
+  readonly #job: object;
   readonly #limits: LuaLimits;
   readonly #hook: number;
   readonly #entry: number;
@@ -70,9 +83,10 @@ export class LuaState {
   // Why it was stopped, for who called.
   #fault: string | undefined;
 
-  constructor(module: LuaModule, prelude: string, host: HostFunctions, limits: LuaLimits) {
+  constructor(module: LuaModule, prelude: string, host: HostFunctions, job: object, limits: LuaLimits) {
     const { wasmoon, lua } = module;
     this.#module = module;
+    this.#job = job;
     this.#limits = limits;
     this.#engine = new wasmoon.LuaEngine(lua, { enableProxy: false, traceAllocations: true });
     const { global } = this.#engine;
@@ -101,6 +115,11 @@ export class LuaState {
    */
   call(action: string, ...args: (string | number)[]): void {
     if (this.#isStopped || this.#isClosed) return;
+    const refusal = overtime.get(this.#job);
+    if (refusal !== undefined) {
+      this.#isStopped = true;
+      throw new FluxError('EINVAL', refusal);
+    }
     const { wasmoon, lua } = this.#module;
     const { global } = this.#engine;
     const { address } = global;
@@ -152,6 +171,7 @@ export class LuaState {
       lua.luaL_where(state, 0);
       this.#fault = `${lua.lua_tolstring(state, -1, null)}Lua ran for more than ${this.#limits.seconds} seconds`;
       lua.lua_pop(state, 1);
+      overtime.set(this.#job, this.#fault);
       this.#isStopped = true;
     }
     this.#raiseAlways(state);
