@@ -9,23 +9,25 @@ import { file, folder, run, setup } from './lua-run.ts';
 import { FakeShell } from './shell.ts';
 
 const tight: LuaLimits = { seconds: 0.1, bytes: 4 << 20 };
+const small: LuaLimits = { seconds: 60, bytes: 4 << 20 };
 
 /** What would go on without end, and what is said of it. */
-const endless: [text: string, message: RegExp][] = [
-  ['\nwhile true do end', /rc.lua:2: Lua ran for more than 0.1 seconds/],
-  ['while true do pcall (function () while true do end end) end', /rc.lua:1: Lua ran for more than/],
-  ['local function f () return f () end f ()', /Lua ran for more than/],
-  ['coroutine.wrap (function () while true do end end) ()', /Lua ran for more than/],
+const endless: [text: string, limits: LuaLimits, message: RegExp][] = [
+  ['\nwhile true do end', tight, /rc.lua:2: Lua ran for more than 0.1 seconds/],
+  ['while true do pcall (function () while true do end end) end', tight, /rc.lua:1: Lua ran for more than/],
+  ['local function f () return f () end f ()', tight, /Lua ran for more than/],
+  ['coroutine.wrap (function () while true do end end) ()', tight, /Lua ran for more than/],
   [
     'while true do coroutine.resume (coroutine.create (function () while true do end end)) end',
+    tight,
     /Lua ran for more than/,
   ],
-  ['local t = {} for i = 1, 1e9 do t[i] = i .. "text" end', /Lua needs more than 4 MiB of memory/],
-  ['local s = ("x"):rep (1e9)', /Lua needs more than 4 MiB of memory/],
+  ['local t = {} for i = 1, 1e9 do t[i] = i .. "text" end', small, /Lua needs more than 4 MiB of memory/],
+  ['local s = ("x"):rep (1e9)', small, /Lua needs more than 4 MiB of memory/],
 ];
-for (const [text, message] of endless)
+for (const [text, limits, message] of endless)
   test(`Lua: ${JSON.stringify(text)} is ended`, async () => {
-    await assert.rejects(run(text, tight), { code: 'EINVAL', message });
+    await assert.rejects(run(text, limits), { code: 'EINVAL', message });
   });
 
 test('Lua: a handler that goes on without end is ended, and none is called any more', async () => {
