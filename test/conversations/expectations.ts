@@ -1,19 +1,6 @@
-/** What of the recorded conversations is not, or not yet, as it was recorded. */
+/** What of the recorded conversations is not as it was recorded. */
 
 import type { Mode } from './replay.ts';
-
-/**
- * Conversations that need something that is not there, by its name. One that begins to match fails its test: it is to be
- * taken off this list then.
- */
-const waitingByService: Readonly<Record<Mode, Readonly<Record<string, readonly string[]>>>> = {
-  wire: {
-    'Lua in initrc files': ['shell-userrc'],
-  },
-  cli: {
-    'Lua in initrc files': ['shell-userrc'],
-  },
-};
 
 const storedObjects: readonly string[] = [
   'kvs.stats-get .cache.obj size total (MiB)',
@@ -147,11 +134,6 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** What a conversation waits for in a mode; undefined when it is to match. */
-export function waitsFor(mode: Mode, name: string): string | undefined {
-  return Object.keys(waitingByService[mode]).find((service) => waitingByService[mode][service]!.includes(name));
-}
-
 /** Conversations whose lines flux-core prints in the order of a hash table, another in each run. */
 const unordered: readonly string[] = ['cron-dump', 'cron-task-bad-rank', 'module-list'];
 
@@ -176,11 +158,6 @@ const ownShellLog: readonly string[] = [
 /** Whether what shells log does not count. */
 export function hasOwnShellLog(name: string): boolean {
   return ownShellLog.includes(name);
-}
-
-/** All conversations that wait. */
-export function allWaiting(mode: Mode): string[] {
-  return Object.values(waitingByService[mode]).flat();
 }
 
 export function mayDiffer(mode: Mode, name: string): readonly string[] {

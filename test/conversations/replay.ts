@@ -21,9 +21,8 @@ export type Mode = 'wire' | 'cli';
 /** Seconds that a script or a command may take, and all that is done with an instance. */
 const SCRIPT_SECONDS = 60;
 const SCENE_SECONDS = 180;
-/** Milliseconds that an answer may take, and where none is expected. */
+/** Milliseconds that an answer may take. */
 const ANSWER_MS = 8000;
-const NO_ANSWER_MS = 500;
 /** PATH of the recorded clients, which they hand on to the programs that they run. */
 const RECORDED_PATH = '/usr/local/bin:/usr/bin:/bin';
 
@@ -33,7 +32,6 @@ interface Scene {
   readonly env: Record<string, string>;
   readonly cwd: string;
   readonly substitution: Substitution;
-  readonly answerMs: number;
 }
 
 interface Ended {
@@ -155,10 +153,10 @@ function saysSomething(name: string, recorded: string, actual: string): Differen
 }
 
 async function talk(scene: Scene, uri: string): Promise<Difference[]> {
-  const { recording, substitution, answerMs } = scene;
+  const { recording, substitution } = scene;
   const during = happenDuring(scene, () => {});
   const found = await playDialogue(recording.lines, uri, substitution, {
-    answerMs,
+    answerMs: ANSWER_MS,
     skipsShellLog: hasOwnShellLog(recording.head.name),
   });
   await during;
@@ -205,12 +203,8 @@ function environment(folder: string): Record<string, string> {
   };
 }
 
-/**
- * Replays a conversation and resolves to all that is not as recorded.
- *
- * @param isHopeless it is known to differ; only the proof of that is waited for
- */
-export async function replay(name: string, mode: Mode, isHopeless = false): Promise<Difference[]> {
+/** Replays a conversation and resolves to all that is not as recorded. */
+export async function replay(name: string, mode: Mode): Promise<Difference[]> {
   const folder = makeFolder();
   try {
     const recording = readRecording(name, folder);
@@ -229,11 +223,10 @@ export async function replay(name: string, mode: Mode, isHopeless = false): Prom
     substitution.set(RECORDED_PATH, env.PATH!);
     // Clients do not ask their broker for it.
     substitution.set('ssh://fluxhost/', `ssh://${os.hostname()}/`);
-    const answerMs = isHopeless ? NO_ANSWER_MS : ANSWER_MS;
     // Without its instance, whatever waits for an answer gets an error.
     const timer = setTimeout(() => instance.kill(), SCENE_SECONDS * 1000);
     try {
-      return await play({ recording, instance, env, cwd, substitution, answerMs }, mode);
+      return await play({ recording, instance, env, cwd, substitution }, mode);
     } finally {
       clearTimeout(timer);
       await instance.stop();

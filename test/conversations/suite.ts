@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { thatCount } from './compare.ts';
-import { allWaiting, mayDiffer, waitsFor } from './expectations.ts';
+import { mayDiffer } from './expectations.ts';
 import { type Recording, readRecording, recordedNames } from './recording.ts';
 import { type Mode, replay } from './replay.ts';
 
@@ -29,21 +29,7 @@ export function testConversations(mode: Mode): void {
   const names = recordings.filter(isIn[mode]).map(({ head }) => head.name);
 
   describe(titles[mode], { concurrency: LANES }, () => {
-    for (const name of names) {
-      const service = waitsFor(mode, name);
-      const title = service === undefined ? name : `${name}: only when there is ${service}`;
-      test(title, async () => {
-        const found = thatCount(await replay(name, mode, service !== undefined), mayDiffer(mode, name));
-        if (service === undefined) assert.deepEqual(found, []);
-        else assert.notDeepEqual(found, [], `${name} matches now; it is to be taken off the list of those that wait`);
-      });
-    }
-  });
-
-  test(`those that wait are recorded (${mode})`, () => {
-    assert.deepEqual(
-      allWaiting(mode).filter((name) => !names.includes(name)),
-      [],
-    );
+    for (const name of names)
+      test(name, async () => assert.deepEqual(thatCount(await replay(name, mode), mayDiffer(mode, name)), []));
   });
 }

@@ -56,8 +56,8 @@ export interface ShellHost {
   readonly uri: string;
   /** Whether job ids are written with ƒ. */
   readonly isUtf8: boolean;
-  /** The plugins that an initrc names. */
-  loadPlugins(path: string): Promise<readonly ShellPlugin[]>;
+  /** The plugins of the files that a job names; the shells of the job on one thread have the layout in common. */
+  loadPlugins(shell: Shell, layout: JobLayout): AsyncIterable<ShellPlugin>;
   register(service: string, method: string, answer: Omit<Method, 'allow'>): void;
 }
 

@@ -141,10 +141,11 @@ export interface ShellPlugin {
   /**
    * Begins with a job: R and jobspec are known, there is no task map yet. Options may still be changed.
    *
+   * @param conf what `plugin.load` of a file in Lua gives it
    * @returns nothing when the job does not concern it
    * @throws FluxError an option is wrong; the job ends with an exception
    */
-  load(shell: Shell): ShellHooks | undefined;
+  load(shell: Shell, conf?: JsonObject): ShellHooks | undefined;
 }
 
 export interface RenderOptions {

@@ -19,7 +19,7 @@ import { type JobLayout, layOut } from './job-layout.ts';
 import { shellOptions } from './options.ts';
 import type { ShellHost } from './plugin-shell.ts';
 import { rexecPlugin } from './plugins/rexec.ts';
-import { loadRcFile } from './rc-file.ts';
+import { loadRcFiles } from './rc-file.ts';
 import { JobShell, type ShellResult } from './shell.ts';
 
 export class ShellService implements Service {
@@ -40,7 +40,7 @@ export class ShellService implements Service {
       plugins: [...builtinPlugins, rexecPlugin(thread)],
       uri,
       isUtf8,
-      loadPlugins: loadRcFile,
+      loadPlugins: loadRcFiles,
       register: (service, method, answer) => this.#register(service, method, answer),
     };
   }

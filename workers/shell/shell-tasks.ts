@@ -70,6 +70,7 @@ export class ShellTasks {
       task.spec.cwd ??= this.#starter.cwd;
       task.spec.argv = task.spec.argv.map((word) => (word.includes('{{') ? this.#shell.render(word, { task }) : word));
       this.#hooks.run('task.exec', task);
+      goOn();
       await this.#startOne(task);
       // The end of another one may have come meanwhile.
       this.#current = task;

@@ -12,7 +12,6 @@ import { setJobVariables } from './job-environment.ts';
 import { logLayout, warnOfTrimmed } from './layout-log.ts';
 import { LogLevel } from './plugin.ts';
 import { PluginShell, type ShellHost, type ShellLife, type ShellStart } from './plugin-shell.ts';
-import { rcPaths } from './rc-file.ts';
 import type { ShellTasks } from './shell-tasks.ts';
 import type { TaskUsage } from './task.ts';
 import { mapTasks } from './task-mapping.ts';
@@ -136,10 +135,9 @@ export class JobShell implements ShellLife {
   async #loadPlugins(): Promise<void> {
     const shell = this.#shell;
     for (const plugin of this.#host.plugins) this.#hooks.load(plugin.name, plugin.load(shell));
-    for (const path of rcPaths(shell)) {
-      shell.log(LogLevel.debug, `Loading ${path}`);
-      for (const plugin of await this.#host.loadPlugins(path)) this.#hooks.load(plugin.name, plugin.load(shell));
-    }
+    for await (const plugin of this.#host.loadPlugins(shell, shell.layout))
+      this.#hooks.load(plugin.name, plugin.load(shell));
+    this.#goOn();
   }
 
   /** Waits for the shells of the other ranks. */

@@ -136,6 +136,8 @@ export class FakeShell implements Shell {
   readonly agenda = new Agenda();
   readonly context: ServiceContext;
   readonly logged: string[] = [];
+  /** What it was ended for. */
+  readonly failed: string[] = [];
   readonly asked: [topic: string, payload: Payload | undefined][] = [];
   readonly eventContexts: Record<string, JsonObject> = {};
   readonly methods = new Map<string, Omit<Method, 'allow'>>();
@@ -260,7 +262,9 @@ export class FakeShell implements Shell {
   onRoom(): void {}
   setBatchTimeout(): void {}
   raise(): void {}
-  fail(): void {}
+  fail(_exitCode: number, message: string): void {
+    this.failed.push(message);
+  }
   hold(): () => void {
     this.holds++;
     return () => this.holds--;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { JsonObject } from '../../../core/json.ts';
@@ -400,46 +400,6 @@ inWorld(
     );
   },
 );
-
-inWorld('plugins of an rc file', {}, async (world) => {
-  const path = join(world.folder, 'rc.mjs');
-  const trace = join(world.folder, 'trace');
-  writeFileSync(
-    path,
-    `
-    import { appendFileSync } from 'node:fs';
-    const note = (what) => appendFileSync(${JSON.stringify(trace)}, what + '\\n');
-    export default [{ name: 'mine', load: (shell) => ({
-      tags: { mine: () => 'tag' },
-      'shell.init': () => note('init'),
-      'shell.post-init': async () => note('post-init'),
-      'task.init': (task) => note('task.init ' + task.rank),
-      'task.fork': (task) => note('task.fork ' + task.isRunning),
-      'shell.start': () => note('start'),
-      'task.exit': (task) => note('task.exit ' + task.status),
-      'shell.finish': () => note('finish'),
-      'shell.tasks-complete': () => note('tasks-complete'),
-      'shell.exit': () => note('exit'),
-      destroy: () => note('destroy'),
-    }) }];
-  `,
-  );
-  await world.runJob(ID, { command: ['print', 'a {{mine}}'], options: { userrc: path } });
-  assert.ok(existsSync(trace));
-  assert.deepEqual(readFileSync(trace, 'utf8').trim().split('\n'), [
-    'init',
-    'post-init',
-    'task.init 0',
-    'task.fork true',
-    'start',
-    'task.exit 0',
-    'finish',
-    'tasks-complete',
-    'exit',
-    'destroy',
-  ]);
-  assert.deepEqual(outputOf(world), ['data {"stream":"stdout","rank":"0","data":"a tag\\n"}']);
-});
 
 inWorld('who may ask a shell, and what', {}, async (world) => {
   world.startJob(ID, { command: ['sleep'] });

@@ -59,9 +59,13 @@ function prepareSpectrumTask(task: ShellTask): void {
   task.setEnv('OMPI_COMM_WORLD_RANK', String(task.rank));
 }
 
-/** The option without a version, as in `spectrum@10.3`. */
-function mpiName(shell: Shell): string | undefined {
+/** The option, which may name a version, as in `spectrum@10.3`. */
+export function mpiVersion(shell: Shell): string | undefined {
   const option = shell.option('mpi');
   const value = isObject(option) ? option.name : option;
-  return typeof value === 'string' ? value.replace(/@.*/, '') : undefined;
+  return typeof value === 'string' ? value : undefined;
+}
+
+function mpiName(shell: Shell): string | undefined {
+  return mpiVersion(shell)?.replace(/@.*/, '');
 }
