@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { test } from 'node:test';
 import { parseEntry } from '../core/broker/log-format.ts';
 import { ModuleHost } from '../core/broker/module-host.ts';
 import { errnoName, FluxError } from '../core/errno.ts';
@@ -305,6 +306,18 @@ export class JobWorld {
       });
   }
 
+  /** What the tasks of a job have written, but for its ends. */
+  output(id: bigint): string[] {
+    return this.events(id, 'output').filter((event) => event.startsWith('data') && !event.includes('eof'));
+  }
+
+  /** The notes of the exceptions that shells have raised. */
+  get raisedNotes(): string[] {
+    return this.asked
+      .filter(({ topic }) => topic === 'job-manager.raise')
+      .map(({ payload }) => String((payload as JsonObject).note));
+  }
+
   // ---- jobs
 
   /** Asks job-exec to start a job; its answers come to what `answers` takes. */
@@ -432,6 +445,18 @@ export class JobWorld {
     }
     this.agenda.skipTo(end);
   }
+}
+
+/** A test in a world of its own. */
+export function inWorld(name: string, options: JobWorldOptions, body: (world: JobWorld) => Promise<void>): void {
+  test(name, async () => {
+    const world = await JobWorld.start(options);
+    try {
+      await body(world);
+    } finally {
+      world.close();
+    }
+  });
 }
 
 interface Operation {

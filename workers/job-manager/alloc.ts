@@ -202,8 +202,8 @@ export class Alloc {
     job.isAllocQueued = false;
     this.sent.insert(job);
     job.isAllocPending = true;
-    this.#host.context.sendUntagged('sched.alloc', { id, priority, userid, t_submit: real(tSubmit), jobspec });
     if (job.flags & JobFlag.debug) this.#host.events.post(job, 'debug.alloc-request');
+    this.#host.context.sendUntagged('sched.alloc', { id, priority, userid, t_submit: real(tSubmit), jobspec });
   }
 
   // ---- its answers

@@ -115,8 +115,8 @@ export class Start {
     const reattach = isStarted || mayHaveStarted;
     job.isStartPending = true;
     this.#pending.add(job);
-    this.#host.context.sendUntagged(`${this.#executor.service}.start`, { id, userid, jobspec, reattach, R });
     if (job.flags & JobFlag.debug) this.#host.events.post(job, 'debug.start-request');
+    this.#host.context.sendUntagged(`${this.#executor.service}.start`, { id, userid, jobspec, reattach, R });
   }
 
   /**

@@ -18,6 +18,7 @@ export class Eventlogs {
   readonly #lifeContexts = new Map<LifeEvent, JsonObject>();
   #held: [name: string, context: JsonObject | undefined][] | undefined;
   #hasOutput = false;
+  #isOver = false;
 
   /** @param onTaken called when some of the backlog was taken */
   constructor(context: ServiceContext, namespace: string, onTaken: () => void) {
@@ -25,7 +26,9 @@ export class Eventlogs {
     this.#writer = new EventWriter(context, namespace, onTaken);
   }
 
+  /** Appends an event; those that come when the shell is over, such as what killed tasks still write, go nowhere. */
   append(log: string, name: string, context?: JsonObject): void {
+    if (this.#isOver) return;
     if (log === EXEC && this.#held) this.#held.push([name, context]);
     else this.#writer.append(log, { timestamp: this.#context.clock.now(), name, ...(context && { context }) });
   }
@@ -81,8 +84,10 @@ export class Eventlogs {
     this.#writer.setDelay(seconds);
   }
 
-  /** Takes what is not committed; see `EventWriter.takeRest`. */
-  takeRest(): Promise<LogText[]> {
-    return this.#writer.takeRest();
+  /** The shell is over: takes what is not committed; see `EventWriter.takeRest`. */
+  async takeRest(): Promise<LogText[]> {
+    const rest = await this.#writer.takeRest();
+    this.#isOver = true;
+    return rest;
   }
 }

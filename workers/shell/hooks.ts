@@ -109,27 +109,10 @@ export class Hooks {
   }
 }
 
-const moments: readonly (keyof ShellHooks)[] = [
-  'taskmaps',
-  'tags',
-  'shell.init',
-  'shell.post-init',
-  'task.init',
-  'task.exec',
-  'task.fork',
-  'shell.start',
-  'task.end',
-  'task.exit',
-  'shell.finish',
-  'shell.tasks-complete',
-  'shell.lost',
-  'shell.exit',
-  'destroy',
-  'shell.log',
-];
-
-/** Hooks may be a plain object, which is quick, or have a class. */
-function momentsOf(hooks: ShellHooks): readonly string[] {
-  if (Object.getPrototypeOf(hooks) === Object.prototype) return Object.keys(hooks);
-  return moments.filter((moment) => hooks[moment] !== undefined);
+/** Hooks may be members of an object, or of its class. */
+function momentsOf(hooks: ShellHooks): Set<string> {
+  const moments = new Set<string>();
+  for (let part: object = hooks; part !== Object.prototype; part = Object.getPrototypeOf(part))
+    for (const moment of Object.keys(Object.getOwnPropertyDescriptors(part))) moments.add(moment);
+  return moments;
 }

@@ -1,23 +1,10 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { jobKey, jobNamespace } from '../../../core/formats/job-keys.ts';
 import type { JsonObject } from '../../../core/json.ts';
-import { guest, type JobOptions, JobWorld, type JobWorldOptions } from '../../job-world.ts';
+import { guest, inWorld, type JobOptions } from '../../job-world.ts';
 
 const ID = 1n;
 const RELEASE = 'release {"ranks":"all","final":true}';
-
-/** Runs a test in a world of its own. */
-function inWorld(name: string, options: JobWorldOptions, body: (world: JobWorld) => Promise<void>): void {
-  test(name, async () => {
-    const world = await JobWorld.start(options);
-    try {
-      await body(world);
-    } finally {
-      world.close();
-    }
-  });
-}
 
 inWorld('a job: what the job manager is told, and what its log has', {}, async (world) => {
   const job = world.startJob(ID);

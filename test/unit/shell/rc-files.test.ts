@@ -3,33 +3,11 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { test } from 'node:test';
 import { type JsonObject, parseJson, stringifyJson } from '../../../core/json.ts';
-import { type JobOptions, JobWorld, type JobWorldOptions } from '../../job-world.ts';
+import { inWorld, type JobOptions, type JobWorld, type JobWorldOptions } from '../../job-world.ts';
 import type { SimulatedProcess } from '../../sim/programs.ts';
 
 const ID = 1n;
-
-function inWorld(name: string, options: JobWorldOptions, body: (world: JobWorld) => Promise<void>): void {
-  test(name, async () => {
-    const world = await JobWorld.start(options);
-    try {
-      await body(world);
-    } finally {
-      world.close();
-    }
-  });
-}
-
-function outputOf(world: JobWorld): string[] {
-  return world.events(ID, 'output').filter((event) => event.startsWith('data') && !event.includes('eof'));
-}
-
-function raisedNotes(world: JobWorld): string[] {
-  return world.asked
-    .filter(({ topic }) => topic === 'job-manager.raise')
-    .map(({ payload }) => String((payload as JsonObject).note));
-}
 
 inWorld('plugins of an rc file', {}, async (world) => {
   const path = join(world.folder, 'rc.mjs');
@@ -68,7 +46,7 @@ inWorld('plugins of an rc file', {}, async (world) => {
     'exit',
     'destroy',
   ]);
-  assert.deepEqual(outputOf(world), ['data {"stream":"stdout","rank":"0","data":"a tag\\n"}']);
+  assert.deepEqual(world.output(ID), ['data {"stream":"stdout","rank":"0","data":"a tag\\n"}']);
 });
 
 /** Runs a job whose working directory holds the files given, by their names. */
@@ -112,7 +90,7 @@ inWorld('a Lua file: the environment, and handlers at their moments', printsEnv,
       { topic = "task.exit", fn = function () shell.log ("exit code " .. task.info.exitcode) end },
     } }`;
   await runWithFiles(world, { 'rc.lua': rc }, { command: ['env'], options: { userrc: 'rc.lua' } });
-  assert.deepEqual(outputOf(world), ['data {"stream":"stdout","rank":"0","data":"RC_JOB=1 RC_TASK=0\\n"}']);
+  assert.deepEqual(world.output(ID), ['data {"stream":"stdout","rank":"0","data":"RC_JOB=1 RC_TASK=0\\n"}']);
   assert.deepEqual(logged(world), [
     'shell.init',
     'shell.post-init',
@@ -151,7 +129,7 @@ for (const [options, expected] of orders)
   inWorld(`rc files of ${stringifyJson(options)}, in order`, {}, async (world) => {
     const system = { environment: { FLUX_SHELL_RC_PATH: 'site' } };
     await runWithFiles(world, rcFiles, { options, system });
-    assert.deepEqual(raisedNotes(world), []);
+    assert.deepEqual(world.raisedNotes, []);
     assert.deepEqual(logged(world), expected);
   });
 
@@ -182,7 +160,7 @@ for (const [what, text, note, started] of luaFaults) {
   };
   inWorld(`in a Lua file: ${what}`, { programs: { count } }, async (world) => {
     await runWithFiles(world, { 'rc.lua': text }, { command: ['count'], options: { userrc: 'rc.lua' } });
-    const notes = raisedNotes(world);
+    const notes = world.raisedNotes;
     assert.equal(notes.length, 1);
     assert.match(notes[0]!, note);
     assert.deepEqual(logged(world), notes);

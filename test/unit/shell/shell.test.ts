@@ -1,34 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
 import type { JsonObject } from '../../../core/json.ts';
-import { guest, type JobOptions, JobWorld, type JobWorldOptions } from '../../job-world.ts';
+import { guest, inWorld, type JobOptions, type JobWorld } from '../../job-world.ts';
 import type { SimulatedProcess } from '../../sim/programs.ts';
 
 const ID = 1n;
 const STDIN = '100-shell-f2.stdin';
-
-function inWorld(name: string, options: JobWorldOptions, body: (world: JobWorld) => Promise<void>): void {
-  test(name, async () => {
-    const world = await JobWorld.start(options);
-    try {
-      await body(world);
-    } finally {
-      world.close();
-    }
-  });
-}
-
-function outputOf(world: JobWorld): string[] {
-  return world.events(ID, 'output').filter((event) => event.startsWith('data') && !event.includes('eof'));
-}
-
-function raisedNotes(world: JobWorld): string[] {
-  return world.asked
-    .filter(({ topic }) => topic === 'job-manager.raise')
-    .map(({ payload }) => String((payload as JsonObject).note));
-}
 
 inWorld(
   'standard output and error become events',
@@ -63,7 +41,7 @@ inWorld('output goes to files, with labels', { ranks: 2 }, async (world) => {
   await world.runJob(ID, { command: ['print', 'hello'], ranks: '0-1', options });
   const lines = readFileSync(join(world.folder, 'out-1'), 'utf8').split('\n').sort();
   assert.deepEqual(lines, ['', '0: hello', '1: hello']);
-  assert.deepEqual(outputOf(world), []);
+  assert.deepEqual(world.output(ID), []);
   assert.match(world.events(ID, 'output')[1]!, /^redirect .*"stream":"stdout","rank":"\[0-1\]"/);
 });
 
@@ -91,7 +69,7 @@ inWorld(
   },
   async (world) => {
     await world.runJob(ID, { command: ['talk'], options: { output: { limit: 16 } } });
-    assert.equal(outputOf(world).length, 2);
+    assert.equal(world.output(ID).length, 2);
     const logged = world.events(ID, 'output').filter((event) => event.startsWith('log'));
     assert.match(logged[0]!, /stdout will be truncated, 16 limit exceeded/);
     assert.match(logged[1]!, /stdout: 24 of 40 bytes truncated/);
@@ -116,7 +94,7 @@ inWorld('who writes faster than the KVS takes waits', {}, async (world) => {
   await world.until(() => process.paused.size === 0);
   process.exit();
   await world.whenReleased(matchtag);
-  assert.equal(outputOf(world).length, written);
+  assert.equal(world.output(ID).length, written);
 });
 
 inWorld(
@@ -143,7 +121,7 @@ inWorld(
     assert.equal(await send({ rank: '0', eof: true }, { user: guest }), 'EPERM');
     assert.equal(await send({ rank: 'all', eof: true }), '');
     await world.whenReleased(matchtag);
-    assert.deepEqual(outputOf(world).sort(), [
+    assert.deepEqual(world.output(ID).sort(), [
       'data {"stream":"stdout","rank":"0","data":"to all\\n"}',
       'data {"stream":"stdout","rank":"1","data":"to all\\n"}',
       'data {"stream":"stdout","rank":"1","data":"to one\\n"}',
@@ -201,7 +179,7 @@ inWorld(
     await world.pass(11);
     assert.equal((await world.ask(STDIN, { stream: 'stdin', rank: 'all', eof: true })).errno, '');
     await world.whenReleased(matchtag);
-    assert.deepEqual(outputOf(world), ['data {"stream":"stdout","rank":"0","data":"early\\n"}']);
+    assert.deepEqual(world.output(ID), ['data {"stream":"stdout","rank":"0","data":"early\\n"}']);
   },
 );
 
@@ -211,15 +189,33 @@ inWorld('a program that cannot be run, seen only when it is started', {}, async 
   assert.equal(await finishStatus(world, matchtag), 'finish {"status":32512}');
 });
 
-inWorld('too much standard input ends the job', {}, async (world) => {
-  const matchtag = world.startJob(ID, { command: ['sleep'], options: { input: { limit: 4 } } });
-  await world.until(() => world.programs.running.length === 1);
-  await world.pass(0.1);
-  const { errno } = await world.ask(STDIN, { stream: 'stdin', rank: 'all', data: '12345' });
-  assert.equal(errno, 'EPIPE');
-  await world.whenReleased(matchtag);
-  assert.match(raisedNotes(world)[0]!, /^stdin exceeds 4 limit/);
-});
+inWorld(
+  'too much standard input ends the job, and is told once; what the task writes then goes nowhere',
+  {
+    programs: {
+      linger: (process) => {
+        process.onSignal = () => process.exitEarly(1);
+      },
+    },
+  },
+  async (world) => {
+    const matchtag = world.startJob(ID, { command: ['linger'], options: { input: { limit: 4 } } });
+    await world.until(() => world.programs.running.length === 1);
+    await world.pass(0.1);
+    const [process] = world.programs.running as [SimulatedProcess];
+    const tooMuch = { stream: 'stdin', rank: 'all', data: '12345' };
+    const answers = [world.ask(STDIN, tooMuch), world.ask(STDIN, tooMuch)];
+    for (const { errno } of await Promise.all(answers)) assert.equal(errno, 'EPIPE');
+    await world.whenReleased(matchtag);
+    const { commits } = world;
+    process.print('late\n');
+    process.finish();
+    await world.pass(1);
+    assert.equal(world.commits, commits);
+    assert.match(world.raisedNotes[0]!, /^stdin exceeds 4 limit/);
+    assert.equal(world.events(ID, 'output').filter((event) => event.includes('stdin exceeds')).length, 1);
+  },
+);
 
 inWorld('standard input is a file', {}, async (world) => {
   const path = join(world.folder, 'input');
@@ -258,7 +254,8 @@ inWorld(
       system: { environment: { HOSTNAME: 'elsewhere', MINE: 'yes', FLUX_PROXY_REMOTE: 'x' } },
       options: { 'env-expand': { WHERE: '{{node.name}} {{task.id}}' } },
     });
-    const text = outputOf(world)
+    const text = world
+      .output(ID)
       .map((event) => (JSON.parse(event.slice(5)) as { data: string }).data)
       .join('');
     assert.deepEqual(text.trim().split('\n'), [
@@ -316,7 +313,7 @@ const faults: readonly (readonly [what: string, job: JobOptions, note: RegExp])[
 for (const [what, job, note] of faults)
   inWorld(`${what} is an exception and is logged`, {}, async (world) => {
     await world.runJob(ID, job);
-    assert.match(raisedNotes(world).join(), note);
+    assert.match(world.raisedNotes.join(), note);
     assert.equal(world.programs.running.length, 0);
     assert.match(world.events(ID, 'output').join('\n'), /^(header [^\n]*\n(redirect [^\n]*\n)*)?log [^\n]*$/);
   });
@@ -340,7 +337,7 @@ inWorld(
     assert.equal(world.programs.running.length, 1);
     await world.pass(1);
     await world.whenReleased(matchtag);
-    assert.deepEqual(raisedNotes(world), [
+    assert.deepEqual(world.raisedNotes, [
       'mixed: task rank 1 on host node1 exited (Exit 0) and exit-timeout=10s has expired',
     ]);
   },
@@ -354,7 +351,7 @@ inWorld(
   },
   async (world) => {
     const said = await world.runJob(ID, { command: ['mixed'], ranks: '0-1', options: { 'exit-on-error': 1 } });
-    assert.deepEqual(raisedNotes(world), ['mixed: task rank 1 on host node1 failed (Exit 6) and exit-on-error is set']);
+    assert.deepEqual(world.raisedNotes, ['mixed: task rank 1 on host node1 failed (Exit 6) and exit-on-error is set']);
     assert.equal(said[1], `finish {"status":${6 << 8}}`);
   },
 );
@@ -393,7 +390,8 @@ inWorld(
   async (world) => {
     await world.runJob(ID, { command: ['pmi'], ranks: '0-4' });
     assert.deepEqual(
-      outputOf(world)
+      world
+        .output(ID)
         .map((event) => /value=(\w+)/.exec(event)?.[1])
         .sort(),
       ['v0', 'v1', 'v2', 'v3', 'v4'],

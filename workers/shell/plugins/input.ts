@@ -131,6 +131,7 @@ class InputService {
     if (this.#open.count === 0 || (ids && ids.difference(this.#open).count > 0)) throw new FluxError('EPIPE');
     this.#bytes += data.length;
     if (this.#bytes > this.#limit) {
+      this.#open = IdSet.empty;
       this.#shell.fail(
         1,
         `stdin exceeds ${describeSize(this.#limit)} limit. Try file input (flux submit --input=FILE) or redirect input to ` +
