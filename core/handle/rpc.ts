@@ -33,6 +33,7 @@ export interface ResponseSink {
 export class Responses implements ResponseSink {
   readonly matchtag: number;
   readonly #forget: () => void;
+  #received = 0;
   // Messages nobody has asked for yet, from #first on.
   #queue: Message[] = [];
   #first = 0;
@@ -60,8 +61,14 @@ export class Responses implements ResponseSink {
     });
   }
 
+  /** How many responses have come, whether they are taken or not. */
+  get received(): number {
+    return this.#received;
+  }
+
   /** Takes a response that came. */
   put(message: Message): void {
+    this.#received++;
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting) waiting.resolve(message);

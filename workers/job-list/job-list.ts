@@ -248,13 +248,15 @@ class JobList implements Service, JobListener, JournalReader {
     };
   }
 
-  /** A method that any user may call; it waits until all is known. */
+  /** A method that any user may call; it waits until all is known that had happened when it was called. */
   #method(handler: (request: Request) => Reply | Promise<Reply>): Method {
     return {
       allow: Role.user,
       handler: async (request) => {
         if (this.#failure) throw this.#failure;
         if (!this.#isCurrent) await new Promise<void>((go, fail) => this.#early.push({ go, fail }));
+        await this.#journal.caughtUp();
+        if (this.#failure) throw this.#failure;
         return handler(request);
       },
     };

@@ -45,6 +45,10 @@ export class Journal {
   #timer: Timer | undefined;
   #isStopped = false;
   #sliceEnd = 0;
+  /** Messages of this journal that were taken. */
+  #taken = 0;
+  /** Who waits until so many messages are taken, in order. */
+  readonly #waits: { readonly taken: number; readonly go: () => void }[] = [];
 
   constructor(context: ServiceContext, reader: JournalReader) {
     this.#context = context;
@@ -66,6 +70,18 @@ export class Journal {
     this.#isStopped = true;
     this.#timer?.cancel();
     this.#responses?.abandon();
+    this.#endWaits();
+  }
+
+  /** Resolves when all that has come so far is taken, or can't be any more; undefined: it is taken. */
+  caughtUp(): Promise<void> | undefined {
+    const taken = this.#responses?.received ?? 0;
+    if (taken <= this.#taken) return undefined;
+    return new Promise((go) => this.#waits.push({ taken, go }));
+  }
+
+  #endWaits(taken = Infinity): void {
+    while (this.#waits.length && this.#waits[0]!.taken <= taken) this.#waits.shift()!.go();
   }
 
   #open(): Promise<Message> {
@@ -77,9 +93,11 @@ export class Journal {
     for (let message: Message | undefined = first; !this.#isStopped; message = undefined) {
       if (!message) message = await this.#reopen();
       if (!message) return;
+      this.#taken = 0;
       this.#reader.begin();
       this.#take(message);
       const error = await untilEnd(this.#responses!, (next) => this.#take(next));
+      this.#endWaits();
       if (this.#isStopped) return;
       this.#context.log('err', `the journal of the job manager ended: ${error.message}`);
       this.#reader.lost(error);
@@ -109,6 +127,7 @@ export class Journal {
     } catch (error) {
       this.#context.log('err', `journal of the job manager: ${(error as Error).message}`);
     }
+    this.#endWaits(++this.#taken);
     return this.#endOfSlice();
   }
 

@@ -276,6 +276,20 @@ describe('the journal', () => {
     assert.deepEqual(await fixture.ids(), [7]);
   });
 
+  test('who asks is told of all that happened before, however long that takes to be read', async () => {
+    const fixture = await Fixture.start({ lookTakes: 0.004 });
+    const ids = Array.from({ length: 50 }, (_, index) => index + 1);
+    for (const id of ids) fixture.tell(history(id, 10, 'priority'));
+    const list = fixture.send('list', { max_entries: 0, attrs: [] });
+    await fixture.settle();
+    assert.deepEqual(fixture.taken(list)[0]?.payload, { jobs: ids.map((id) => ({ id })) });
+    for (const id of ids) fixture.tell(history(id + 50, 10, 'priority'));
+    fixture.endJournal();
+    const late = fixture.send('list', { max_entries: 0, attrs: [] });
+    await fixture.settle();
+    assert.equal(fixture.taken(late)[0]?.errno, 'ENOSYS');
+  });
+
   test('paused, and going on', async () => {
     const fixture = await Fixture.start({ backlog: [history(7, 10, 'priority')] });
     await fixture.call('job-state-pause', undefined, { user: guest });
