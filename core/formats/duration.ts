@@ -92,7 +92,11 @@ export function parseDurationArgument(text: string): number {
 export function formatDuration(seconds: number, precision = 6): string {
   if (seconds === Infinity) return 'infinity';
   if (!(seconds >= 0)) throw new FluxError('EINVAL', `${seconds} is not a duration`);
-  if (seconds < 0.1 && seconds > 0) return `${formatGeneral(seconds * 1000, precision)}ms`;
+  if (seconds < 0.1 && seconds > 0) {
+    const milliseconds = formatGeneral(seconds * 1000, precision);
+    // Rounded to a tenth of a second, which is 0.1s to a reader, not 1e+02ms.
+    if (!milliseconds.includes('e+')) return `${milliseconds}ms`;
+  }
   if (seconds < MINUTE) return `${formatGeneral(seconds, precision)}s`;
   return formatLong(seconds, precision);
 }
