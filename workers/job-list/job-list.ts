@@ -1,6 +1,6 @@
 /**
  * The module `job-list`: tells of all jobs that there are and were (RFC 43). What it knows it has from the journal of the
- * job manager, and keeps no state of its own.
+ * job manager, of jobs of the past from what it has noted of them then.
  */
 
 import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
@@ -17,6 +17,7 @@ import type { SlowReaders } from '../rexec/slow-readers.ts';
 import { attributeNames } from './attributes.ts';
 import type { ConstraintLimits } from './constraint.ts';
 import { JobEvents, type JobListener } from './events.ts';
+import { History } from './history.ts';
 import { type IdWait, IdWaits } from './id-waits.ts';
 import { Job } from './job.ts';
 import { Jobs } from './jobs.ts';
@@ -50,6 +51,7 @@ class JobList implements Service, JobListener, JournalReader {
   readonly #context: ServiceContext;
   readonly #kvs: Kvs;
   readonly #journal: Journal;
+  readonly #history: History;
   readonly #events = new JobEvents(this);
   readonly #waits = new IdWaits();
   readonly #listings: Listings;
@@ -72,6 +74,7 @@ class JobList implements Service, JobListener, JournalReader {
     this.#context = context;
     this.#kvs = new Kvs(context, PRIMARY_NAMESPACE);
     this.#journal = new Journal(context, this);
+    this.#history = new History(context);
     this.#listings = new Listings(context.clock, slowReaders);
     this.#stats = new JobStats(context);
     this.#settings = this.#take(context.config);
@@ -80,13 +83,15 @@ class JobList implements Service, JobListener, JournalReader {
 
   async start(): Promise<void> {
     this.#context.subscribe(PURGE_TOPIC, (event) => this.#purge(event));
+    for (const job of await this.#history.load()) this.#jobs.restore(job);
     await this.#journal.start();
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#journal.stop();
     this.#listings.stop();
     this.#stats.stop();
+    await this.#history.stop();
   }
 
   configure(config: JsonObject): void {
@@ -101,11 +106,19 @@ class JobList implements Service, JobListener, JournalReader {
 
   // ---- the journal
 
+  known(): bigint[] {
+    return this.#jobs.inactive.snapshot().flatMap((jobs) => jobs.map(({ id }) => id));
+  }
+
   begin(): void {
     this.#failure = undefined;
+    const inactive = this.#jobs.inactive.snapshot().flat();
     this.#jobs = new Jobs();
     this.#stats.reset();
-    this.#purged.clear();
+    for (const job of inactive) {
+      this.#jobs.restore(job);
+      this.#stats.restore(job);
+    }
   }
 
   take(record: JournalRecord): void {
@@ -131,6 +144,7 @@ class JobList implements Service, JobListener, JournalReader {
     this.#isCurrent = false;
     this.#failure = failure;
     this.#paused = undefined;
+    this.#purged.clear();
     for (const { fail } of this.#early.splice(0)) fail(failure);
     this.#waits.fail(failure);
   }
@@ -144,6 +158,7 @@ class JobList implements Service, JobListener, JournalReader {
         else this.#events.apply(job, event, R);
       }
     });
+    if (job.state === JobState.inactive && job.piece === undefined && this.#jobs.get(id)) this.#history.added(job);
     if (this.#purged.size && job.state === JobState.inactive && this.#purged.delete(id)) this.#forget(job);
   }
 
@@ -157,9 +172,10 @@ class JobList implements Service, JobListener, JournalReader {
     return job;
   }
 
-  /** Its submission came to nothing. */
+  /** Its submission came to nothing, or it was purged unheard. */
   #invalidate(job: Job): void {
-    this.#jobs.remove(job);
+    if (job.state === JobState.inactive) this.#forget(job);
+    else this.#jobs.remove(job);
     this.#waits.removed(job.id);
   }
 
@@ -206,6 +222,7 @@ class JobList implements Service, JobListener, JournalReader {
   #forget(job: Job): void {
     this.#stats.purge(job);
     this.#jobs.remove(job);
+    this.#history.removed(job);
   }
 
   // ---- requests

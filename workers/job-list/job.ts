@@ -3,6 +3,7 @@
 import { JobResult, JobState } from '../../core/formats/job-state.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { USERID_UNKNOWN } from '../../core/message/credentials.ts';
+import type { Recorded } from '../record-pieces.ts';
 
 /** What the programs of a job have used (getrusage(2)): seconds, and kilobytes. */
 export interface JobUsage {
@@ -27,7 +28,7 @@ export interface ActiveJob {
 }
 
 /** The fields are mostly those that RFC 43 lists. Negative numbers, and 0 for times, stand for what is not known. */
-export class Job {
+export class Job implements Recorded {
   readonly id: bigint;
   userid = USERID_UNKNOWN;
   urgency = -1;
@@ -77,6 +78,8 @@ export class Job {
   /** An object as JSON text: it is told more often than it is looked into. */
   annotations: string | undefined;
   dependencies: readonly string[] | undefined;
+
+  piece: number | undefined;
 
   constructor(id: bigint, jobspec: JsonObject | undefined) {
     this.id = id;

@@ -34,6 +34,12 @@ export class Jobs {
     this.#byId.set(job.id, job);
   }
 
+  /** Adds a job that is in a state already. */
+  restore(job: Job): void {
+    this.add(job);
+    this.#listOf(job.state)?.add(job);
+  }
+
   remove(job: Job): void {
     this.#listOf(job.state)?.remove(job);
     this.#byId.delete(job.id);

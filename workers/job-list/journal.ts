@@ -2,7 +2,8 @@
  * Follows the journal of the job manager: all events of all jobs there are, a message for each job, an empty one behind
  * them, and then events as they happen.
  *
- * Of a job manager that is loaded anew the journal is asked for again, and all jobs with it.
+ * Of a job manager that is loaded anew the journal is asked for again. It leaves out inactive jobs that the reader knows, and
+ * tells of those of them that are no more (an event `invalidate`).
  */
 
 import type { ServiceContext, Timer } from '../../core/broker/service.ts';
@@ -22,7 +23,9 @@ export interface JournalRecord {
 }
 
 export interface JournalReader {
-  /** The journal begins: whatever was known before, it tells anew. */
+  /** Inactive jobs that the journal need not tell of. */
+  known(): bigint[];
+  /** The journal begins: whatever else was known before, it tells anew. */
   begin(): void;
   take(record: JournalRecord): void;
   /** All is told that has happened so far. */
@@ -85,7 +88,8 @@ export class Journal {
   }
 
   #open(): Promise<Message> {
-    this.#responses = this.#context.request('job-manager.events-journal', { full: true }, { flags: Flag.streaming });
+    const payload = { full: true, known: this.#reader.known() };
+    this.#responses = this.#context.request('job-manager.events-journal', payload, { flags: Flag.streaming });
     return this.#responses.next();
   }
 

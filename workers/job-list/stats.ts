@@ -83,6 +83,12 @@ export class JobStats {
     return counts;
   }
 
+  /** A job is there again, in the state that it has. */
+  restore(job: Job): void {
+    for (const counts of this.#countsOf(job)) counts.add(job, job.state, 1);
+    this.#changed();
+  }
+
   /** A job is about to come from its state into another. */
   move(job: Job, state: number): void {
     for (const counts of this.#countsOf(job)) {

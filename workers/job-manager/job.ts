@@ -8,6 +8,7 @@ import { JobResult, JobState } from '../../core/formats/job-state.ts';
 import type { Request } from '../../core/handle/methods.ts';
 import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { isObject } from '../../core/message/unpack.ts';
+import type { Recorded } from '../record-pieces.ts';
 
 /** Flags of a submission (RFC 21, submit event). */
 export const JobFlag = { debug: 2, waitable: 4, noValidate: 8 } as const;
@@ -137,6 +138,11 @@ export class Job implements ActiveJob {
     return this.eventlog.some((entry) => entry.name === name);
   }
 
+  /** The names of its events. */
+  get eventNames(): ReadonlySet<string> {
+    return eventSet(this.eventlog.map(({ name }) => name));
+  }
+
   isQueued(name: string): boolean {
     return this.pendingEvents.some(({ entry }) => entry.name === name);
   }
@@ -163,18 +169,18 @@ const eventSets = new Map<string, ReadonlySet<string>>();
 /** Nearly all jobs have one of a few sets of events; where they do not, each has its own. */
 const EVENT_SETS_MAX = 1000;
 
-/** The names of a log's events; the same object for jobs with the same names. */
-function eventSet(eventlog: readonly EventlogEntry[]): ReadonlySet<string> {
-  const names = new Set(eventlog.map(({ name }) => name));
-  const key = [...names].join(' ');
+/** The names of events as a set; the same object for the same names in the same order. */
+export function eventSet(names: Iterable<string>): ReadonlySet<string> {
+  const set = new Set(names);
+  const key = [...set].join(' ');
   const known = eventSets.get(key);
   if (known) return known;
-  if (eventSets.size < EVENT_SETS_MAX) eventSets.set(key, names);
-  return names;
+  if (eventSets.size < EVENT_SETS_MAX) eventSets.set(key, set);
+  return set;
 }
 
 /** A job that is over, in some hundred bytes. */
-export class InactiveJob implements JobRecord {
+export class InactiveJob implements JobRecord, Recorded {
   readonly id: bigint;
   readonly userid: number;
   readonly urgency: number;
@@ -185,9 +191,11 @@ export class InactiveJob implements JobRecord {
   readonly tClean: number;
   readonly result: number;
   readonly endedByException: boolean;
-  readonly #events: ReadonlySet<string>;
+  readonly eventNames: ReadonlySet<string>;
+  piece: number | undefined = undefined;
 
-  constructor(job: Job) {
+  /** @param job an active one, or the record of one that is over */
+  constructor(job: Omit<Job | InactiveJob, 'piece' | 'state' | 'hasEvent'>) {
     this.id = job.id;
     this.userid = job.userid;
     this.urgency = job.urgency;
@@ -197,7 +205,7 @@ export class InactiveJob implements JobRecord {
     this.tClean = job.tClean;
     this.result = job.result ?? JobResult.failed;
     this.endedByException = job.endedByException;
-    this.#events = eventSet(job.eventlog);
+    this.eventNames = job.eventNames;
   }
 
   get state(): number {
@@ -205,6 +213,6 @@ export class InactiveJob implements JobRecord {
   }
 
   hasEvent(name: string): boolean {
-    return this.#events.has(name);
+    return this.eventNames.has(name);
   }
 }

@@ -85,22 +85,32 @@ export class Journal {
   }
 
   #read(request: Request): Reply {
-    const { allow, deny, full = false } = request.unpack({ allow: '*?', deny: '*?', full: 'b?' });
+    const { allow, deny, full = false, known } = request.unpack({ allow: '*?', deny: '*?', full: 'b?', known: 'a?' });
     if (!request.isStreaming) throw new FluxError('EPROTO', 'job-manager.events requires streaming RPC flag');
+    const knownIds = (known ?? []).map(readId);
     this.#filters.set(request, { allow: rules('allow', allow), deny: rules('deny', deny) });
     this.#readers.add(request);
-    if (full) void this.#readInactive(request);
+    if (full) void this.#readInactive(request, this.#stillThere(request, knownIds));
     else this.#goLive(request);
     return LATER;
   }
 
+  /** Which of the jobs that a listener knows are inactive; it is told which of them are not. */
+  #stillThere(request: Request, known: readonly bigint[]): ReadonlySet<bigint> {
+    const there = new Set<bigint>();
+    for (const id of known) {
+      if (this.#jobs.inactive.has(id)) there.add(id);
+      else request.respond({ id, events: [eventToJson({ timestamp: this.#context.clock.now(), name: 'invalidate' })] });
+    }
+    return there;
+  }
+
   /**
-   * Sends the inactive jobs. Those that become inactive meanwhile come behind the others, so when this is done, nothing
-   * is missing but the active ones.
+   * Sends the inactive jobs but those that are known. Those that become inactive meanwhile come behind the others, so when
+   * this is done, nothing is missing but the active ones.
    */
-  async #readInactive(request: Request): Promise<void> {
-    // A map's iterator goes on with what is added meanwhile.
-    const ids = this.#jobs.inactive.keys();
+  async #readInactive(request: Request, known: ReadonlySet<bigint>): Promise<void> {
+    const ids = unknown(this.#jobs.inactive.keys(), known);
     for (;;) {
       const batch = [...take(ids, READ_AHEAD)];
       if (batch.length === 0) break;
@@ -153,6 +163,16 @@ function attached(job: Job, name: string): JsonObject | undefined {
 function rules(name: string, value: JsonValue | undefined): JsonObject | undefined {
   if (value === undefined || isObject(value)) return value;
   throw new FluxError('EPROTO', `job-manager.events ${name} should be an object`);
+}
+
+function readId(value: JsonValue): bigint {
+  if (typeof value === 'bigint' || Number.isInteger(value)) return BigInt(value as number | bigint);
+  throw new FluxError('EPROTO', 'job-manager.events known should be an array of job ids');
+}
+
+/** Ids of a map, and those that are added meanwhile: its iterator goes on with them. */
+function* unknown(ids: Iterable<bigint>, known: ReadonlySet<bigint>): Iterator<bigint> {
+  for (const id of ids) if (!known.has(id)) yield id;
 }
 
 /** The next items of an iterator, which goes on behind them. */

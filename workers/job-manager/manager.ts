@@ -15,6 +15,7 @@ import { Archive } from './archive.ts';
 import { EventWriter } from './event-writer.ts';
 import { Events } from './events.ts';
 import { Exceptions } from './exceptions.ts';
+import { History } from './history.ts';
 import { Idle } from './idle.ts';
 import type { ActiveJob, InactiveJob, Job, JobRecord } from './job.ts';
 import { authorize, Jobs } from './jobs.ts';
@@ -26,7 +27,7 @@ import type { JobtapPlugin, UpdateRequest, UpdateVerdict } from './plugin.ts';
 import { Priorities } from './priorities.ts';
 import { Purge, purgeLimits } from './purge.ts';
 import { privateMode, Queries } from './queries.ts';
-import { CHECKPOINT_KEY, checkpoint, restoreCheckpoint, restoreJobs, resume } from './restart.ts';
+import { CHECKPOINT_KEY, checkpoint, readCheckpoint, restoreCheckpoint, restoreJobs, resume } from './restart.ts';
 import { Signals } from './signals.ts';
 import { isToStart, Start } from './start.ts';
 import { Submit } from './submit.ts';
@@ -46,6 +47,7 @@ export class Manager implements Service, Core {
   readonly jobs = new Jobs();
   readonly writer: EventWriter;
   readonly archive: Archive;
+  readonly history: History;
   readonly journal: Journal;
   readonly events: Events;
   readonly annotations: Annotations;
@@ -69,6 +71,7 @@ export class Manager implements Service, Core {
     this.owner = owner;
     this.writer = new EventWriter(context);
     this.archive = new Archive(context);
+    this.history = new History(this);
     this.journal = new Journal(context, this.jobs, this.archive, this.writer);
     this.events = new Events(context, this.writer, this);
     this.annotations = new Annotations(this.jobs, this.events);
@@ -124,8 +127,10 @@ export class Manager implements Service, Core {
     for (const part of this.#parts) part.configure?.(config);
     for (const plugin of this.#plugins) this.jobtap.plugins.start(plugin, plugin.name!, {});
     await this.#loadConfigured(config);
-    await restoreJobs(this);
-    await restoreCheckpoint(this);
+    const saved = await readCheckpoint(this.context);
+    await restoreJobs(this, await this.history.load(saved));
+    restoreCheckpoint(this, saved);
+    this.history.started();
     for (const part of this.#parts) part.started?.();
   }
 
@@ -154,6 +159,7 @@ export class Manager implements Service, Core {
     this.#idle.stop();
     this.jobtap.plugins.stop();
     for (const part of this.#parts) part.stop?.();
+    this.history.stop();
     this.saveState();
     await this.writer.stop();
   }
@@ -205,6 +211,7 @@ export class Manager implements Service, Core {
     const inactive = this.jobs.retire(job);
     this.jobtap.inactiveAdded(inactive);
     this.jobtap.destroy(job);
+    this.history.added(inactive);
     this.#idle.check();
   }
 
@@ -219,11 +226,15 @@ export class Manager implements Service, Core {
     resume(job, (name, context) => this.events.post(job, name, context));
   }
 
-  restoredInactive(job: Job): void {
-    this.jobs.noteId(job.id);
-    this.wait.added(job);
-    this.wait.ended(job);
-    this.jobtap.inactiveAdded(this.jobs.retire(job));
+  restoredInactive(inactive: InactiveJob, job: Job | undefined): void {
+    this.jobs.noteId(inactive.id);
+    this.jobs.inactive.set(inactive.id, inactive);
+    if (job) {
+      this.wait.added(job);
+      this.wait.ended(job);
+    }
+    this.jobtap.inactiveAdded(inactive);
+    this.history.added(inactive);
   }
 
   removed(job: InactiveJob): void {
@@ -244,7 +255,7 @@ export class Manager implements Service, Core {
   }
 
   saveState(): void {
-    this.writer.put(CHECKPOINT_KEY, checkpoint(this.jobs, this.queues));
+    this.writer.put(CHECKPOINT_KEY, checkpoint(this.jobs, this.queues, this.history));
   }
 
   // ---- what other parts may ask

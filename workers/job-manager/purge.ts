@@ -7,6 +7,7 @@ import { encodeFluid } from '../../core/formats/fluid.ts';
 import { LATER, type Methods, type Reply, type Request } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { EventWriter } from './event-writer.ts';
+import type { History } from './history.ts';
 import type { InactiveJob } from './job.ts';
 import type { Jobs } from './jobs.ts';
 
@@ -24,6 +25,7 @@ export interface PurgeHost {
   readonly context: ServiceContext;
   readonly jobs: Jobs;
   readonly writer: EventWriter;
+  readonly history: History;
   /** A job is to be removed. */
   removed(job: InactiveJob): void;
   /** The newest id is to be known when its job is gone. */
@@ -119,13 +121,14 @@ export class Purge {
   }
 
   #remove(jobs: readonly InactiveJob[], done: (error: FluxError | undefined) => void): void {
-    const { context, writer, jobs: table } = this.#host;
+    const { context, writer, history, jobs: table } = this.#host;
     for (const job of jobs) {
       writer.put(encodeFluid(job.id, 'kvs'), undefined);
       if (job.id === table.maxId) this.#host.saveState();
       this.#host.removed(job);
       table.inactive.delete(job.id);
     }
+    history.removed(jobs);
     context.sendEvent('job-purge-inactive', { jobs: jobs.map(({ id }) => id) });
     writer.whenCommitted(done);
   }

@@ -11,7 +11,8 @@ import { KvsTransaction } from '../../core/handle/kvs-transaction.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { unpack } from '../../core/message/unpack.ts';
 import type { Archive } from './archive.ts';
-import { Job, JobFlag, Priority } from './job.ts';
+import type { History, Past } from './history.ts';
+import { InactiveJob, Job, JobFlag, Priority } from './job.ts';
 import type { Jobs } from './jobs.ts';
 import type { QueueGate } from './parts.ts';
 import { applyEvent } from './state-machine.ts';
@@ -31,38 +32,58 @@ export interface RestartHost {
   readonly queues: Pick<QueueGate, 'restore'>;
   /** A job is active again. */
   restored(job: Job): void;
-  /** A job was over before. */
-  restoredInactive(job: Job): void;
+  /** A job was over before; `job` is it as its events have made it, where they were read. */
+  restoredInactive(inactive: InactiveJob, job: Job | undefined): void;
 }
 
 /**
  * Loads all jobs; those whose data can't be read are moved to `job-lost+found`.
  *
+ * @param past jobs whose event logs need not be read
  * @throws FluxError when the KVS can't be read
  */
-export async function restoreJobs(host: RestartHost): Promise<void> {
-  const ids = await findJobs(host.context);
+export async function restoreJobs(host: RestartHost, past: Past | undefined): Promise<void> {
   const active: Job[] = [];
-  const inactive: Job[] = [];
-  for (const some of pieces(ids, READ_AHEAD)) {
+  const inactive = new Map(
+    (past?.inactive ?? []).map((job) => [job.id, { inactive: job, job: undefined as Job | undefined }]),
+  );
+  for (const some of pieces(await toBeRead(host.context, past), READ_AHEAD)) {
     const jobs = await Promise.all(some.map((id) => restoreJob(host, id)));
-    for (const job of jobs) if (job) (job.state === JobState.inactive ? inactive : active).push(job);
+    for (const job of jobs) {
+      if (job?.state !== JobState.inactive) active.push(...(job ? [job] : []));
+      else inactive.set(job.id, { inactive: inactive.get(job.id)?.inactive ?? new InactiveJob(job), job });
+    }
   }
-  inactive.sort((a, b) => a.tClean - b.tClean);
-  for (const job of inactive) host.restoredInactive(job);
-  host.context.log('info', `restart: ${active.length + inactive.length} jobs`);
+  const ended = [...inactive.values()].sort((a, b) => a.inactive.tClean - b.inactive.tClean);
+  for (const { inactive, job } of ended) host.restoredInactive(inactive, job);
+  host.context.log('info', `restart: ${active.length + ended.length} jobs`);
   for (const job of active) host.restored(job);
   host.context.log('info', `restart: ${host.jobs.runningCount} running jobs`);
 }
 
-/** The ids of all jobs in the KVS, in order. */
-async function findJobs(context: ServiceContext): Promise<bigint[]> {
+/** The ids of jobs whose event logs are to be read: what becomes of waitable jobs is more than their records tell. */
+async function toBeRead(context: ServiceContext, past: Past | undefined): Promise<bigint[]> {
   const kvs = new Kvs(context, PRIMARY_NAMESPACE);
+  if (!past) return findJobs(kvs, 0n);
+  const ids = new Set([...past.others, ...(await findJobs(kvs, past.until + 1n))]);
+  for (const { id, flags } of past.inactive) {
+    if (flags & JobFlag.waitable) ids.add(id);
+    else ids.delete(id);
+  }
+  return [...ids].sort((a, b) => (a < b ? -1 : 1));
+}
+
+/** The ids of all jobs in the KVS from one on, in order. */
+async function findJobs(kvs: Kvs, first: bigint): Promise<bigint[]> {
+  const firstKey = encodeFluid(first, 'kvs');
   let directories = ['job'];
   for (let level = 0; level < LEVELS; level++) {
     const below: string[] = [];
-    for (const some of pieces(directories, READ_AHEAD))
-      below.push(...(await Promise.all(some.map((key) => subdirectories(kvs, key)))).flat());
+    for (const some of pieces(directories, READ_AHEAD)) {
+      const keys = (await Promise.all(some.map((key) => subdirectories(kvs, key)))).flat();
+      // Each level has as many digits in all ids.
+      below.push(...keys.filter((key) => key >= firstKey.slice(0, key.length)));
+    }
     directories = below;
   }
   return directories.map((key) => parseFluid(key));
@@ -91,8 +112,7 @@ async function restoreJob({ context, archive }: RestartHost, id: bigint): Promis
     const [jobspec, R] = isOver ? [{}, {}] : await Promise.all([archive.jobspec(id), archive.R(id)]);
     return replay(id, eventlog, jobspec, R);
   } catch (error) {
-    context.log('err', `job ${encodeFluid(id)} not replayed: ${asFluxError(error).message}`);
-    await moveToLostFound(context, id);
+    await moveToLostFound(context, id, asFluxError(error));
     return undefined;
   }
 }
@@ -125,15 +145,19 @@ export function replay(id: bigint, eventlog: EventlogEntry[], jobspec: JsonObjec
   return job;
 }
 
-async function moveToLostFound(context: ServiceContext, id: bigint): Promise<void> {
+async function moveToLostFound(context: ServiceContext, id: bigint, why: FluxError): Promise<void> {
   const kvs = new Kvs(context, PRIMARY_NAMESPACE);
   const key = encodeFluid(id, 'kvs');
   const target = `job-lost+found.job.${encodeFluid(id)}`;
   try {
     const directory = await kvs.lookup(key, { flags: LookupFlag.treeobj });
+    context.log('err', `job ${encodeFluid(id)} not replayed: ${why.message}`);
     await kvs.commit(new KvsTransaction().putTreeobj(target, directory).unlink(key));
   } catch (error) {
-    context.log('err', `mv ${key} ${target}: ${asFluxError(error).message}`);
+    const { code, message } = asFluxError(error);
+    // It was purged.
+    if (code === 'ENOENT') return;
+    context.log('err', `mv ${key} ${target}: ${message}`);
   }
 }
 
@@ -152,19 +176,29 @@ export function resume(job: Job, post: (name: string, context?: JsonObject) => v
 // ---- the checkpoint
 
 /** What is written to `CHECKPOINT_KEY`. */
-export function checkpoint(jobs: Jobs, queues: Pick<QueueGate, 'save'>): JsonObject {
-  return { version: CHECKPOINT_VERSION, max_jobid: jobs.maxId, queue: queues.save() };
+export function checkpoint(jobs: Jobs, queues: Pick<QueueGate, 'save'>, { version: history }: History): JsonObject {
+  return { version: CHECKPOINT_VERSION, max_jobid: jobs.maxId, queue: queues.save(), history };
 }
 
-/** @throws FluxError when there is a checkpoint that can't be read */
-export async function restoreCheckpoint({ context, jobs, queues }: RestartHost): Promise<void> {
+/**
+ * What was written; undefined when nothing was.
+ *
+ * @throws FluxError when it can't be read
+ */
+export async function readCheckpoint(context: ServiceContext): Promise<JsonObject | undefined> {
   const kvs = new Kvs(context, PRIMARY_NAMESPACE);
-  let saved: JsonObject;
   try {
-    saved = await kvs.getJson<JsonObject>(CHECKPOINT_KEY);
+    return await kvs.getJson<JsonObject>(CHECKPOINT_KEY);
   } catch (error) {
     const { code, errno, message } = asFluxError(error);
-    if (code !== 'ENOENT') throw new FluxError(errno, `restart: ${CHECKPOINT_KEY}: ${message}`);
+    if (code === 'ENOENT') return undefined;
+    throw new FluxError(errno, `restart: ${CHECKPOINT_KEY}: ${message}`);
+  }
+}
+
+/** @throws FluxError EINVAL, EPROTO: it says nothing that could be restored */
+export function restoreCheckpoint({ context, jobs, queues }: RestartHost, saved: JsonObject | undefined): void {
+  if (!saved) {
     context.log('info', `restart: ${CHECKPOINT_KEY} not found`);
     return;
   }

@@ -6,6 +6,7 @@ import { integer, type JsonValue, stringifyJson } from '../../core/json.ts';
 import { unpack } from '../../core/message/unpack.ts';
 import { redactJobspec } from './archive.ts';
 import type { Events } from './events.ts';
+import type { History } from './history.ts';
 import { Job } from './job.ts';
 import type { Jobs } from './jobs.ts';
 import type { Jobtap } from './jobtap.ts';
@@ -19,6 +20,7 @@ export interface SubmitHost {
   readonly jobs: Jobs;
   readonly events: Events;
   readonly jobtap: Jobtap;
+  readonly history: History;
   readonly queues: Pick<QueueGate, 'checkSubmit'>;
   readonly wait: Wait;
   /** There is one active job less. */
@@ -47,7 +49,7 @@ export class Submit {
 
   /** `fail` takes why not, and an errno when it is another than EINVAL. */
   #submitJob(job: Job, J: string | undefined, fail: (...why: [text: string, errnum?: number]) => void): void {
-    const { jobs, events, jobtap, queues, wait } = this.#host;
+    const { jobs, events, jobtap, history, queues, wait } = this.#host;
     if (jobs.lookup(job.id)) {
       fail('there is such a job already');
       return;
@@ -66,6 +68,7 @@ export class Submit {
     jobtap.accepted(job);
     wait.added(job);
     jobs.noteId(job.id);
+    history.submitted(job);
     // The log must be in the KVS before anything is done for the job.
     events.holdUntilSubmitted(job, (error) => {
       if (!error) return;

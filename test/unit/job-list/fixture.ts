@@ -52,6 +52,8 @@ export class Fixture {
   holdsLookups = false;
   /** Times that the journal was asked for. */
   journals = 0;
+  /** Ids of jobs that the journal was not to tell of. */
+  known: readonly number[] = [];
   hasManager = true;
   #journal: Message | undefined;
   readonly #backlog: readonly JsonObject[];
@@ -106,7 +108,9 @@ export class Fixture {
       queueMicrotask(() => this.host.receive(request.respondError(38, undefined, owner)));
       return;
     }
-    assert.deepEqual(request.json, { full: true });
+    const { full, known } = request.unpack({ full: 'b', known: 'a' });
+    assert.equal(full, true);
+    this.known = known.map(Number);
     this.#journal = request;
     queueMicrotask(() => {
       for (const record of this.#backlog) this.tell(record);
