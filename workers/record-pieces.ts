@@ -112,29 +112,31 @@ export class RecordPieces<T extends Recorded> {
    * @throws FluxError what the KVS says; EINVAL: there is something else
    */
   async load(kvs: Kvs): Promise<T[]> {
-    const all: T[] = [];
     const numbers = await this.#numbers(kvs);
     for (let at = 0; at < numbers.length; at += READ_AHEAD) {
       const some = numbers.slice(at, at + READ_AHEAD);
       const pieces = await Promise.all(some.map((piece) => this.#read(kvs, `${this.directory}.${piece}`)));
-      for (const [index, records] of pieces.entries()) {
-        this.#take(some[index]!, records);
-        for (const record of records) all.push(record);
-      }
+      for (const [index, records] of pieces.entries()) this.#take(some[index]!, records);
     }
-    this.close();
+    const all = [...this.#pieces.values()].flat();
+    this.#join([...this.#pieces].filter(([, records]) => records.length < PIECE_MAX / 2));
     return all;
   }
 
   #take(piece: number, records: T[]): void {
     this.#last = piece;
-    if (records.length >= PIECE_MAX / 2) {
-      this.#pieces.set(piece, records);
-      for (const record of records) record.piece = piece;
-    } else {
+    this.#pieces.set(piece, records);
+    for (const record of records) record.piece = piece;
+  }
+
+  #join(pieces: readonly (readonly [piece: number, records: readonly T[]])[]): void {
+    if (pieces.length < 2) return;
+    for (const [piece, records] of pieces) {
+      this.#pieces.delete(piece);
       this.#changed.add(piece);
       for (const record of records) this.add(record);
     }
+    this.close();
   }
 
   async #numbers(kvs: Kvs): Promise<number[]> {

@@ -130,7 +130,10 @@ test('the C library writes the unit that fits', () => {
   ];
   for (const [seconds, text] of rows) assert.equal(formatDuration(seconds), text);
   assert.equal(formatDuration(5430, 3), '1.51h');
-  assert.deepEqual([0.0993, 0.0997, 1e-9].map((seconds) => formatDuration(seconds, 2)), ['99ms', '0.1s', '1e-06ms']);
+  assert.deepEqual(
+    [0.0993, 0.0997, 1e-9].map((seconds) => formatDuration(seconds, 2)),
+    ['99ms', '0.1s', '1e-06ms'],
+  );
   for (const seconds of [-1, NaN, -Infinity]) assert.throws(() => formatDuration(seconds), isEinval);
 });
 

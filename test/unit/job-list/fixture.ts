@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { parseEntry } from '../../../core/broker/log-format.ts';
 import { ModuleHost } from '../../../core/broker/module-host.ts';
 import { endOfStream, errnoName } from '../../../core/errno.ts';
+import { makeDir, makeVal, type Treeobj, valBytes } from '../../../core/formats/treeobj.ts';
+import type { KvsOperation } from '../../../core/handle/kvs-transaction.ts';
 import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '../../../core/json.ts';
 import { type Credentials, Role } from '../../../core/message/credentials.ts';
 import { Flag, Message, MessageType, type Payload } from '../../../core/message/message.ts';
@@ -28,6 +30,8 @@ export interface FixtureOptions {
   /** The journal has not told all yet. */
   readonly isLate?: boolean;
   readonly size?: number;
+  /** What the KVS keeps beyond the instance's end; nothing is kept when it is absent. */
+  readonly store?: Map<string, string>;
   /** Seconds by the clock that each look at it takes. */
   readonly lookTakes?: number;
 }
@@ -58,11 +62,13 @@ export class Fixture {
   #journal: Message | undefined;
   readonly #backlog: readonly JsonObject[];
   readonly #isLate: boolean;
+  readonly #store: Map<string, string> | undefined;
   readonly #answers = new Map<number, Answer[]>();
   #matchtag = 0;
 
-  private constructor({ config = {}, backlog = [], isLate = false, size = 4, lookTakes = 0 }: FixtureOptions) {
+  private constructor({ config = {}, backlog = [], isLate = false, size = 4, store, lookTakes = 0 }: FixtureOptions) {
     this.#backlog = backlog;
+    this.#store = store;
     this.#isLate = isLate;
     const world = moduleWorld(this.agenda, 'job-list');
     const { clock } = world;
@@ -76,7 +82,7 @@ export class Fixture {
       owner: owner.userid,
       args: [],
       config,
-      attribute: () => undefined,
+      attribute: (name: string) => (name === 'statedir' && store ? '/state' : undefined),
     };
     this.host = new ModuleHost(welcome, { ...world, clock: slowClock }, (message) => this.#take(message));
   }
@@ -99,7 +105,28 @@ export class Fixture {
       });
     } else if (message.topic === 'log.append') this.logs.push(parseEntry(Buffer.from(message.bytes!).toString())!.text);
     else if (message.topic === 'job-manager.events-journal') this.#openJournal(message);
+    else if (message.topic === 'kvs.commit') this.#commit(message);
     else if (message.topic === 'kvs.lookup') this.#lookUp(message);
+  }
+
+  #commit(request: Message): void {
+    const { ops } = request.unpack({ ops: 'a' });
+    for (const { key, dirent } of ops as unknown as KvsOperation[]) {
+      for (const path of [...this.#store!.keys()]) if (`${path}.`.startsWith(`${key}.`)) this.#store!.delete(path);
+      if (dirent) this.#store!.set(key, String(valBytes(dirent)));
+    }
+    queueMicrotask(() => this.host.receive(request.respond({ rootref: 'x', rootseq: 1 }, owner)));
+  }
+
+  /** A key of the store, or a directory with what is below it. */
+  #stored(key: string): Treeobj | undefined {
+    const text = this.#store?.get(key);
+    if (text !== undefined) return makeVal(Buffer.from(text));
+    const below = [...(this.#store ?? [])].filter(([path]) => path.startsWith(`${key}.`));
+    if (below.length === 0) return undefined;
+    return makeDir(
+      Object.fromEntries(below.map(([path, value]) => [path.slice(key.length + 1), makeVal(Buffer.from(value))])),
+    );
   }
 
   #openJournal(request: Message): void {
@@ -127,9 +154,9 @@ export class Fixture {
 
   answerLookups(): void {
     for (const request of this.lookups.splice(0)) {
-      const isThere = this.kvs.has(request.unpack({ key: 's' }).key);
-      const value = { val: { type: 'dir', data: {}, ver: 1 } };
-      this.host.receive(isThere ? request.respond(value, owner) : request.respondError(2, undefined, owner));
+      const { key } = request.unpack({ key: 's' });
+      const val = this.kvs.has(key) ? makeDir({}) : this.#stored(key);
+      this.host.receive(val ? request.respond({ val } as never, owner) : request.respondError(2, undefined, owner));
     }
   }
 
