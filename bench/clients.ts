@@ -8,7 +8,7 @@ import { connectRate } from './connect.ts';
 import { contentRates } from './content.ts';
 import { eventThroughput, eventToClients, eventToRanks } from './event.ts';
 import type { Figure } from './figure.ts';
-import { barrier, jobCommands, mockRates, ranksRate, realRates, submissions } from './jobs.ts';
+import { barrier, jobCommands, jobMemory, mockRates, ranksRate, realRates, submissions } from './jobs.ts';
 import { commitRates, fence, manyKeys } from './kvs.ts';
 import { appendCounts, directorySizes, namespaceCounts, storedBytes, valueSizes, watcherCounts } from './kvs-growth.ts';
 import { pingLatency, pingThroughput } from './ping.ts';
@@ -41,6 +41,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     ...(await submissions(uri, scale, flux)),
   ],
   'jobs-mock': mockRates,
+  'jobs-memory': jobMemory,
   'jobs-ranks': ranksRate,
   'job-barrier': (_, scale, flux) => barrier(flux, scale),
 };

@@ -87,6 +87,7 @@ const benchmarks: readonly Benchmark[] = [
   inInstance('jobs', () => 1),
   // Two cores that each pretend to work for a millisecond would be the limit.
   inInstance('jobs-mock', (scale) => scaled(scale, 32, 32, 1)),
+  inInstance('jobs-memory', () => 1),
   { name: 'jobs-restart', compares: true, run: jobRestarts },
   ...[1, 64, 1024].map((size) => {
     const rate = inInstance('jobs-ranks', () => size, size <= 64);

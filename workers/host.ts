@@ -12,6 +12,7 @@ import { indexOf, threadOf } from '../core/ring/endpoint.ts';
 import { Mailbox } from '../core/ring/mailbox.ts';
 import { preloadStore } from './bundled.ts';
 import type { StoreThread } from './content/access.ts';
+import { collectWhenIdle } from './idle-collection.ts';
 import { RemoteModules } from './remote-modules.ts';
 import { SlowReaders } from './rexec/slow-readers.ts';
 import { SpawnTurns } from './rexec/spawn-turns.ts';
@@ -106,3 +107,4 @@ void mailbox
 // It is asked for as soon as there is a rank, and takes as long to read as that.
 if (own?.services.includes('content-sqlite')) void preloadStore();
 await router?.start();
+collectWhenIdle();
