@@ -17,6 +17,7 @@ export interface Addon {
   findUser(uid: number): string[];
   rusage(subject: number, out: Float64Array): number;
   limits(index: number, out: Float64Array): number;
+  trimMemory(): number;
   writeSyslog(severity: number, line: string): void;
   /** Whether the functions from here to takeStopped work on this system; without pidfd they are missing. */
   readonly processes: boolean;
@@ -74,7 +75,7 @@ export interface RawPmi {
 
 const binary = `${machine}.node`;
 /** As in native/src/addon.c. */
-const INTERFACE = 1;
+const INTERFACE = 2;
 
 type Loaded = { readonly addon: Addon } | { readonly addon: undefined; readonly problem: string };
 

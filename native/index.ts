@@ -3,6 +3,7 @@
 export { nativeStatus } from './addon.ts';
 export { type PeerCredentials, peerCredentials } from './credentials.ts';
 export { findLimit, getLimit, type LimitName, limitNames, readLimit } from './limits.ts';
+export { trimMemory } from './memory.ts';
 export { findPackageFile } from './package-file.ts';
 export { openPmi, PmiClient, pmiFailure } from './pmi.ts';
 export { pmiLibraryPath } from './prebuilt.ts';

@@ -46,11 +46,12 @@ bool get_doubles(napi_env env, napi_value value, double **data, size_t *length);
 
 napi_value from_int(napi_env env, int64_t value);
 
-/* credentials.c, users.c, rusage.c, limits.c, syslog.c, hwloc.c, pmi.c, process-calls.c: what each adds to the exports object. */
+/* credentials.c, users.c, rusage.c, limits.c, memory.c, syslog.c, hwloc.c, pmi.c, process-calls.c: what each adds to the exports object. */
 napi_status export_credentials(napi_env env, napi_value exports);
 napi_status export_users(napi_env env, napi_value exports);
 napi_status export_rusage(napi_env env, napi_value exports);
 napi_status export_limits(napi_env env, napi_value exports);
+napi_status export_memory(napi_env env, napi_value exports);
 napi_status export_syslog(napi_env env, napi_value exports);
 napi_status export_hwloc(napi_env env, napi_value exports);
 napi_status export_pmi(napi_env env, napi_value exports);
