@@ -66,6 +66,27 @@ test('what ran is told that it died, and what waited is run', { timeout: 60_000 
   await second.instance.ended();
 });
 
+test('jobs of the past are listed as before, after an end and after a kill', { timeout: 60_000 }, async () => {
+  const statedir = temporaryFolder();
+  const list =
+    'flux jobs -ano "{id.f58} {name} {ntasks} {nnodes} {ranks} {nodelist} {result} {t_submit} {t_inactive} {returncode}"';
+  const live = async (script: string) =>
+    (await run(flux, ['start', `-Sstatedir=${statedir}`, 'bash', '-c', `${script}; ${list}`])).stdout
+      .trim()
+      .split('\n');
+  const before = await live(
+    'flux submit --quiet --cc=1-20 true; flux submit --quiet -n2 --job-name=x false; flux queue drain',
+  );
+  assert.equal(before.length, 21);
+  assert.deepEqual(await live(':'), before);
+  const killed = live('flux run true; kill -KILL $(flux getattr broker.pid); exit');
+  await killed;
+  const after = await live(':');
+  assert.deepEqual([after.length, after.slice(1)], [22, before]);
+  assert.deepEqual((await live('flux job purge --force --num-limit=1 >/dev/null')).length, 1);
+  assert.deepEqual(await live(':'), after.slice(0, 1));
+});
+
 test('processes of other instances are not taken for tasks', () => {
   assert.deepEqual(tasksLeft('/nowhere'), []);
 });
