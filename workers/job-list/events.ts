@@ -11,6 +11,7 @@ import { withMergedAt } from '../../core/formats/json-path.ts';
 import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '../../core/json.ts';
 import { type Fields, isObject, type Unpacked, unpack } from '../../core/message/unpack.ts';
 import type { ActiveJob, Job } from './job.ts';
+import { ResourceSummaries } from './resource-summary.ts';
 import { readJobspec, readResources, updateJobspec, updateResources } from './specification.ts';
 import { StringPool } from './string-pool.ts';
 
@@ -43,6 +44,7 @@ const URGENCY_MAX = 31;
 export class JobEvents {
   readonly #listener: JobListener;
   readonly #pool = new StringPool();
+  readonly #summaries = new ResourceSummaries();
 
   constructor(listener: JobListener) {
     this.#listener = listener;
@@ -129,7 +131,7 @@ export class JobEvents {
   }
 
   readResources(job: Job, active: ActiveJob, R: JsonValue | undefined): void {
-    this.#tell(job, 'R', () => readResources(job, active, R, this.#pool));
+    this.#tell(job, 'R', () => readResources(job, active, R, this.#summaries, this.#pool));
   }
 
   /** What cannot be read of a job is left out; the job goes its way. */

@@ -1,6 +1,6 @@
 /**
- * Follows the journal of the job manager: all events of all jobs there are, a message for each job, an empty one behind
- * them, and then events as they happen.
+ * Follows the journal of the job manager: all events of all jobs there are, an entry for each job, an empty one behind
+ * them, and then events as they happen; many entries in each message.
  *
  * Of a job manager that is loaded anew the journal is asked for again. It leaves out inactive jobs that the reader knows, and
  * tells of those of them that are no more (an event `invalidate`).
@@ -10,11 +10,11 @@ import type { ServiceContext, Timer } from '../../core/broker/service.ts';
 import type { FluxError } from '../../core/errno.ts';
 import type { EventlogEntry } from '../../core/formats/eventlog.ts';
 import { type Responses, untilEnd } from '../../core/handle/rpc.ts';
-import type { JsonObject } from '../../core/json.ts';
+import type { JsonObject, JsonValue } from '../../core/json.ts';
 import { Flag, type Message } from '../../core/message/message.ts';
 import { unpack } from '../../core/message/unpack.ts';
 
-/** What a message of the journal says of a job. */
+/** What an entry of the journal says of a job. */
 export interface JournalRecord {
   readonly id: bigint;
   readonly events: readonly EventlogEntry[];
@@ -88,7 +88,7 @@ export class Journal {
   }
 
   #open(): Promise<Message> {
-    const payload = { full: true, known: this.#reader.known() };
+    const payload = { full: true, batched: true, known: this.#reader.known() };
     this.#responses = this.#context.request('job-manager.events-journal', payload, { flags: Flag.streaming });
     return this.#responses.next();
   }
@@ -124,18 +124,40 @@ export class Journal {
   }
 
   #take(message: Message): void | Promise<void> {
+    let entries: readonly JsonValue[] = [];
     try {
-      const { id, events, jobspec, R } = message.unpack({ id: 'I', events: 'a', jobspec: 'o?', R: 'o?' });
+      entries = message.unpack({ jobs: 'a' }).jobs;
+    } catch (error) {
+      this.#invalid(error);
+    }
+    return this.#takeFrom(entries, 0);
+  }
+
+  /** Takes the entries of a message from one on. */
+  #takeFrom(entries: readonly JsonValue[], first: number): void | Promise<void> {
+    for (let at = first; at < entries.length; at++) {
+      this.#takeEntry(entries[at]!);
+      const pause = this.#endOfSlice();
+      if (pause) return pause.then(() => this.#takeFrom(entries, at + 1));
+    }
+    this.#endWaits(++this.#taken);
+  }
+
+  #takeEntry(entry: JsonValue): void {
+    try {
+      const { id, events, jobspec, R } = unpack(entry, { id: 'I', events: 'a', jobspec: 'o?', R: 'o?' });
       if (id === ANY_JOB) this.#reader.upToDate();
       else this.#reader.take({ id, events: events.map(readEvent), jobspec, R });
     } catch (error) {
-      this.#context.log('err', `journal of the job manager: ${(error as Error).message}`);
+      this.#invalid(error);
     }
-    this.#endWaits(++this.#taken);
-    return this.#endOfSlice();
   }
 
-  /** A long sequence of messages is taken in slices. */
+  #invalid(error: unknown): void {
+    this.#context.log('err', `journal of the job manager: ${(error as Error).message}`);
+  }
+
+  /** Long sequences are taken in slices. */
   #endOfSlice(): void | Promise<void> {
     const { clock } = this.#context;
     const now = clock.monotonic();

@@ -3,10 +3,10 @@
 import { FluxError } from '../../core/errno.ts';
 import { countJobspec, type JobspecCounts, readDuration } from '../../core/formats/jobspec-resources.ts';
 import { valueAt, withValueAt } from '../../core/formats/json-path.ts';
-import { resourceSetFromJson } from '../../core/formats/resource-json.ts';
 import { type JsonObject, type JsonValue, Real } from '../../core/json.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import type { ActiveJob, Job } from './job.ts';
+import { expirationOf, type ResourceSummaries } from './resource-summary.ts';
 import type { StringPool } from './string-pool.ts';
 
 /**
@@ -104,14 +104,19 @@ export function updateJobspec(job: Job, active: ActiveJob, updates: JsonObject, 
  *
  * @throws FluxError EINVAL: what is wrong in it
  */
-export function readResources(job: Job, active: ActiveJob, R: JsonValue | undefined, pool: StringPool): void {
-  const set = resourceSetFromJson(R);
-  const { ranks, nodelist } = set;
-  job.expiration = set.expiration;
-  job.nnodes = ranks.count;
-  job.ncores = set.count('core');
-  job.ranks = pool.get(ranks.encode({ brackets: true }));
-  job.nodelist = nodelist && pool.get(nodelist.encode());
+export function readResources(
+  job: Job,
+  active: ActiveJob,
+  R: JsonValue | undefined,
+  summaries: ResourceSummaries,
+  pool: StringPool,
+): void {
+  const { nnodes, ncores, ranks, nodelist } = summaries.get(R);
+  job.expiration = expirationOf(R);
+  job.nnodes = nnodes;
+  job.ncores = ncores;
+  job.ranks = pool.get(ranks);
+  job.nodelist = nodelist && pool.get(nodelist);
   active.hasResources = true;
   countTasksOfResources(job, active);
 }

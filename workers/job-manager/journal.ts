@@ -1,6 +1,8 @@
 /**
  * The journal of all jobs' events (`job-manager.events-journal`): first all that happened to the jobs there are, then,
  * behind a response without events, each event as it happens.
+ *
+ * Who asks for it `batched` gets as `jobs` of one response what others get in many.
  */
 
 import type { ServiceContext } from '../../core/broker/service.ts';
@@ -15,14 +17,18 @@ import type { Archive, StoredJob } from './archive.ts';
 import type { EventWriter } from './event-writer.ts';
 import type { Job } from './job.ts';
 import type { Jobs } from './jobs.ts';
+import { attached, JournalBatch, type JournalEntry, respondBatched } from './journal-batch.ts';
 
 /** Inactive jobs that are read from the KVS at a time. */
 const READ_AHEAD = 64;
+
+const END_OF_BACKLOG: JournalEntry = { id: -1, events: [] };
 
 /** Which events a listener wants, by their names; all when absent. */
 interface Filter {
   readonly allow: JsonObject | undefined;
   readonly deny: JsonObject | undefined;
+  readonly isBatched: boolean;
 }
 
 interface WholeJob extends StoredJob {
@@ -37,6 +43,7 @@ export class Journal {
   /** Those who get the backlog, and those who have got it. */
   readonly #readers = new RequestList();
   readonly #listeners = new RequestList();
+  readonly #batch = new JournalBatch();
   readonly #filters = new WeakMap<Request, Filter>();
   readonly #context: ServiceContext;
   readonly #jobs: Jobs;
@@ -49,8 +56,7 @@ export class Journal {
     'events-journal-cancel': {
       handler: (request) => {
         const { matchtag } = request.unpack({ matchtag: 'i' });
-        this.#readers.cancel(request, matchtag);
-        this.#listeners.cancel(request, matchtag);
+        for (const list of this.#lists) list.cancel(request, matchtag);
         return undefined;
       },
     },
@@ -63,32 +69,47 @@ export class Journal {
     this.#writer = writer;
   }
 
+  get #lists(): readonly RequestList[] {
+    return [this.#readers, this.#listeners, this.#batch.listeners];
+  }
+
   stats(): JsonObject {
-    return { listeners: this.#readers.count + this.#listeners.count, events: this.#eventCount };
+    const listeners = this.#lists.reduce((sum, { count }) => sum + count, 0);
+    return { listeners, events: this.#eventCount };
   }
 
   disconnect(request: Request): void {
-    this.#readers.disconnect(request);
-    this.#listeners.disconnect(request);
+    for (const list of this.#lists) list.disconnect(request);
   }
 
   stop(): void {
-    for (const request of [...this.#readers.takeAll(), ...this.#listeners.takeAll()]) request.endStream();
+    this.#batch.send();
+    for (const list of this.#lists) for (const request of list.takeAll()) request.endStream();
   }
 
   /** Tells the listeners of an event that was just applied to a job. */
   tell(job: Job, entry: EventlogEntry): void {
     this.#eventCount++;
+    this.#batch.add(job, entry);
     if (this.#listeners.count === 0) return;
     const payload: JsonObject = { id: job.id, events: [eventToJson(entry)], ...attached(job, entry.name) };
     for (const request of this.#listeners) if (wants(this.#filters.get(request)!, entry.name)) request.respond(payload);
   }
 
   #read(request: Request): Reply {
-    const { allow, deny, full = false, known } = request.unpack({ allow: '*?', deny: '*?', full: 'b?', known: 'a?' });
+    const { allow, deny, full, known, batched } = request.unpack({
+      allow: '*?',
+      deny: '*?',
+      full: 'b?',
+      known: 'a?',
+      batched: 'b?',
+    });
     if (!request.isStreaming) throw new FluxError('EPROTO', 'job-manager.events requires streaming RPC flag');
     const knownIds = (known ?? []).map(readId);
-    this.#filters.set(request, { allow: rules('allow', allow), deny: rules('deny', deny) });
+    const filter = { allow: rules('allow', allow), deny: rules('deny', deny), isBatched: batched ?? false };
+    if (batched && (allow ?? deny))
+      throw new FluxError('EPROTO', 'job-manager.events batched has no allow and no deny');
+    this.#filters.set(request, filter);
     this.#readers.add(request);
     if (full) void this.#readInactive(request, this.#stillThere(request, knownIds));
     else this.#goLive(request);
@@ -98,10 +119,12 @@ export class Journal {
   /** Which of the jobs that a listener knows are inactive; it is told which of them are not. */
   #stillThere(request: Request, known: readonly bigint[]): ReadonlySet<bigint> {
     const there = new Set<bigint>();
+    const gone: JournalEntry[] = [];
     for (const id of known) {
       if (this.#jobs.inactive.has(id)) there.add(id);
-      else request.respond({ id, events: [eventToJson({ timestamp: this.#context.clock.now(), name: 'invalidate' })] });
+      else gone.push({ id, events: [eventToJson({ timestamp: this.#context.clock.now(), name: 'invalidate' })] });
     }
+    this.#respond(request, gone);
     return there;
   }
 
@@ -118,7 +141,10 @@ export class Journal {
       await this.#writer.committed().catch(() => {});
       const jobs = await Promise.all(batch.map((id) => this.#stored(id)));
       if (!this.#isReader(request)) return;
-      for (const job of jobs) if (job) request.respond(this.#whole(request, job));
+      this.#respond(
+        request,
+        jobs.flatMap((job) => (job ? this.#whole(request, job) : [])),
+      );
     }
     this.#goLive(request);
   }
@@ -141,23 +167,27 @@ export class Journal {
   /** The backlog's rest at once, so that no event comes between it and those that follow. */
   #goLive(request: Request): void {
     if (!this.#isReader(request)) return;
-    for (const job of this.#jobs.active.values()) request.respond(this.#whole(request, job));
-    request.respond({ id: -1, events: [] });
+    // What the backlog has is not to be told once more.
+    this.#batch.send();
+    this.#respond(
+      request,
+      [...this.#jobs.active.values()].map((job) => this.#whole(request, job)),
+    );
+    this.#respond(request, [END_OF_BACKLOG]);
     this.#readers.remove(request);
-    this.#listeners.add(request);
+    (this.#filters.get(request)!.isBatched ? this.#batch.listeners : this.#listeners).add(request);
   }
 
-  #whole(request: Request, { id, eventlog, jobspec, R }: WholeJob): JsonObject {
+  #respond(request: Request, entries: readonly JournalEntry[]): void {
+    if (this.#filters.get(request)!.isBatched) respondBatched(request, entries);
+    else for (const entry of entries) request.respond({ ...entry });
+  }
+
+  #whole(request: Request, { id, eventlog, jobspec, R }: WholeJob): JournalEntry {
     const filter = this.#filters.get(request)!;
     const events = eventlog.filter(({ name }) => wants(filter, name)).map(eventToJson);
     return { id, events, jobspec, ...(R && { R }) };
   }
-}
-
-/** What goes with an event: the jobspec with the first, R with its allocation. */
-function attached(job: Job, name: string): JsonObject | undefined {
-  if (name === 'submit') return { jobspec: job.jobspec };
-  return name === 'alloc' ? { R: job.R } : undefined;
 }
 
 function rules(name: string, value: JsonValue | undefined): JsonObject | undefined {

@@ -135,8 +135,8 @@ export class Fixture {
       queueMicrotask(() => this.host.receive(request.respondError(38, undefined, owner)));
       return;
     }
-    const { full, known } = request.unpack({ full: 'b', known: 'a' });
-    assert.equal(full, true);
+    const { full, batched, known } = request.unpack({ full: 'b', batched: 'b', known: 'a' });
+    assert.ok(full && batched);
     this.known = known.map(Number);
     this.#journal = request;
     queueMicrotask(() => {
@@ -163,7 +163,7 @@ export class Fixture {
   /** The journal says something. */
   tell(record: JsonObject): void {
     // As it is when it comes over a socket.
-    this.host.receive(this.#journal!.respond(parseJson(stringifyJson(record)), owner));
+    this.host.receive(this.#journal!.respond(parseJson(stringifyJson({ jobs: [record] })), owner));
   }
 
   /** The journal has told all that has happened so far. */

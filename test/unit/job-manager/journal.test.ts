@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JsonObject } from '../../../core/json.ts';
-import { Fixture, keyOf, plain, storedJob, submitted, told } from './fixture.ts';
+import { type Answer, Fixture, keyOf, plain, storedJob, submitted, told } from './fixture.ts';
 
 const ended = 'submit validate depend priority alloc start finish release free clean';
 
@@ -85,6 +85,56 @@ test('a job that ends while the inactive ones are sent is neither missed nor tol
   assert.equal(new Set(answers).size, answers.length);
 });
 
+/** The responses of a batched journal, each as its entries in one line. */
+function batches(answers: readonly Answer[]): string[] {
+  return answers.map(({ payload }) =>
+    (plain(payload as JsonObject).jobs as unknown as JsonObject[])
+      .flatMap((entry) => told([{ errno: '', text: undefined, payload: entry }]))
+      .join('; '),
+  );
+}
+
+test('who wants it batched is told in one response what happens in one turn', async () => {
+  const manager = await twoJobs();
+  const journal = manager.stream('events-journal', { full: true, batched: true });
+  assert.deepEqual(batches(await manager.taken(journal)), [
+    `1: ${ended}`,
+    '2: submit validate depend priority',
+    '-1: ',
+  ]);
+  await manager.submit({ id: 3n, urgency: 0 }, { id: 4n, urgency: 0 });
+  const told = await manager.taken(journal);
+  assert.deepEqual(batches(told), ['3: submit; 4: submit', '3: validate depend priority; 4: validate depend priority']);
+  const [first] = told.map(({ payload }) => plain(payload as JsonObject).jobs as unknown as JsonObject[]);
+  assert.equal((first![0]!.jobspec as JsonObject).version, 1);
+  await manager.grantAll();
+  await manager.call('raiseall', { dry_run: false, userid: 200, states: 65535, severity: 0, type: 'cancel' });
+  const cancels = await manager.taken(journal);
+  assert.deepEqual(batches(cancels), ['2: exception clean; 3: exception clean; 4: exception clean']);
+});
+
+test('who joins in the middle of a turn is told nothing twice', async () => {
+  const manager = await twoJobs();
+  const first = manager.stream('events-journal', { batched: true });
+  await manager.taken(first);
+  const memo = manager.send('memo', { id: 2, memo: {} });
+  const second = manager.stream('events-journal', { batched: true });
+  await manager.taken(memo);
+  assert.deepEqual(batches(await manager.taken(first)), ['2: memo']);
+  assert.deepEqual(batches(await manager.taken(second)), ['2: submit validate depend priority memo', '-1: ']);
+});
+
+test('inactive jobs that are known are not told of, but when they are gone', async () => {
+  const manager = await twoJobs();
+  const journal = manager.stream('events-journal', { full: true, known: [1, 2, 9] });
+  assert.deepEqual(told(await manager.taken(journal)), [
+    '2: invalidate',
+    '9: invalidate',
+    '2: submit validate depend priority',
+    '-1: ',
+  ]);
+});
+
 test('a reader may stop, be gone, or be wrong', async () => {
   const manager = await twoJobs();
   const [stopped, gone, other] = ['a', 'b', 'c'].map((client) => manager.stream('events-journal', {}, { client }));
@@ -100,6 +150,8 @@ test('a reader may stop, be gone, or be wrong', async () => {
   for (const [payload, text] of [
     [{ allow: 5 }, 'job-manager.events allow should be an object'],
     [{ deny: [] }, 'job-manager.events deny should be an object'],
+    [{ known: ['x'] }, 'job-manager.events known should be an array of job ids'],
+    [{ batched: true, allow: {} }, 'job-manager.events batched has no allow and no deny'],
   ] as const) {
     const [answer] = await manager.taken(manager.stream('events-journal', payload));
     assert.deepEqual([answer?.errno, answer?.text], ['EPROTO', text]);
