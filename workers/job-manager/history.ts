@@ -108,7 +108,7 @@ export class History {
   submitted({ id }: Job): void {
     if (id > this.#until) return;
     while (id <= this.#until) {
-      this.#late *= 2;
+      this.#late = Math.max(this.#late * 2, LATE_MIN);
       this.#until = this.#newUntil();
     }
     this.#putOthers();
