@@ -11,7 +11,7 @@ import { type EventlogEntry, eventToJson } from '../../core/formats/eventlog.ts'
 import { encodeFluid } from '../../core/formats/fluid.ts';
 import { LATER, type Methods, type Reply, type Request } from '../../core/handle/methods.ts';
 import { RequestList } from '../../core/handle/request-list.ts';
-import type { JsonObject, JsonValue } from '../../core/json.ts';
+import { integer, type JsonObject, type JsonValue } from '../../core/json.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import type { Archive, StoredJob } from './archive.ts';
 import type { EventWriter } from './event-writer.ts';
@@ -92,7 +92,7 @@ export class Journal {
     this.#eventCount++;
     this.#batch.add(job, entry);
     if (this.#listeners.count === 0) return;
-    const payload: JsonObject = { id: job.id, events: [eventToJson(entry)], ...attached(job, entry.name) };
+    const payload: JsonObject = { id: integer(job.id), events: [eventToJson(entry)], ...attached(job, entry.name) };
     for (const request of this.#listeners) if (wants(this.#filters.get(request)!, entry.name)) request.respond(payload);
   }
 
@@ -186,7 +186,7 @@ export class Journal {
   #whole(request: Request, { id, eventlog, jobspec, R }: WholeJob): JournalEntry {
     const filter = this.#filters.get(request)!;
     const events = eventlog.filter(({ name }) => wants(filter, name)).map(eventToJson);
-    return { id, events, jobspec, ...(R && { R }) };
+    return { id: integer(id), events, jobspec, ...(R && { R }) };
   }
 }
 
