@@ -77,7 +77,7 @@ export class History {
     } catch (error) {
       this.#host.context.log(
         'err',
-        `restart: all event logs are read, for of jobs' records: ${asFluxError(error).message}`,
+        `restart: all event logs are read, as records can not be: ${asFluxError(error).message}`,
       );
       this.#pieces = new RecordPieces(PIECES_KEY, { encode, decode });
       return undefined;
