@@ -113,6 +113,6 @@ export class Hooks {
 function momentsOf(hooks: ShellHooks): Set<string> {
   const moments = new Set<string>();
   for (let part: object = hooks; part !== Object.prototype; part = Object.getPrototypeOf(part))
-    for (const moment of Object.keys(Object.getOwnPropertyDescriptors(part))) moments.add(moment);
+    for (const moment of Object.getOwnPropertyNames(part)) moments.add(moment);
   return moments;
 }
