@@ -106,12 +106,12 @@ export async function jobRestarts(flux: string, scale: Scale): Promise<Figure[]>
  * come to rest.
  */
 export function jobMemory(uri: string, scale: Scale): Promise<Figure[]> {
-  const size = scaled(scale, 64_000, 2000, 6);
+  const size = scaled(scale, 64_000, 64_000, 6);
   return withClients(uri, async (clients) => {
     const pid = Number(await clients.handle.attribute('broker.pid'));
     const after = async () => {
       await throughput(clients, mock, size / 2);
-      await delay(scaled(scale, REST_MS, 0, 0));
+      await delay(scaled(scale, REST_MS, REST_MS, 0));
       return residentBytes(pid);
     };
     const half = await after();

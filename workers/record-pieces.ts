@@ -38,7 +38,7 @@ export interface KeyChange {
 }
 
 export class RecordPieces<T extends Recorded> {
-  readonly directory: string;
+  readonly #directory: string;
   readonly #codec: RecordCodec<T>;
   readonly #pieces = new Map<number, T[]>();
   readonly #changed = new Set<number>();
@@ -48,7 +48,7 @@ export class RecordPieces<T extends Recorded> {
 
   /** @param directory key of the KVS below which the pieces are */
   constructor(directory: string, codec: RecordCodec<T>) {
-    this.directory = directory;
+    this.#directory = directory;
     this.#codec = codec;
   }
 
@@ -100,7 +100,7 @@ export class RecordPieces<T extends Recorded> {
   takeChanges(): KeyChange[] {
     const changes = Array.from(this.#changed, (piece) => {
       const records = this.#pieces.get(piece);
-      return { key: `${this.directory}.${piece}`, value: records && this.#codec.encode(records) };
+      return { key: `${this.#directory}.${piece}`, value: records && this.#codec.encode(records) };
     });
     this.#changed.clear();
     return changes;
@@ -115,7 +115,7 @@ export class RecordPieces<T extends Recorded> {
     const numbers = await this.#numbers(kvs);
     for (let at = 0; at < numbers.length; at += READ_AHEAD) {
       const some = numbers.slice(at, at + READ_AHEAD);
-      const pieces = await Promise.all(some.map((piece) => this.#read(kvs, `${this.directory}.${piece}`)));
+      const pieces = await Promise.all(some.map((piece) => this.#read(kvs, `${this.#directory}.${piece}`)));
       for (const [index, records] of pieces.entries()) this.#take(some[index]!, records);
     }
     const all = [...this.#pieces.values()].flat();
@@ -141,7 +141,7 @@ export class RecordPieces<T extends Recorded> {
 
   async #numbers(kvs: Kvs): Promise<number[]> {
     try {
-      const names = [...(await kvs.readdir(this.directory)).keys()];
+      const names = [...(await kvs.readdir(this.#directory)).keys()];
       return names.map(Number).sort((a, b) => a - b);
     } catch (error) {
       if (asFluxError(error).code === 'ENOENT') return [];

@@ -57,7 +57,7 @@ class JobList implements Service, JobListener, JournalReader {
   readonly #listings: Listings;
   readonly #stats: JobStats;
   #settings: JobListSettings;
-  #jobs = new Jobs();
+  readonly #jobs = new Jobs();
   /** Whether all is known that has happened so far. */
   #isCurrent = false;
   /** Why there is no journal. */
@@ -112,12 +112,10 @@ class JobList implements Service, JobListener, JournalReader {
 
   begin(): void {
     this.#failure = undefined;
-    const inactive = this.#jobs.inactive.snapshot().flat();
-    this.#jobs = new Jobs();
     this.#stats.reset();
-    for (const job of inactive) {
-      this.#jobs.restore(job);
-      this.#stats.restore(job);
+    for (const job of this.#jobs.all()) {
+      if (job.state === JobState.inactive) this.#stats.restore(job);
+      else this.#jobs.remove(job);
     }
   }
 

@@ -29,6 +29,11 @@ export class Jobs {
     return this.#byId.size;
   }
 
+  /** In no order; one may be removed when it is there. */
+  all(): Iterable<Job> {
+    return this.#byId.values();
+  }
+
   /** Adds a new job; it is in no list before it is in a state that is listed. */
   add(job: Job): void {
     this.#byId.set(job.id, job);

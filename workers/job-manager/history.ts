@@ -3,7 +3,8 @@
  *
  *     checkpoint.job-manager-inactive.N   jobs that are over
  *     checkpoint.job-manager-others       jobs in no piece: some by their ids, and any whose id is greater than `until`
- *     checkpoint.job-manager              has a member `history`: a manager that knows nothing of pieces writes it without
+ *     checkpoint.job-manager              has a member `history` while these are right: a manager that knows nothing of them
+ *                                         writes it without
  *
  * They change in the commits that change the jobs, so they are right after a crash, too. Without them, or when they can't
  * be read, all event logs are read, and the pieces made anew.
@@ -48,26 +49,34 @@ export interface HistoryHost {
 }
 
 export class History {
-  /** Member of the checkpoint; undefined where nothing outlasts the instance. */
-  readonly version: number | undefined;
   readonly #host: HistoryHost;
+  /** Whether anything outlasts the instance. */
+  readonly #isKept: boolean;
   readonly #kvs: Kvs;
   #pieces = new RecordPieces(PIECES_KEY, { encode, decode });
   /** All jobs are back. */
   #isStarted = false;
+  /** Whether a restart may rely on what is in the KVS. */
   #isValid = false;
+  /** The checkpoint says so, and it is not. */
+  #isMisleading = false;
   #until = -1n;
   #late = LATE_MIN;
 
   constructor(host: HistoryHost) {
     this.#host = host;
     this.#kvs = new Kvs(host.context, PRIMARY_NAMESPACE);
-    this.version = isTemporary(host.context) ? undefined : VERSION;
+    this.#isKept = !isTemporary(host.context);
+  }
+
+  /** Member of the checkpoint. */
+  get version(): number | undefined {
+    return this.#isValid ? VERSION : undefined;
   }
 
   /** @param checkpoint what `checkpoint.job-manager` has */
   async load(checkpoint: JsonObject | undefined): Promise<Past | undefined> {
-    if (this.version === undefined || checkpoint?.history !== VERSION) return undefined;
+    if (!this.#isKept || checkpoint?.history !== VERSION) return undefined;
     try {
       const { until, ids } = unpack(await this.#kvs.getJson(OTHERS_KEY), { until: 's', ids: 'a' });
       const inactive = await this.#pieces.load(this.#kvs);
@@ -80,6 +89,7 @@ export class History {
         `restart: all event logs are read, as records can not be: ${asFluxError(error).message}`,
       );
       this.#pieces = new RecordPieces(PIECES_KEY, { encode, decode });
+      this.#isMisleading = true;
       return undefined;
     }
   }
@@ -87,13 +97,14 @@ export class History {
   /** All jobs are back after a restart. */
   started(): void {
     this.#isStarted = true;
-    if (this.#isValid) this.#putChanges();
+    this.#putChanges();
+    if (this.#isMisleading) this.#host.saveState();
     this.#check();
   }
 
   /** A job is over. */
   added(job: InactiveJob): void {
-    if (this.version === undefined || job.piece !== undefined) return;
+    if (!this.#isKept || job.piece !== undefined) return;
     this.#pieces.add(job);
     if (this.#isStarted) this.#check();
   }
@@ -117,7 +128,7 @@ export class History {
   /** No job comes any more, not even late. */
   stop(): void {
     this.#late = 0;
-    if (this.version !== undefined && this.#pieces.gathered) this.#close();
+    if (this.#pieces.gathered) this.#close();
   }
 
   #check(): void {

@@ -179,23 +179,28 @@ export function eventSet(names: Iterable<string>): ReadonlySet<string> {
   return set;
 }
 
+/** What is kept of a job that is over. */
+export interface EndedJob extends Omit<JobRecord, 'state' | 'hasEvent'> {
+  /** When it became inactive, seconds since the epoch. */
+  readonly tClean: number;
+  readonly eventNames: ReadonlySet<string>;
+}
+
 /** A job that is over, in some hundred bytes. */
-export class InactiveJob implements JobRecord, Recorded {
+export class InactiveJob implements JobRecord, EndedJob, Recorded {
   readonly id: bigint;
   readonly userid: number;
   readonly urgency: number;
   readonly priority: number;
   readonly flags: number;
   readonly tSubmit: number;
-  /** When it became inactive, seconds since the epoch. */
   readonly tClean: number;
   readonly result: number;
   readonly endedByException: boolean;
   readonly eventNames: ReadonlySet<string>;
   piece: number | undefined = undefined;
 
-  /** @param job an active one, or the record of one that is over */
-  constructor(job: Omit<Job | InactiveJob, 'piece' | 'state' | 'hasEvent'>) {
+  constructor(job: EndedJob) {
     this.id = job.id;
     this.userid = job.userid;
     this.urgency = job.urgency;

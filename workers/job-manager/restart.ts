@@ -44,19 +44,22 @@ export interface RestartHost {
  */
 export async function restoreJobs(host: RestartHost, past: Past | undefined): Promise<void> {
   const active: Job[] = [];
-  const inactive = new Map(
-    (past?.inactive ?? []).map((job) => [job.id, { inactive: job, job: undefined as Job | undefined }]),
-  );
+  const inactive = new Map((past?.inactive ?? []).map((job) => [job.id, job]));
+  const ended = new Map<bigint, Job>();
   for (const some of pieces(await toBeRead(host.context, past), READ_AHEAD)) {
     const jobs = await Promise.all(some.map((id) => restoreJob(host, id)));
     for (const job of jobs) {
-      if (job?.state !== JobState.inactive) active.push(...(job ? [job] : []));
-      else inactive.set(job.id, { inactive: inactive.get(job.id)?.inactive ?? new InactiveJob(job), job });
+      if (!job) continue;
+      if (job.state !== JobState.inactive) active.push(job);
+      else {
+        ended.set(job.id, job);
+        if (!inactive.has(job.id)) inactive.set(job.id, new InactiveJob(job));
+      }
     }
   }
-  const ended = [...inactive.values()].sort((a, b) => a.inactive.tClean - b.inactive.tClean);
-  for (const { inactive, job } of ended) host.restoredInactive(inactive, job);
-  host.context.log('info', `restart: ${active.length + ended.length} jobs`);
+  for (const job of [...inactive.values()].sort((a, b) => a.tClean - b.tClean))
+    host.restoredInactive(job, ended.get(job.id));
+  host.context.log('info', `restart: ${active.length + inactive.size} jobs`);
   for (const job of active) host.restored(job);
   host.context.log('info', `restart: ${host.jobs.runningCount} running jobs`);
 }

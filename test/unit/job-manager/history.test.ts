@@ -119,6 +119,24 @@ test('waitable jobs can be waited for', async () => {
   assert.equal(await inactiveCount(await Fixture.start({ statedir, kvs: second.kvs })), 1);
 });
 
+test('where no job was there are no records, and none are missed', async () => {
+  const first = await Fixture.start({ statedir });
+  await first.stop();
+  const second = await Fixture.start({ statedir, kvs: first.kvs });
+  assert.ok(!second.logs.some((line) => line.includes('event logs')), second.logs.join('\n'));
+});
+
+test('a crash before records are made anew leaves none to rely on', async () => {
+  const first = await withJobs(early);
+  await first.stop();
+  first.kvs.set(OTHERS, '{');
+  const second = await withJobs(late, { kvs: first.kvs });
+  await second.call('purge-id', { id: late[1]!, force: 1 });
+  first.kvs.set(OTHERS, '{"until":"9999999999999","ids":[]}');
+  const third = await Fixture.start({ statedir, kvs: second.kvs });
+  assert.equal(await inactiveCount(third), 4);
+});
+
 const faults: readonly (readonly [string, (kvs: Map<string, string>) => void])[] = [
   [
     'were written by a manager that does not know of them',
