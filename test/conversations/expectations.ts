@@ -43,6 +43,7 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   'wire:misc-startlog-check': ['kvs.lookup .val.data shape'],
   'wire:misc-startlog-finished': ['kvs.lookup .val.data shape'],
   'wire:misc-startlog-unknown-event': ['kvs.lookup .val.data shape'],
+  'cli:misc-startlog': ['stdout line 1'],
   'cli:misc-startlog-finished': ['stdout line 1'],
   'cli:misc-startlog-unknown-event': ['stdout line 1'],
   // A ping holds nanoseconds, of eight or nine digits.
