@@ -1,6 +1,6 @@
 /** The files that shells and their plugins reach: what a simulation replaces. */
 
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 
 /** The part of `node:fs/promises` that shells use, and what is done at once in the broker's own folder. */
@@ -22,6 +22,9 @@ export type ShellFiles = Pick<
   | 'writeFile'
 > & {
   readonly mkdirSync: (path: string, options: { mode: number }) => void;
+  readonly readdirSync: (path: string) => readonly string[];
+  readonly renameSync: (from: string, to: string) => void;
+  readonly statSync: (path: string) => { readonly mode: number };
 };
 
-export const systemFiles: ShellFiles = { ...fs, mkdirSync };
+export const systemFiles: ShellFiles = { ...fs, mkdirSync, readdirSync, renameSync, statSync };

@@ -11,6 +11,7 @@ import { makeVal } from '../../../core/formats/treeobj.ts';
 import type { JsonObject } from '../../../core/json.ts';
 import { hwlocPlugin } from '../../../workers/shell/plugins/hwloc.ts';
 import { jobFilesPlugin } from '../../../workers/shell/plugins/job-files.ts';
+import { JobFolders } from '../../../workers/shell/plugins/job-folders.ts';
 import { stageInPlugin } from '../../../workers/shell/plugins/stage-in.ts';
 import { tmpdirPlugin } from '../../../workers/shell/plugins/tmpdir.ts';
 import { until } from '../../e2e/support.ts';
@@ -35,6 +36,36 @@ test('the folder of a job is in that of the broker, and goes with the shell', as
   shell.hooks.destroy?.();
   assert.equal(fs.existsSync(made), false);
 });
+
+for (const [what, change, isReused] of [
+  ['an empty folder', () => {}, true],
+  ['a folder with files', (own: string) => fs.writeFileSync(path.join(own, 'left'), 'x'), false],
+  ['a folder that others may read', (own: string) => fs.chmodSync(own, 0o755), false],
+  ['a folder that is gone', (own: string) => fs.rmdirSync(own), false],
+] as const) {
+  test(`${what} is ${isReused ? '' : 'not '}that of the next job`, async () => {
+    const { agenda, context, files } = new FakeShell();
+    const folders = new JobFolders({ context, files });
+    const [first, second, third] = ['first', 'second', 'third'].map((name) => inside(`${what} ${name}`)) as [
+      string,
+      string,
+      string,
+    ];
+    folders.make(first, 100);
+    const { ino } = fs.statSync(first);
+    const keeper = fs.openSync(first, 'r');
+    change(first);
+    folders.discard(first, 100);
+    folders.make(third, 101);
+    folders.make(second, 100);
+    assert.equal(fs.statSync(second).ino === ino, isReused);
+    assert.notEqual(fs.statSync(third).ino, ino, 'that of another user never is');
+    assert.deepEqual([fs.readdirSync(second), fs.statSync(second).mode & 0o777], [[], 0o700]);
+    agenda.step();
+    await until(() => !fs.existsSync(first), 'it is removed or renamed');
+    fs.closeSync(keeper);
+  });
+}
 
 test('it is in TMPDIR where the folder of the broker is not to be had; TMPDIR is made', async () => {
   const env = { TMPDIR: inside('tmp') };

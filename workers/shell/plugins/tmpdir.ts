@@ -3,6 +3,7 @@
 import { asFluxError, FluxError } from '../../../core/errno.ts';
 import { encodeFluid } from '../../../core/formats/fluid.ts';
 import { LogLevel, type Shell, type ShellPlugin } from '../plugin.ts';
+import { jobFoldersOf, removeFolder } from './job-folders.ts';
 
 const name = 'tmpdir';
 const variable = 'FLUX_JOB_TMPDIR';
@@ -18,9 +19,8 @@ export const tmpdirPlugin: ShellPlugin = {
       made = folder;
       shell.setEnv(variable, folder.path);
     };
-    // Nobody waits for it: the file system may have much to do.
     const remove = () => {
-      if (made?.isOwn) removalsOf(shell).add(made.path);
+      if (made?.isOwn) jobFoldersOf(shell).discard(made.path, shell.userid);
       else if (made) void removeFolder(shell, made.path);
       made = undefined;
     };
@@ -42,65 +42,19 @@ interface Folder {
   readonly isOwn: boolean;
 }
 
-/** What the shells of a rank have in common. */
-type Rank = Pick<Shell, 'context' | 'files'>;
-
-/** Seconds in which folders gather that are to be removed. */
-const REMOVAL_DELAY = 0.05;
-
-/** Folders that are removed together: for each alone a thread of the pool would have to be woken, which takes as long. */
-class Removals {
-  readonly #rank: Rank;
-  #folders: string[] = [];
-
-  constructor(rank: Rank) {
-    this.#rank = rank;
-  }
-
-  add(folder: string): void {
-    if (this.#folders.push(folder) === 1) this.#rank.context.clock.after(REMOVAL_DELAY, () => this.#removeAll());
-  }
-
-  #removeAll(): void {
-    for (const folder of this.#folders) void removeFolder(this.#rank, folder);
-    this.#folders = [];
-  }
-}
-
-const removals = new WeakMap<Shell['context'], Removals>();
-
-/** Those of all shells of a rank. */
-function removalsOf({ context, files }: Rank): Removals {
-  let known = removals.get(context);
-  if (!known) {
-    known = new Removals({ context, files });
-    removals.set(context, known);
-  }
-  return known;
-}
-
-/** Most jobs leave nothing in it, and to find that out takes longer than to remove it. */
-async function removeFolder({ files, context }: Rank, folder: string): Promise<void> {
-  try {
-    await files.rmdir(folder).catch(() => files.rm(folder, { recursive: true, force: true }));
-  } catch (error) {
-    context.log('err', `cannot remove ${folder}: ${asFluxError(error).message}`);
-  }
-}
-
 function folderName(shell: Shell): string {
   return `jobtmp-${shell.rank}-${encodeFluid(shell.jobid, 'f58plain')}`;
 }
 
-/** In the broker's folder, at once: that a thread of the pool has done it takes longer. Undefined where that fails. */
+/** In the broker's folder; undefined where that fails. */
 function makeOwn(shell: Shell): Folder | undefined {
   const rundir = shell.context.attribute('rundir');
   if (rundir === undefined) return undefined;
   const path = `${rundir}/${folderName(shell)}`;
   try {
-    shell.files.mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if (asFluxError(error).code !== 'EEXIST') return undefined;
+    jobFoldersOf(shell).make(path, shell.userid);
+  } catch {
+    return undefined;
   }
   return { path, isOwn: true };
 }
