@@ -19,6 +19,7 @@ import { Connections } from './connections.ts';
 import { type Instance, socketPath } from './instance.ts';
 import { LogWriter } from './log-writer.ts';
 import { launcherMethods, ModuleLauncher } from './module-launcher.ts';
+import { optimizeSooner } from './optimize-sooner.ts';
 import { leaderThread, MAIN, type Plan, THREADS_MAX } from './plan.ts';
 import { discardFolders, type Prepared, prepare, type StartOptions } from './prepare.ts';
 import { type InstanceFolder, removeFolder } from './run-directory.ts';
@@ -262,7 +263,9 @@ export class FluxNode {
 
   #leaderIn(state: string): void {
     this.#leaderState = state;
-    if (state === 'run') this.#resolveRunning();
+    if (state !== 'run') return;
+    this.#resolveRunning();
+    optimizeSooner();
   }
 
   #rankExited(rank: number, exitCode: number): void {
