@@ -15,6 +15,7 @@ import { Flag, type Message, MessageType, NODEID_ANY, NODEID_UPSTREAM, type Payl
 import type { Topology } from '../overlay/topology.ts';
 import type { Attributes } from './attributes.ts';
 import { MessageCounters } from './common-methods.ts';
+import type { DirectWays } from './direct-ways.ts';
 import type { EventBus } from './event-bus.ts';
 import { formatEntry, formatTimestamp, type Severity, severityNumber } from './log-format.ts';
 import type { World } from './module-host.ts';
@@ -23,6 +24,8 @@ import { nextHop } from './routing.ts';
 /** Whoever messages are exchanged with: a module, the connector that stands for all clients, a neighbour in the tree. */
 export interface Port {
   readonly uuid: string;
+  /** Whether it takes a request to its service; what it does not goes on towards the root. Absent: it takes all. */
+  takes?(request: Message): boolean;
   /** Takes a message; the routes are as the receiver shall see them. */
   send(message: Message): void;
 }
@@ -52,6 +55,8 @@ export interface BrokerOptions {
   readonly bus: EventBus;
   readonly world: World;
   readonly internal: InternalServices;
+  /** To rank 0, when it is another rank of this thread. */
+  readonly directWays: () => DirectWays | undefined;
 }
 
 /** Characters of a request's topic that the text about a missing service shows. */
@@ -79,9 +84,9 @@ export class Broker {
   readonly #children = new Map<number, Peer>();
   readonly #respond = (response: Message): void => this.#sendInternal(response);
   #parent: Peer | undefined;
+  readonly #directWays: () => DirectWays | undefined;
   config: JsonObject;
-  /** Whether this rank belongs to the instance: false before it joined and after it was cut off. */
-  isOnline = true;
+  #isOnline = true;
 
   constructor(options: BrokerOptions) {
     this.rank = options.rank;
@@ -94,8 +99,20 @@ export class Broker {
     this.bus = options.bus;
     this.world = options.world;
     this.#internal = options.internal;
+    this.#directWays = options.directWays;
     this.credentials = { userid: options.owner, rolemask: Role.owner | Role.local };
     this.#rpc = new RpcClient((request) => this.#sendInternal(request));
+  }
+
+  /** Whether this rank belongs to the instance: false once it was cut off. */
+  get isOnline(): boolean {
+    return this.#isOnline;
+  }
+
+  /** This rank is no part of the instance any more. */
+  cutOff(): void {
+    this.#isOnline = false;
+    this.closeDirectWay();
   }
 
   // ---- ports
@@ -173,7 +190,7 @@ export class Broker {
   }
 
   /** Takes a message from a neighbour; what is local there is not local here (RFC 12, The Local Role). */
-  receiveFromPeer(message: Message, from: Peer): void {
+  receiveFromPeer(message: Message, from: Port): void {
     message.rolemask &= ~Role.local;
     if (message.type === MessageType.request) {
       message.routes.push(from.uuid);
@@ -194,16 +211,21 @@ export class Broker {
   /** Sends a request on its way, or answers why it can't be. */
   routeRequest(message: Message): void {
     const service = message.service;
+    const port = this.#services.get(service);
     const hop = nextHop(
       this.topology,
       this.rank,
       message.nodeid,
       (message.flags & Flag.upstream) !== 0,
-      this.hasService(service),
+      port !== undefined || this.#internal.has(service),
     );
     switch (hop.to) {
       case 'service':
-        this.#serve(message, service);
+        if (port?.takes?.(message) === false) this.#passOn(message);
+        else if (port) {
+          message.routes.push(this.uuid);
+          port.send(message);
+        } else this.#serve(message, service);
         return;
       case 'parent':
         this.#sendToPeer(message, this.#parent);
@@ -216,14 +238,20 @@ export class Broker {
     }
   }
 
-  /** Sends a request that was handed to a module of this rank on to the next rank towards the root that has its service. */
-  passOn(message: Message): void {
-    message.routes.pop();
+  /** Sends a request that this rank's service does not take on to the next rank towards the root that has its service, or to rank 0 at once. */
+  #passOn(message: Message): void {
     if (message.nodeid !== NODEID_ANY) {
       message.word1 = this.rank;
       message.flags |= Flag.upstream;
     }
-    this.#sendToPeer(message, this.#parent);
+    const ways = this.#parent?.isOnline ? this.#directWays() : undefined;
+    if (ways) ways.ask(message, this);
+    else this.#sendToPeer(message, this.#parent);
+  }
+
+  /** This rank has left the instance or was cut off: who asked rank 0 gets no answer any more. */
+  closeDirectWay(): void {
+    this.#directWays()?.close(this);
   }
 
   #refuse(message: Message, error: 'ENOSYS' | 'EHOSTUNREACH'): void {
@@ -244,13 +272,8 @@ export class Broker {
     peer.send(message);
   }
 
+  /** Answers a request to one of the broker's own services. */
   #serve(message: Message, service: string): void {
-    const port = this.#services.get(service);
-    if (port) {
-      message.routes.push(this.uuid);
-      port.send(message);
-      return;
-    }
     this.counters.received(message);
     const request = this.#request(message);
     const topic = message.topic ?? '';

@@ -10,6 +10,7 @@ import { Subscriptions } from '../handle/subscriptions.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { type Credentials, Role } from '../message/credentials.ts';
 import { Flag, MATCHTAG_NONE, Message, MessageType, NODEID_UPSTREAM, type Payload } from '../message/message.ts';
+import { SetMap } from '../set-map.ts';
 import { commonMethods, MessageCounters, type ResourceUsage, type UsageOf } from './common-methods.ts';
 import { formatEntry, formatTimestamp, type Severity, severityNumber } from './log-format.ts';
 import type { Clock, ModuleDefinition, Random, Service, ServiceContext, Spawn, SpawnSoon } from './service.ts';
@@ -61,7 +62,7 @@ export class ModuleHost implements ServiceContext {
   #common: Methods | undefined;
   readonly #respond: (response: Message, request: Request) => void;
   // Requests that the service has not finished answering, by who sent them: streams and waits.
-  #unanswered: Map<string, Set<Request>> | undefined;
+  #unanswered: SetMap<string, Request> | undefined;
   #service: Service = {};
   #running = false;
   /** Requests that came while it starts: those whom it tells that it is there may ask at once. */
@@ -143,7 +144,7 @@ export class ModuleHost implements ServiceContext {
     try {
       await this.#service.stop?.();
     } finally {
-      for (const request of [...(this.#unanswered?.values() ?? [])].flatMap((requests) => [...requests]))
+      for (const request of this.#unanswered?.values() ?? [])
         request.fail(new FluxError('ENOSYS', `module ${this.name} is gone`));
       this.#rpc.fail(new FluxError('ECONNABORTED', `module ${this.name} is stopped`));
     }
@@ -174,7 +175,7 @@ export class ModuleHost implements ServiceContext {
       if (request.isAnswered) return;
       this.#remember(request);
       // Who sent it is gone, and waits for nothing any more (RFC 6, Disconnection).
-    } else if (topic.endsWith('.disconnect')) this.#unanswered?.delete(request.sender);
+    } else if (topic.endsWith('.disconnect')) this.#unanswered?.take(request.sender);
   }
 
   #takeResponse(response: Message): void {
@@ -187,16 +188,12 @@ export class ModuleHost implements ServiceContext {
   }
 
   #remember(request: Request): void {
-    this.#unanswered ??= new Map();
-    const { sender } = request;
-    const requests = this.#unanswered.get(sender);
-    if (requests) requests.add(request);
-    else this.#unanswered.set(sender, new Set([request]));
+    this.#unanswered ??= new SetMap();
+    this.#unanswered.add(request.sender, request);
   }
 
   #forget(request: Request): void {
-    const requests = this.#unanswered?.get(request.sender);
-    if (requests?.delete(request) && requests.size === 0) this.#unanswered!.delete(request.sender);
+    this.#unanswered?.delete(request.sender, request);
   }
 
   #method(name: string): Method | undefined {

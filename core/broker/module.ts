@@ -4,11 +4,13 @@
 
 import { FluxError } from '../errno.ts';
 import { AskedServices } from '../handle/asked-services.ts';
+import type { Tracer } from '../handle/trace.ts';
 import { RpcTracker } from '../handle/tracker.ts';
 import { type Credentials, Role } from '../message/credentials.ts';
 import { type Message, MessageType } from '../message/message.ts';
 import type { Broker, Port } from './broker.ts';
 import type { Subscriber } from './event-bus.ts';
+import { isForOthers } from './relay.ts';
 
 /** States of a module, as numbers on the wire (RFC 5, Status Request). */
 export const ModuleStatus = { init: 0, running: 1, finalizing: 2, exited: 3 } as const;
@@ -31,11 +33,8 @@ export interface ModuleIdentity {
   readonly args: readonly string[];
   /** Whether its messages can be lost with the thread or process it runs in. */
   readonly isRemote: boolean;
-}
-
-export interface ModuleObserver {
-  /** A message from or to the module passes. */
-  onMessage(prefix: 'tx' | 'rx', module: Module, message: Message): void;
+  /** Whether it answers for itself alone (`relay.ts`). */
+  readonly isRelay: boolean;
 }
 
 export class Module implements Port, Subscriber {
@@ -45,7 +44,8 @@ export class Module implements Port, Subscriber {
   readonly uuid: string;
   readonly credentials: Credentials;
   readonly #broker: Broker;
-  readonly #observer: ModuleObserver;
+  readonly #tracer: Tracer;
+  readonly #isRelay: boolean;
   // Requests that a remote module has not answered.
   readonly #tracker: RpcTracker | undefined;
   // Made when first needed: most modules of most ranks ask nobody.
@@ -59,14 +59,16 @@ export class Module implements Port, Subscriber {
   /** When it last sent something, seconds of the monotonic clock. */
   lastSeen: number;
 
-  constructor(identity: ModuleIdentity, broker: Broker, observer: ModuleObserver) {
+  /** `tracer` sees the messages from and to the module. */
+  constructor(identity: ModuleIdentity, broker: Broker, tracer: Tracer) {
     this.name = identity.name;
     this.path = identity.path;
     this.args = identity.args;
+    this.#isRelay = identity.isRelay;
     this.uuid = broker.world.random.uuid();
     this.credentials = { userid: broker.owner, rolemask: Role.owner };
     this.#broker = broker;
-    this.#observer = observer;
+    this.#tracer = tracer;
     this.#tracker = identity.isRemote ? new RpcTracker() : undefined;
     this.lastSeen = broker.world.clock.monotonic();
   }
@@ -93,9 +95,16 @@ export class Module implements Port, Subscriber {
     else for (const message of early) runtime.send(message);
   }
 
+  /** Whether a request is for the module; a relay's others go on towards the root. */
+  takes(request: Message): boolean {
+    if (!this.#isRelay || !isForOthers(request)) return true;
+    if (!this.#tracer.isIdle) this.#tracer.module('rx', this.name, request);
+    return false;
+  }
+
   /** Hands a message to the module; one that is on its way out gets no more requests. */
   send(message: Message): void {
-    this.#observer.onMessage('rx', this, message);
+    if (!this.#tracer.isIdle) this.#tracer.module('rx', this.name, message);
     if (message.type === MessageType.request) {
       if (this.status >= ModuleStatus.finalizing) {
         this.#refuse(message, new FluxError('ENOSYS', `module ${this.name} is being removed`));
@@ -151,7 +160,7 @@ export class Module implements Port, Subscriber {
       this.#asked ??= new AskedServices();
       this.#asked.note(message);
     }
-    this.#observer.onMessage('tx', this, message);
+    if (!this.#tracer.isIdle) this.#tracer.module('tx', this.name, message);
     this.#broker.receive(message, this);
   }
 

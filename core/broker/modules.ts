@@ -7,7 +7,7 @@ import { Tracer } from '../handle/trace.ts';
 import type { JsonObject } from '../json.ts';
 import { Flag, Message } from '../message/message.ts';
 import type { Broker } from './broker.ts';
-import { Module, type ModuleRuntime, ModuleStatus } from './module.ts';
+import { Module, type ModuleIdentity, type ModuleRuntime, ModuleStatus } from './module.ts';
 import { ModuleHost, type Welcome } from './module-host.ts';
 import { Relay } from './relay.ts';
 import type { ModuleDefinition } from './service.ts';
@@ -124,28 +124,25 @@ export class Modules {
     this.checkLoad(request);
     const builtin = this.#source.builtin(target);
     const bundled = this.#source.bundled(target);
+    const own = { name: request.name ?? target, path: target, args, isRemote: false, isRelay: false };
     if (builtin?.isRelay) {
-      this.#loadRelay(this.#create(request.name ?? target, target, args, false), builtin.definition);
+      this.#loadRelay(this.#create({ ...own, isRelay: !builtin.definition }), builtin.definition);
       return;
     }
     const here = builtin?.definition ?? (exec ? undefined : bundled);
     if (here) {
-      await this.#loadHere(this.#create(request.name ?? target, target, args, false), here, builtin?.intercept);
+      await this.#loadHere(this.#create(own), here, builtin?.intercept);
       return;
     }
     const file = builtin || bundled ? { name: target, path: target } : await this.#source.resolve(target);
     this.checkLoad({ ...request, name: request.name ?? file.name });
-    await this.#loadElsewhere(this.#create(request.name ?? file.name, file.path, args, true), exec);
+    const remote = { name: request.name ?? file.name, path: file.path, args, isRemote: true, isRelay: false };
+    await this.#loadElsewhere(this.#create(remote), exec);
   }
 
-  #create(name: string, path: string, args: readonly string[], isRemote: boolean): Module {
-    const observer = {
-      onMessage: (prefix: 'tx' | 'rx', module: Module, message: Message) => {
-        if (!this.tracer.isIdle) this.tracer.module(prefix, module.name, message);
-      },
-    };
-    const module = new Module({ name, path, args, isRemote }, this.#broker, observer);
-    this.#broker.addService(name, module);
+  #create(identity: ModuleIdentity): Module {
+    const module = new Module(identity, this.#broker, this.tracer);
+    this.#broker.addService(identity.name, module);
     this.#broker.addPort(module);
     return module;
   }
@@ -166,11 +163,7 @@ export class Modules {
   }
 
   #loadRelay(module: Module, follower: ModuleDefinition | undefined): void {
-    const relay = new Relay(
-      () => this.#makeHost(module),
-      follower,
-      (request) => this.#broker.passOn(request),
-    );
+    const relay = new Relay(() => this.#makeHost(module), follower);
     this.#attachHere(module, relay, (message) => relay.receive(message));
     module.status = ModuleStatus.running;
   }

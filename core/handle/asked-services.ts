@@ -17,18 +17,24 @@ function disconnectTopic(topic: string): string {
 export class AskedServices {
   // By topic, and then by rank and whether upstream of it: asking again is to cost next to nothing.
   readonly #asked = new Map<string, Map<number, Asked>>();
+  // What was asked last: mostly the same as before.
+  #lastTopic: string | undefined;
+  #lastWay = 0;
 
   /** Notes a request that the client sends. One without a response leaves nothing behind to clean up. */
   note(request: Message): void {
     const { topic, nodeid } = request;
     if (topic === undefined || !request.wantsResponse) return;
+    const flags = request.flags & Flag.upstream;
+    const way = flags ? -1 - nodeid : nodeid;
+    if (topic === this.#lastTopic && way === this.#lastWay) return;
+    this.#lastTopic = topic;
+    this.#lastWay = way;
     let ways = this.#asked.get(topic);
     if (!ways) {
       ways = new Map();
       this.#asked.set(topic, ways);
     }
-    const flags = request.flags & Flag.upstream;
-    const way = flags ? -1 - nodeid : nodeid;
     if (!ways.has(way)) ways.set(way, { nodeid, matchtag: request.matchtag, flags });
   }
 

@@ -4,6 +4,7 @@
  */
 
 import { FluxError } from '../errno.ts';
+import { SetMap } from '../set-map.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 /** Told how a call upstream ended. */
@@ -17,7 +18,7 @@ type Attempt = { readonly subscriber: object; readonly done: Done }[];
 
 export class SharedSubscriptions<S extends object> {
   readonly #subscriptions = new Subscriptions<S>();
-  readonly #prefixesOf = new Map<S, Set<string>>();
+  readonly #prefixesOf = new SetMap<S, string>();
   readonly #attempts = new Map<string, Attempt>();
   readonly #call: SubscriptionCall;
 
@@ -59,9 +60,7 @@ export class SharedSubscriptions<S extends object> {
 
   /** Takes all subscriptions of one back who is gone. */
   drop(subscriber: S): void {
-    const prefixes = this.#prefixesOf.get(subscriber) ?? [];
-    this.#prefixesOf.delete(subscriber);
-    for (const prefix of prefixes) {
+    for (const prefix of this.#prefixesOf.take(subscriber)) {
       this.#subscriptions.removeAll([prefix], subscriber);
       if (!this.#subscriptions.has(prefix)) this.#end(prefix, () => {});
     }
@@ -92,17 +91,12 @@ export class SharedSubscriptions<S extends object> {
 
   #add(prefix: string, subscriber: S): void {
     this.#subscriptions.add(prefix, subscriber);
-    const prefixes = this.#prefixesOf.get(subscriber);
-    if (prefixes) prefixes.add(prefix);
-    else this.#prefixesOf.set(subscriber, new Set([prefix]));
+    this.#prefixesOf.add(subscriber, prefix);
   }
 
   #remove(prefix: string, subscriber: S): boolean {
     if (!this.#subscriptions.remove(prefix, subscriber)) return false;
-    if (this.#subscriptions.has(prefix, subscriber)) return true;
-    const prefixes = this.#prefixesOf.get(subscriber);
-    prefixes?.delete(prefix);
-    if (prefixes?.size === 0) this.#prefixesOf.delete(subscriber);
+    if (!this.#subscriptions.has(prefix, subscriber)) this.#prefixesOf.delete(subscriber, prefix);
     return true;
   }
 }

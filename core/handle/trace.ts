@@ -26,14 +26,17 @@ export class Tracer {
   readonly requests = new RequestList();
   readonly #filters = new WeakMap<Request, Filter>();
   readonly #now: () => number;
+  #isActive = false;
 
   /** `now` is the time in seconds since the epoch. */
   constructor(now: () => number) {
     this.#now = now;
   }
 
+  /** Whether nobody asks; it is looked at for each message, so it looks no further than it must. */
   get isIdle(): boolean {
-    return this.requests.count === 0;
+    if (this.#isActive) this.#isActive = this.requests.count > 0;
+    return !this.#isActive;
   }
 
   /**
@@ -52,6 +55,7 @@ export class Tracer {
     if (!request.isStreaming) throw new FluxError('EPROTO', `${request.topic} requires the streaming flag`);
     this.#filters.set(request, { typemask, matches: globMatcher(topic_glob), nodeid, names, full });
     this.requests.add(request);
+    this.#isActive = true;
   }
 
   /** Tells of a message that went over the link to or from a rank. */

@@ -5,9 +5,17 @@
  */
 
 import { type Message, MessageType } from '../message/message.ts';
+import type { RouteStack } from '../message/routes.ts';
+
+/** A request that passed, which others go on with, and its routes as they were. */
+interface Passed {
+  readonly matchtag: number;
+  readonly request: Message;
+  readonly routes: RouteStack;
+}
 
 /** What one client waits for: mostly one request, else requests by matchtag. */
-type Pending = Message | Map<number, Message>;
+type Pending = Passed | Map<number, Passed>;
 
 export class RpcTracker {
   // By client. Made when first needed: most links of a large instance carry no requests.
@@ -29,20 +37,21 @@ export class RpcTracker {
   sent(message: Message): void {
     if (message.type !== MessageType.request) return;
     const { sender } = message.routes;
-    if (message.wantsResponse) this.#add(sender, message.clone());
+    if (message.wantsResponse)
+      this.#add(sender, { matchtag: message.matchtag, request: message, routes: message.routes.clone() });
     else if (message.topic?.endsWith('.disconnect')) this.#forgetSender(sender);
   }
 
-  #add(sender: string | undefined, request: Message): void {
+  #add(sender: string | undefined, passed: Passed): void {
     this.#pending ??= new Map();
     const pending = this.#pending.get(sender);
     const before = sizeOf(pending);
-    if (pending instanceof Map) pending.set(request.matchtag, request);
-    else if (pending === undefined || pending.matchtag === request.matchtag) this.#pending.set(sender, request);
+    if (pending instanceof Map) pending.set(passed.matchtag, passed);
+    else if (pending === undefined || pending.matchtag === passed.matchtag) this.#pending.set(sender, passed);
     else {
       const requests = new Map([
         [pending.matchtag, pending],
-        [request.matchtag, request],
+        [passed.matchtag, passed],
       ]);
       this.#pending.set(sender, requests);
     }
@@ -71,14 +80,18 @@ export class RpcTracker {
     this.#pending?.delete(sender);
   }
 
-  /** Takes every request that is not answered. */
+  /** Takes every request that is not answered, with its routes as they were when it passed. */
   takeAll(): Message[] {
-    const requests = [...(this.#pending?.values() ?? [])].flatMap((pending) =>
+    const unanswered = [...(this.#pending?.values() ?? [])].flatMap((pending) =>
       pending instanceof Map ? [...pending.values()] : [pending],
     );
     this.#pending = undefined;
     this.#count = 0;
-    return requests;
+    return unanswered.map(({ request, routes }) => {
+      const copy = request.clone();
+      copy.routes = routes;
+      return copy;
+    });
   }
 }
 

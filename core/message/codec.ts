@@ -150,7 +150,7 @@ function fromParts(source: Buffer, start: number, count: number): Message {
   if (flags & Flag.route) {
     while (part < last && sizes[part] !== 0) part++;
     if (part === last) throw new FluxError('EPROTO', 'message with routes but no delimiter');
-    routes = new RouteStack([], source, start, offsets[part]! - 1);
+    routes = new RouteStack(source, start, offsets[part]! - 1);
     part++;
   } else routes = new RouteStack();
 

@@ -9,27 +9,37 @@ import { partLength, readPartSize, writePart } from './parts.ts';
 
 const noBytes = Buffer.alloc(0);
 
+/** An id that was pushed, on top of others. It is never changed, so that copies of a stack share all that they have. */
+interface Pushed {
+  readonly id: string;
+  readonly below: Pushed | undefined;
+}
+
 export class RouteStack {
-  // Pushed here, the top last; all of them lie above what is in #bytes.
-  #pushed: string[];
+  // Pushed here, the top; all of them lie above what is in #bytes.
+  #pushed: Pushed | undefined;
   #bytes: Buffer;
   #start: number;
   #end: number;
 
-  constructor(pushed: string[] = [], bytes: Buffer = noBytes, start = 0, end = 0) {
-    this.#pushed = pushed;
+  /** The ids in `bytes[start … end)`, as they came from the wire. */
+  constructor(bytes: Buffer = noBytes, start = 0, end = 0) {
     this.#bytes = bytes;
     this.#start = start;
     this.#end = end;
   }
 
   push(id: string): void {
-    this.#pushed.push(id);
+    this.#pushed = { id, below: this.#pushed };
   }
 
   /** Takes the top id off; undefined when the stack is empty. */
   pop(): string | undefined {
-    if (this.#pushed.length) return this.#pushed.pop();
+    if (this.#pushed) {
+      const { id, below } = this.#pushed;
+      this.#pushed = below;
+      return id;
+    }
     if (this.#start === this.#end) return undefined;
     const [offset, size] = readPartSize(this.#bytes, this.#start, this.#end);
     this.#start = offset + size;
@@ -38,7 +48,7 @@ export class RouteStack {
 
   /** The top id: the hop that handed the message over. */
   get top(): string | undefined {
-    if (this.#pushed.length) return this.#pushed.at(-1);
+    if (this.#pushed) return this.#pushed.id;
     if (this.#start === this.#end) return undefined;
     const [offset, size] = readPartSize(this.#bytes, this.#start, this.#end);
     return this.#bytes.toString('latin1', offset, offset + size);
@@ -46,25 +56,32 @@ export class RouteStack {
 
   /** The bottom id: who sent the message first (RFC 6, Disconnection). */
   get sender(): string | undefined {
-    if (this.#start === this.#end) return this.#pushed[0];
+    if (this.#start === this.#end) return this.#bottomPushed();
     let [offset, size] = readPartSize(this.#bytes, this.#start, this.#end);
     while (offset + size < this.#end) [offset, size] = readPartSize(this.#bytes, offset + size, this.#end);
     return this.#bytes.toString('latin1', offset, offset + size);
   }
 
+  #bottomPushed(): string | undefined {
+    let pushed = this.#pushed;
+    while (pushed?.below) pushed = pushed.below;
+    return pushed?.id;
+  }
+
   get isEmpty(): boolean {
-    return this.#pushed.length === 0 && this.#start === this.#end;
+    return !this.#pushed && this.#start === this.#end;
   }
 
   /** All ids, the sender first. */
   ids(): string[] {
-    const older: string[] = [];
+    const ids: string[] = [];
+    for (let pushed = this.#pushed; pushed; pushed = pushed.below) ids.push(pushed.id);
     for (let at = this.#start; at < this.#end; ) {
       const [offset, size] = readPartSize(this.#bytes, at, this.#end);
-      older.push(this.#bytes.toString('latin1', offset, offset + size));
+      ids.push(this.#bytes.toString('latin1', offset, offset + size));
       at = offset + size;
     }
-    return older.reverse().concat(this.#pushed);
+    return ids.reverse();
   }
 
   /** The ids as `ping` shows them: the first eight characters of each, the sender first. */
@@ -75,19 +92,21 @@ export class RouteStack {
   }
 
   clone(): RouteStack {
-    return new RouteStack(this.#pushed.slice(), this.#bytes, this.#start, this.#end);
+    const copy = new RouteStack(this.#bytes, this.#start, this.#end);
+    copy.#pushed = this.#pushed;
+    return copy;
   }
 
   /** Bytes of all ids on the wire, without the delimiter. */
   get encodedLength(): number {
     let length = this.#end - this.#start;
-    for (const id of this.#pushed) length += partLength(id.length);
+    for (let pushed = this.#pushed; pushed; pushed = pushed.below) length += partLength(pushed.id.length);
     return length;
   }
 
   /** Writes the ids at `offset`, the top first, and returns the offset behind them. */
   encodeInto(target: Buffer, offset: number): number {
-    for (let i = this.#pushed.length - 1; i >= 0; i--) offset = writePart(target, offset, this.#pushed[i]!);
+    for (let pushed = this.#pushed; pushed; pushed = pushed.below) offset = writePart(target, offset, pushed.id);
     return offset + this.#bytes.copy(target, offset, this.#start, this.#end);
   }
 }

@@ -71,6 +71,11 @@ export class Overlay {
     this.parent = parent === undefined ? undefined : link(parent);
   }
 
+  /** The link to a neighbour. */
+  link(rank: number): Link | undefined {
+    return this.parent?.rank === rank ? this.parent : this.children.get(rank);
+  }
+
   // ---- life
 
   /** Says hello to the parent. */

@@ -132,7 +132,8 @@ export class SimulatedNode {
         layouts: new Map(),
         guard: { enter: () => {}, leave: () => {} },
       },
-      transmit: (message, from, to) => this.#line(from, to).send(message),
+      directWays: () => undefined,
+      connect: (from, to) => (message) => this.#line(from, to).send(message),
       listen: async () => {
         this.listening.add(rank);
       },
@@ -140,7 +141,7 @@ export class SimulatedNode {
       machines: simMachines,
       engineInfo: async () => ({}),
       severed: () => {
-        this.#sim.ranks[rank]!.broker.isOnline = false;
+        this.#sim.ranks[rank]!.broker.cutOff();
       },
       stateChanged: (_, state) => {
         this.history[rank]!.push(state);

@@ -6,6 +6,7 @@
  */
 
 import { ROOT_KEY } from '../../core/formats/kvs-key.ts';
+import { SetMap } from '../../core/set-map.ts';
 
 export interface IndexedWatcher {
   /** Normalized. */
@@ -14,13 +15,11 @@ export interface IndexedWatcher {
   readonly isWhole: boolean;
 }
 
-type Watchers<W> = Map<string, Set<W>>;
-
 export class KeyIndex<W extends IndexedWatcher> {
-  readonly #named: Watchers<W> = new Map();
-  readonly #whole: Watchers<W> = new Map();
+  readonly #named = new SetMap<string, W>();
+  readonly #whole = new SetMap<string, W>();
   // Those that watch the whole path, by each directory on it.
-  readonly #below: Watchers<W> = new Map();
+  readonly #below = new SetMap<string, W>();
   readonly #allWhole = new Set<W>();
   // Those whose path goes through a symbolic link: their value is somewhere else than their key.
   readonly #linked = new Set<W>();
@@ -28,24 +27,24 @@ export class KeyIndex<W extends IndexedWatcher> {
   add(watcher: W): void {
     const { key } = watcher;
     if (!watcher.isWhole) {
-      put(this.#named, key, watcher);
+      this.#named.add(key, watcher);
       return;
     }
     this.#allWhole.add(watcher);
-    put(this.#whole, key, watcher);
-    for (const directory of directoriesOf(key)) put(this.#below, directory, watcher);
+    this.#whole.add(key, watcher);
+    for (const directory of directoriesOf(key)) this.#below.add(directory, watcher);
   }
 
   remove(watcher: W): void {
     const { key } = watcher;
     if (!watcher.isWhole) {
-      take(this.#named, key, watcher);
+      this.#named.delete(key, watcher);
       return;
     }
     this.#allWhole.delete(watcher);
     this.#linked.delete(watcher);
-    take(this.#whole, key, watcher);
-    for (const directory of directoriesOf(key)) take(this.#below, directory, watcher);
+    this.#whole.delete(key, watcher);
+    for (const directory of directoriesOf(key)) this.#below.delete(directory, watcher);
   }
 
   /** Notes whether the path of a watcher of the whole path goes through a symbolic link. */
@@ -61,16 +60,16 @@ export class KeyIndex<W extends IndexedWatcher> {
    */
   concerned(keys: readonly string[], isComplete: boolean): Set<W> {
     const found = new Set(isComplete ? this.#linked : this.#allWhole);
-    const collect = (watchers: ReadonlySet<W> | undefined): void => {
-      for (const watcher of watchers ?? []) found.add(watcher);
+    const collect = (watchers: readonly W[]): void => {
+      for (const watcher of watchers) found.add(watcher);
     };
     const looksAtWhole = isComplete && this.#allWhole.size > 0;
     for (const key of keys) {
-      collect(this.#named.get(key));
+      collect(this.#named.of(key));
       if (!looksAtWhole) continue;
-      collect(this.#whole.get(key));
-      collect(this.#below.get(key));
-      for (const directory of directoriesOf(key)) collect(this.#whole.get(directory));
+      collect(this.#whole.of(key));
+      collect(this.#below.of(key));
+      for (const directory of directoriesOf(key)) collect(this.#whole.of(directory));
     }
     return found;
   }
@@ -82,15 +81,4 @@ export function directoriesOf(key: string): string[] {
   const directories = [ROOT_KEY];
   for (let dot = key.indexOf('.'); dot > 0; dot = key.indexOf('.', dot + 1)) directories.push(key.slice(0, dot));
   return directories;
-}
-
-function put<W>(watchers: Watchers<W>, key: string, watcher: W): void {
-  const there = watchers.get(key);
-  if (there) there.add(watcher);
-  else watchers.set(key, new Set([watcher]));
-}
-
-function take<W>(watchers: Watchers<W>, key: string, watcher: W): void {
-  const there = watchers.get(key);
-  if (there?.delete(watcher) && there.size === 0) watchers.delete(key);
 }

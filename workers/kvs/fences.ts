@@ -6,6 +6,7 @@
 import { FluxError } from '../../core/errno.ts';
 import type { Request } from '../../core/handle/methods.ts';
 import type { Payload } from '../../core/message/message.ts';
+import { SetMap } from '../../core/set-map.ts';
 import type { Waiting } from './commit-queue.ts';
 import type { Namespace } from './namespaces.ts';
 import type { Operation } from './transaction.ts';
@@ -43,7 +44,7 @@ class Fence implements Waiting {
 export class Fences {
   readonly #fences = new Map<Namespace, Map<string, Fence>>();
   /** The fences that each client has entered. */
-  readonly #entered = new Map<string, Set<Fence>>();
+  readonly #entered = new SetMap<string, Fence>();
 
   /**
    * Somebody enters a fence; the last one gets it.
@@ -66,8 +67,7 @@ export class Fences {
     for (const operation of operations) fence.operations.push(operation);
     if (fence.requests.push(request) < nprocs) {
       this.#fences.set(namespace, fences.set(name, fence));
-      const entered = this.#entered.get(request.sender) ?? new Set();
-      this.#entered.set(request.sender, entered.add(fence));
+      this.#entered.add(request.sender, fence);
       return undefined;
     }
     this.#delete(fence);
@@ -79,11 +79,7 @@ export class Fences {
     const fences = this.#fences.get(namespace);
     fences?.delete(name);
     if (fences?.size === 0) this.#fences.delete(namespace);
-    for (const { sender } of requests) {
-      const entered = this.#entered.get(sender);
-      entered?.delete(fence);
-      if (entered?.size === 0) this.#entered.delete(sender);
-    }
+    for (const { sender } of requests) this.#entered.delete(sender, fence);
   }
 
   /** A namespace is gone, and its fences with it. */
@@ -96,7 +92,7 @@ export class Fences {
 
   /** A client is gone: the fences that it has entered can't be complete. */
   disconnect(sender: string): void {
-    for (const fence of [...(this.#entered.get(sender) ?? [])]) {
+    for (const fence of this.#entered.of(sender)) {
       fence.fail(new FluxError('ECONNABORTED', `fence ${fence.name} was broken: one of its processes is gone`));
       this.#delete(fence);
     }

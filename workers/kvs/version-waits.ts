@@ -1,6 +1,7 @@
 /** Who waits for a namespace to reach a version: the lowest version first, without looking at the others. */
 
 import type { Request } from '../../core/handle/methods.ts';
+import { SetMap } from '../../core/set-map.ts';
 
 interface Wait {
   readonly rootseq: number;
@@ -10,26 +11,19 @@ interface Wait {
 
 /** The waits of all namespaces by who asked, for when that client is gone. */
 export class WaitsBySender {
-  readonly #waits = new Map<string, Set<Wait>>();
+  readonly #waits = new SetMap<string, Wait>();
 
   add(wait: Wait): void {
-    const { sender } = wait.request;
-    const waits = this.#waits.get(sender);
-    if (waits) waits.add(wait);
-    else this.#waits.set(sender, new Set([wait]));
+    this.#waits.add(wait.request.sender, wait);
   }
 
   delete(wait: Wait): void {
-    const { sender } = wait.request;
-    const waits = this.#waits.get(sender);
-    waits?.delete(wait);
-    if (waits?.size === 0) this.#waits.delete(sender);
+    this.#waits.delete(wait.request.sender, wait);
   }
 
   /** A client is gone. */
   drop(sender: string): void {
-    for (const wait of this.#waits.get(sender) ?? []) wait.list.remove(wait);
-    this.#waits.delete(sender);
+    for (const wait of this.#waits.take(sender)) wait.list.remove(wait);
   }
 }
 

@@ -8,6 +8,7 @@
  */
 
 import type { Request } from '../../core/handle/methods.ts';
+import { SetMap } from '../../core/set-map.ts';
 
 export interface Pausable {
   pause(): void;
@@ -16,7 +17,7 @@ export interface Pausable {
 
 export class SlowReaders {
   // Those whose output goes a way, and the ids on the way of each.
-  readonly #writers = new Map<string, Set<Pausable>>();
+  readonly #writers = new SetMap<string, Pausable>();
   readonly #ways = new Map<Pausable, readonly string[]>();
   readonly #slow = new Set<string>();
   #isHeld = false;
@@ -25,7 +26,7 @@ export class SlowReaders {
   set(client: string, isSlow: boolean): void {
     if (isSlow) this.#slow.add(client);
     else this.#slow.delete(client);
-    for (const writer of this.#writers.get(client) ?? []) this.#apply(writer);
+    for (const writer of this.#writers.of(client)) this.#apply(writer);
   }
 
   /** What this thread sends is not taken fast enough, whoever it is for; or it is again. */
@@ -46,11 +47,7 @@ export class SlowReaders {
   /** From now on a writer's output goes to who sent a request, by the ids of its route, or another way. */
   add(request: Request, writer: Pausable, way: readonly string[] = request.message.routes.ids()): void {
     this.#ways.set(writer, way);
-    for (const id of way) {
-      const writers = this.#writers.get(id);
-      if (writers) writers.add(writer);
-      else this.#writers.set(id, new Set([writer]));
-    }
+    for (const id of way) this.#writers.add(id, writer);
     if (this.#isPaused(writer)) writer.pause();
   }
 
@@ -59,11 +56,7 @@ export class SlowReaders {
     const way = this.#ways.get(writer);
     if (!way) return;
     this.#ways.delete(writer);
-    for (const id of way) {
-      const writers = this.#writers.get(id);
-      writers?.delete(writer);
-      if (writers?.size === 0) this.#writers.delete(id);
-    }
+    for (const id of way) this.#writers.delete(id, writer);
     writer.resume();
   }
 }

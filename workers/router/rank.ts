@@ -4,6 +4,7 @@
 
 import { Attributes } from '../../core/broker/attributes.ts';
 import { Broker, type InternalServices } from '../../core/broker/broker.ts';
+import type { DirectWays } from '../../core/broker/direct-ways.ts';
 import { Environment } from '../../core/broker/environment.ts';
 import type { EventBus } from '../../core/broker/event-bus.ts';
 import { Lifecycle } from '../../core/broker/lifecycle.ts';
@@ -73,8 +74,10 @@ export interface RankHost {
   readonly backingStore: (name: string) => ModuleDefinition | undefined;
   /** What runs programs here; undefined where another thread does it for this rank. */
   readonly programs: ProgramThread | undefined;
-  /** Hands a message to the broker of a neighbour. */
-  transmit(message: Message, from: number, to: number): void;
+  /** To rank 0, if it is on this thread. */
+  directWays(): DirectWays | undefined;
+  /** What hands messages of a rank to its neighbour `to`. */
+  connect(from: number, to: number): (message: Message) => void;
   /** Opens the socket of a rank's connector, if it is not open. */
   listen(rank: number): Promise<void>;
   readConfig(): JsonObject | undefined;
@@ -135,6 +138,7 @@ export class Rank {
       bus,
       world,
       internal: this.#internalServices(),
+      directWays: () => (rank === 0 ? undefined : host.directWays()),
     });
     this.overlay = this.#makeOverlay();
     if (this.overlay.parent) this.broker.setParent(this.overlay.parent);
@@ -203,7 +207,7 @@ export class Rank {
   }
 
   #makeOverlay(): Overlay {
-    const { instance, topology, world, transmit } = this.#host;
+    const { instance, topology, world, connect } = this.#host;
     const { broker, rank } = this;
     return new Overlay(
       {
@@ -221,7 +225,7 @@ export class Rank {
         },
         hostname: (other) => instance.hostnames[other] ?? '?',
       },
-      (other) => ({ uuid: brokerUuid(instance.id, other), transmit: (message) => transmit(message, rank, other) }),
+      (other) => ({ uuid: brokerUuid(instance.id, other), transmit: connect(rank, other) }),
     );
   }
 
@@ -360,6 +364,7 @@ export class Rank {
       if (!this.overlay.awaitChildren()) this.lifecycle.post('children-none');
     } else if (state === 'goodbye' && this.rank > 0) {
       this.overlay.leave();
+      this.broker.closeDirectWay();
       this.lifecycle.post('goodbye');
     }
     this.#host.stateChanged(this.rank, state);

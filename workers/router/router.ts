@@ -3,9 +3,11 @@
  * one to the next.
  *
  * Two ranks on this thread hand messages over by reference. They go through a queue, not through calls, so a message may
- * pass any number of ranks without growing the stack, and every link keeps its order.
+ * pass any number of ranks without growing the stack, and every link keeps its order. What the ranks ask of a service that
+ * they share does not pass links at all (`DirectWays`).
  */
 
+import { DirectWays } from '../../core/broker/direct-ways.ts';
 import { EventBus } from '../../core/broker/event-bus.ts';
 import type { Severity } from '../../core/broker/log-format.ts';
 import type { Module } from '../../core/broker/module.ts';
@@ -20,6 +22,7 @@ import { readConfigPath } from '../../core/node/config-files.ts';
 import type { Instance } from '../../core/node/instance.ts';
 import { kvsShards, leaderThread, MAIN, type Plan, rankIndex, threadOfService } from '../../core/node/plan.ts';
 import type { ThreadControl } from '../../core/node/thread-control.ts';
+import type { Link } from '../../core/overlay/link.ts';
 import { Topology } from '../../core/overlay/topology.ts';
 import { endpoint, indexOf, threadOf } from '../../core/ring/endpoint.ts';
 import type { Mailbox } from '../../core/ring/mailbox.ts';
@@ -53,6 +56,7 @@ export class Router {
   readonly #store: StoreThread;
   readonly #topology: Topology;
   readonly #bus: EventBus;
+  readonly #directWays: DirectWays | undefined;
   readonly #ranks = new Map<number, Rank>();
   // The rank of each client, by the client's endpoint.
   readonly #rankOfClient = new Map<number, Rank>();
@@ -60,8 +64,8 @@ export class Router {
   // Threads of the plan that ran services, and never will again.
   readonly #deadThreads = new Set<number>();
   readonly #remotes = new Map<number, Remote>();
-  // Messages between ranks of this thread: from, to, message, in turns of three.
-  #hops: (number | Message)[] = [];
+  // Messages between ranks of this thread: the link that takes it and the message, in turns.
+  #hops: (Link | Message)[] = [];
   #draining = false;
   // The encoded form of the event that is being delivered, made for the first client or module that gets it.
   #encodedEvent: { readonly event: Message; readonly bytes: Buffer } | undefined;
@@ -85,6 +89,8 @@ export class Router {
     const host = this.#rankHost();
     for (let rank = 0; rank < instance.size; rank++)
       if (plan.threadOfRank[rank] === mailbox.thread) this.#ranks.set(rank, new Rank(rank, host));
+    const leader = this.#ranks.get(0);
+    if (leader) this.#directWays = new DirectWays(leader.broker);
   }
 
   /** Starts the ranks, parents first. */
@@ -117,7 +123,8 @@ export class Router {
       plugins: new PluginPool(),
       backingStore: () => undefined,
       programs: this.#plan.threads[thread]!.services.includes('rexec') ? this.#programs : undefined,
-      transmit: (message, from, to) => this.#transmit(message, from, to),
+      directWays: () => this.#directWays,
+      connect: (from, to) => this.#connect(from, to),
       listen: async (rank) => {
         await this.#control.rpc(MAIN, 'listen', { rank });
       },
@@ -127,8 +134,7 @@ export class Router {
       engineInfo: () => this.#control.rpc(MAIN, 'engine.info'),
       severed: (rank) => {
         for (const below of this.#topology.subtree(rank)) {
-          const severed = this.#ranks.get(below);
-          if (severed) severed.broker.isOnline = false;
+          this.#ranks.get(below)?.broker.cutOff();
         }
       },
       stateChanged: (rank, state) => {
@@ -241,22 +247,25 @@ export class Router {
       this.#bus.deliver(message);
       return;
     }
-    const neighbour = indexOf(from) - 1;
-    (rank.overlay.parent?.rank === neighbour ? rank.overlay.parent : rank.overlay.children.get(neighbour))?.receive(
-      message,
-    );
+    rank.overlay.link(indexOf(from) - 1)?.receive(message);
   }
 
   // ---- between ranks
 
-  #transmit(message: Message, from: number, to: number): void {
+  #connect(from: number, to: number): (message: Message) => void {
     const thread = this.#plan.threadOfRank[to]!;
-    if (thread !== this.#mailbox.thread) {
-      this.#mailbox.send(endpoint(thread, rankIndex(to)), endpoint(this.#mailbox.thread, rankIndex(from)), message);
-      return;
+    const own = this.#mailbox.thread;
+    if (thread !== own) {
+      const [near, far] = [endpoint(own, rankIndex(from)), endpoint(thread, rankIndex(to))];
+      return (message) => this.#mailbox.send(far, near, message);
     }
-    this.#hops.push(from, to, message);
-    if (this.#hops.length === 3 && !this.#draining) queueMicrotask(() => this.#drainHops());
+    // Found when first needed: the neighbour may not be made yet.
+    let link: Link | undefined;
+    return (message) => {
+      link ??= this.#ranks.get(to)!.overlay.link(from)!;
+      this.#hops.push(link, message);
+      if (this.#hops.length === 2 && !this.#draining) queueMicrotask(() => this.#drainHops());
+    };
   }
 
   #drainHops(): void {
@@ -266,17 +275,11 @@ export class Router {
       while (this.#hops.length) {
         const hops = this.#hops;
         this.#hops = [];
-        for (let i = 0; i < hops.length; i += 3)
-          this.#hop(hops[i] as number, hops[i + 1] as number, hops[i + 2] as Message);
+        for (let i = 0; i < hops.length; i += 2) (hops[i] as Link).receive(hops[i + 1] as Message);
       }
     } finally {
       this.#draining = false;
     }
-  }
-
-  #hop(from: number, to: number, message: Message): void {
-    const { overlay } = this.#ranks.get(to)!;
-    (overlay.parent?.rank === from ? overlay.parent : overlay.children.get(from))!.receive(message);
   }
 
   /** Rank 0 has numbered an event: the other threads with ranks get it, each at one of its ranks. */

@@ -346,6 +346,21 @@ test('a trace shows what passes between the broker and the modules that are name
   ]);
 });
 
+test('a trace shows what a module that is at work on another rank sends on', async () => {
+  const sim = await start({ size: 2 });
+  const client = sim.connect(1);
+  if (!(await list(client)).some(({ name }) => name === 'kvs')) await load(client, 'kvs');
+  const trace = client.stream('module.trace', { typemask: 15, topic_glob: 'kvs.*', names: ['kvs'], full: false });
+  await sim.settle();
+  await client.rpc('kvs.getroot', { namespace: 'primary' }).catch(() => {});
+  await sim.settle();
+  const shown = trace.values.map((value) => {
+    const { prefix, topic } = value as Record<string, unknown>;
+    return { prefix, topic };
+  });
+  assert.deepEqual(shown, [{ prefix: 'rx', topic: 'kvs.getroot' }]);
+});
+
 test('a trace ends with its client', async () => {
   const sim = await start();
   const client = sim.connect();

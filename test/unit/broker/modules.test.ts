@@ -92,6 +92,7 @@ class Bench {
       bus: new EventBus(() => {}),
       world,
       internal: { has: (name) => Object.hasOwn(methods, name), methods: (name) => methods[name as 'log'] },
+      directWays: () => undefined,
     });
     this.broker.addPort(this.#client);
     const source = {

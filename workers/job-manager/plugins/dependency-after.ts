@@ -4,6 +4,7 @@ import { FluxError } from '../../../core/errno.ts';
 import { parseFluid } from '../../../core/formats/fluid.ts';
 import { JobResult, JobState } from '../../../core/formats/job-state.ts';
 import type { JsonObject } from '../../../core/json.ts';
+import { SetMap } from '../../../core/set-map.ts';
 import type { ActiveJob, JobRecord } from '../job.ts';
 import type { JobtapContext, JobtapHooks, JobtapPlugin } from '../plugin.ts';
 import { isDone } from './dependency.ts';
@@ -73,29 +74,29 @@ interface Wait {
 /** Who waits for whom. */
 class Waits {
   readonly #all = new Set<Wait>();
-  readonly #byTarget = new Map<ActiveJob, Set<Wait>>();
-  readonly #byJob = new Map<ActiveJob, Set<Wait>>();
+  readonly #byTarget = new SetMap<ActiveJob, Wait>();
+  readonly #byJob = new SetMap<ActiveJob, Wait>();
 
   add(wait: Wait): void {
     this.#all.add(wait);
-    addTo(this.#byTarget, wait.target, wait);
-    addTo(this.#byJob, wait.job, wait);
+    this.#byTarget.add(wait.target, wait);
+    this.#byJob.add(wait.job, wait);
   }
 
   remove(wait: Wait): void {
     this.#all.delete(wait);
-    removeFrom(this.#byTarget, wait.target, wait);
-    removeFrom(this.#byJob, wait.job, wait);
+    this.#byTarget.delete(wait.target, wait);
+    this.#byJob.delete(wait.job, wait);
   }
 
   /** Those for a job to start, or end. */
   of(target: ActiveJob): Wait[] {
-    return [...(this.#byTarget.get(target) ?? [])];
+    return this.#byTarget.of(target);
   }
 
   /** This one waits no more. */
   forget(job: ActiveJob): void {
-    for (const wait of [...(this.#byJob.get(job) ?? [])]) this.remove(wait);
+    for (const wait of this.#byJob.of(job)) this.remove(wait);
   }
 
   toJSON(): JsonObject[] {
@@ -106,17 +107,6 @@ class Waits {
       description,
     }));
   }
-}
-
-function addTo(sets: Map<ActiveJob, Set<Wait>>, job: ActiveJob, wait: Wait): void {
-  const set = sets.get(job);
-  if (set) set.add(wait);
-  else sets.set(job, new Set([wait]));
-}
-
-function removeFrom(sets: Map<ActiveJob, Set<Wait>>, job: ActiveJob, wait: Wait): void {
-  const set = sets.get(job);
-  if (set?.delete(wait) && set.size === 0) sets.delete(job);
 }
 
 export const dependencyAfter: JobtapPlugin = {
