@@ -65,6 +65,14 @@ export function encodedLength(message: Message): number {
 
 /** Writes a message at `offset` and returns the offset behind it. */
 export function encodeInto(message: Message, target: Buffer, offset: number): number {
+  let at = encodeFront(message, target, offset);
+  if (message.flags & Flag.payload) at = message.writePayload(target, at);
+  target[at] = HEADER_BYTES;
+  return writeHeader(message, target, at + 1);
+}
+
+/** Writes what stands before the payload, its size included. */
+function encodeFront(message: Message, target: Buffer, offset: number): number {
   let at = offset;
   if (message.flags & Flag.route) {
     at = message.routes.encodeInto(target, at);
@@ -75,12 +83,19 @@ export function encodeInto(message: Message, target: Buffer, offset: number): nu
     at = writePartSize(target, at, Buffer.byteLength(topic));
     at += target.write(topic, at);
   }
-  if (message.flags & Flag.payload) {
-    at = writePartSize(target, at, message.payloadLength);
-    at = message.writePayload(target, at);
-  }
-  target[at] = HEADER_BYTES;
-  return writeHeader(message, target, at + 1);
+  if (message.flags & Flag.payload) at = writePartSize(target, at, message.payloadLength);
+  return at;
+}
+
+/** A message in pieces, of which the payload is no copy. */
+export function encodePieces(message: Message): Buffer[] {
+  const { bytes } = message;
+  if (!bytes) return [encodeMessage(message)];
+  const ends = Buffer.allocUnsafe(encodedLength(message) - bytes.length);
+  const front = encodeFront(message, ends, 0);
+  ends[front] = HEADER_BYTES;
+  writeHeader(message, ends, front + 1);
+  return [ends.subarray(0, front), Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), ends.subarray(front)];
 }
 
 /** A message as bytes of its own. */

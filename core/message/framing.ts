@@ -36,6 +36,16 @@ export function encodeFrame(message: Message): Buffer {
 /** Takes the message in `source[start … end)`; the bytes are the receiver's to keep. */
 export type FrameSink = (source: Buffer, start: number, end: number) => void;
 
+/** Where frames that come in part have room. */
+export interface FrameRoom {
+  take(bytes: number): Buffer;
+  /** It is not used any more. */
+  give(room: Buffer): void;
+}
+
+/** Each has its own, which is the sink's to keep. */
+const ownRoom: FrameRoom = { take: (bytes) => Buffer.allocUnsafe(bytes), give() {} };
+
 /** How much the room for a frame that came in part grows each time it is full. */
 const GROWTH = 8;
 const NOTHING = Buffer.alloc(0);
@@ -47,12 +57,15 @@ const NOTHING = Buffer.alloc(0);
  */
 export class FrameReader {
   readonly #bytesMax: number;
+  readonly #room: FrameRoom;
   // The frame that came in part; its first `#buffered` bytes are there.
-  #partial = NOTHING;
+  #partial: Buffer = NOTHING;
   #buffered = 0;
 
-  constructor(bytesMax = MESSAGE_BYTES_MAX) {
+  /** A frame that came in part comes to the sink in room taken from `room`, for the sink to give back. */
+  constructor(bytesMax = MESSAGE_BYTES_MAX, room = ownRoom) {
     this.#bytesMax = bytesMax;
+    this.#room = room;
   }
 
   /** Bytes of a frame that has not come whole. */
@@ -105,8 +118,9 @@ export class FrameReader {
   #grow(needed: number): void {
     const wanted =
       this.#buffered < FRAME_HEADER_BYTES ? needed : FRAME_HEADER_BYTES + this.#messageLength(this.#partial, 0);
-    const grown = Buffer.allocUnsafe(Math.min(wanted, Math.max(needed, this.#partial.length) * GROWTH));
+    const grown = this.#room.take(Math.min(wanted, Math.max(needed, this.#partial.length) * GROWTH));
     this.#partial.copy(grown, 0, 0, this.#buffered);
+    this.#room.give(this.#partial);
     this.#partial = grown;
   }
 

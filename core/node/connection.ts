@@ -4,8 +4,9 @@ import type net from 'node:net';
 import { FluxError } from '../errno.ts';
 import { asksForAnswer, hasHeader, ROLEMASK_FROM_END, USERID_FROM_END } from '../message/codec.ts';
 import { Role, USERID_UNKNOWN } from '../message/credentials.ts';
-import { FRAME_HEADER_BYTES, FrameReader, writeFrameHeader } from '../message/framing.ts';
+import { FRAME_HEADER_BYTES, FrameReader, MESSAGE_BYTES_MAX, writeFrameHeader } from '../message/framing.ts';
 import { endpoint } from '../ring/endpoint.ts';
+import type { LargeBuffers } from '../ring/large-buffers.ts';
 import type { Mailbox } from '../ring/mailbox.ts';
 import { rankIndex } from './plan.ts';
 
@@ -23,7 +24,8 @@ export class Connection {
   readonly socket: net.Socket;
   readonly #rankEndpoint: number;
   readonly #mailbox: Mailbox;
-  readonly #reader = new FrameReader();
+  readonly #reader: FrameReader;
+  readonly #buffers: LargeBuffers;
   #outgoing: Buffer[] = [];
   #outgoingBytes = 0;
   isSlow = false;
@@ -35,6 +37,7 @@ export class Connection {
     thread: number,
     peer: { userid: number; rolemask: number; pid: number },
     mailbox: Mailbox,
+    buffers: LargeBuffers,
   ) {
     this.socket = socket;
     this.endpoint = address;
@@ -45,6 +48,8 @@ export class Connection {
     this.pid = peer.pid;
     this.#rankEndpoint = endpoint(thread, rankIndex(rank));
     this.#mailbox = mailbox;
+    this.#buffers = buffers;
+    this.#reader = new FrameReader(MESSAGE_BYTES_MAX, buffers);
   }
 
   /**
@@ -87,12 +92,17 @@ export class Connection {
     const bytes = this.#outgoingBytes;
     this.#outgoingBytes = 0;
     if (this.socket.destroyed) return;
-    if (frames.length === 1) this.socket.write(frames[0]!);
+    if (frames.length === 1) this.#write(frames[0]!);
     else if (bytes <= JOIN_BYTES_MAX) this.socket.write(Buffer.concat(frames));
     else {
       this.socket.cork();
-      for (const frame of frames) this.socket.write(frame);
+      for (const frame of frames) this.#write(frame);
       this.socket.uncork();
     }
+  }
+
+  #write(frame: Buffer): void {
+    if (frame.length <= JOIN_BYTES_MAX) this.socket.write(frame);
+    else this.socket.write(frame, (error) => error || this.#buffers.give(frame));
   }
 }

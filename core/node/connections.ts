@@ -10,15 +10,19 @@ import { closedAccess } from '../broker/access-policy.ts';
 import { asFluxError, errno } from '../errno.ts';
 import { Role } from '../message/credentials.ts';
 import { endpoint, INDEX_MAX } from '../ring/endpoint.ts';
+import type { LargeBuffers } from '../ring/large-buffers.ts';
 import type { Mailbox } from '../ring/mailbox.ts';
 import { Connection } from './connection.ts';
 import { socketPath } from './instance.ts';
 import { listenOn } from './listen.ts';
 import { MAIN } from './plan.ts';
 import { readBeforeDestroy } from './read-before-destroy.ts';
+import { descriptorOf, shareReads } from './shared-reads.ts';
 
 export interface ConnectionsOptions {
   readonly mailbox: Mailbox;
+  /** The mailbox's. */
+  readonly buffers: LargeBuffers;
   readonly rundir: string;
   /** Userid of the instance owner. */
   readonly owner: number;
@@ -76,6 +80,7 @@ export class Connections {
       return;
     }
     socket.write(Buffer.from([0]));
+    shareReads(socket);
     const connection = this.add(socket, rank, peer);
     this.#options.connected(connection);
   }
@@ -83,8 +88,7 @@ export class Connections {
   /** Who is at the other end and what that lets him do; or why he may not connect. */
   #authenticate(socket: net.Socket, rank: number): { userid: number; rolemask: number; pid: number } | string {
     const { owner, log } = this.#options;
-    const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
-    const peer = peerCredentials(fd);
+    const peer = peerCredentials(descriptorOf(socket));
     // Without the addon nobody can be told apart, but only the owner can reach a socket in a folder of mode 0700.
     const { uid, pid } = peer ?? { uid: owner, pid: 0 };
     if (uid === owner || (uid === 0 && this.access.allowRootOwner))
@@ -105,8 +109,9 @@ export class Connections {
 
   /** Takes on a socket whose other end is trusted to be who it is said to be. */
   add(socket: net.Socket, rank: number, peer: { userid: number; rolemask: number; pid: number }): Connection {
-    const thread = this.#options.threadOfRank(rank);
-    const connection = new Connection(socket, this.#newEndpoint(), rank, thread, peer, this.#options.mailbox);
+    const { mailbox, buffers, threadOfRank } = this.#options;
+    const thread = threadOfRank(rank);
+    const connection = new Connection(socket, this.#newEndpoint(), rank, thread, peer, mailbox, buffers);
     this.#byEndpoint.set(connection.endpoint, connection);
     if (this.#congested.has(thread)) socket.pause();
     socket.on('data', (chunk: Buffer) => {

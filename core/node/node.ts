@@ -13,6 +13,7 @@ import type { JsonObject } from '../json.ts';
 import { decodeMessage } from '../message/codec.ts';
 import { createDoorbells } from '../ring/doorbell.ts';
 import { indexOf, threadOf } from '../ring/endpoint.ts';
+import { LargeBuffers } from '../ring/large-buffers.ts';
 import { Mailbox } from '../ring/mailbox.ts';
 import { bundlesFolder } from './bundles.ts';
 import { Connections } from './connections.ts';
@@ -75,6 +76,7 @@ export class FluxNode {
 
     const bundles = options.bundles ?? bundlesFolder();
     const doorbells = createDoorbells(THREADS_MAX);
+    const buffers = new LargeBuffers();
     this.#mailbox = new Mailbox({
       thread: MAIN,
       doorbells,
@@ -84,6 +86,7 @@ export class FluxNode {
       spinMicroseconds: plan.spinMicroseconds,
       spins: 'when asked',
       connect: (to, memory) => this.#workers.connect(MAIN, to, memory),
+      buffers,
       onRoundEnd: () => this.#connections.flush(),
       onCongestion: (thread, congested) => this.#connections.setCongested(thread, congested),
     });
@@ -93,7 +96,7 @@ export class FluxNode {
       () => this.#mailbox,
       (thread, name, error) => this.#threadDied(thread, name, error),
     );
-    this.#connections = this.#makeConnections();
+    this.#connections = this.#makeConnections(buffers);
     this.#launcher = new ModuleLauncher({
       workers: this.#workers,
       control: this.#control,
@@ -127,9 +130,10 @@ export class FluxNode {
     return `local://${socketPath(this.instance.rundir, 0)}`;
   }
 
-  #makeConnections(): Connections {
+  #makeConnections(buffers: LargeBuffers): Connections {
     return new Connections({
       mailbox: this.#mailbox,
+      buffers,
       rundir: this.instance.rundir,
       owner: this.instance.owner,
       backlogBytesMax: this.plan.clientBacklogBytes,

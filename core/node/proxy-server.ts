@@ -16,6 +16,7 @@ import { SocketTransport } from '../handle/socket-transport.ts';
 import type { Message } from '../message/message.ts';
 import { listenOn } from './listen.ts';
 import { readBeforeDestroy } from './read-before-destroy.ts';
+import { descriptorOf } from './shared-reads.ts';
 import { SlowReaders } from './slow-readers.ts';
 
 export interface ProxyOptions extends Pick<RouterOptions, 'userid' | 'credentials' | 'tracks'> {
@@ -154,9 +155,8 @@ export class ProxyServer {
   }
 
   #accept(socket: net.Socket): void {
-    const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
     // Without the addon nobody can be told apart, but only the owner can reach a socket in a folder of mode 0700.
-    const { uid } = peerCredentials(fd) ?? { uid: this.#options.userid };
+    const { uid } = peerCredentials(descriptorOf(socket)) ?? { uid: this.#options.userid };
     if (uid !== this.#options.userid) {
       socket.on('error', () => {});
       socket.end(Buffer.from([errno.EPERM]));

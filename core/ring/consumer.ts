@@ -6,6 +6,8 @@
  * likes, and a slow handler does not hold the ring.
  */
 
+import { copyBytes } from './copy.ts';
+import type { LargeBuffers } from './large-buffers.ts';
 import {
   align,
   DATA_OFFSET,
@@ -28,13 +30,16 @@ export class RingConsumer {
   readonly #data: Buffer;
   readonly #capacity: number;
   readonly #mask: number;
+  readonly #buffers: LargeBuffers | undefined;
   #head: number;
   // A message that comes in several records, with room for a record's header in front, and how much of that is there.
   #joined: Buffer | undefined;
   #joinedBytes = 0;
 
-  constructor(memory: SharedArrayBuffer) {
+  /** Large messages come in room taken from `buffers`, for who has done with one to give it back there. */
+  constructor(memory: SharedArrayBuffer, buffers?: LargeBuffers) {
     this.#capacity = memory.byteLength - DATA_OFFSET;
+    this.#buffers = buffers;
     this.#mask = this.#capacity - 1;
     this.#words = new Int32Array(memory, 0, DATA_OFFSET / 4);
     this.#data = Buffer.from(memory, DATA_OFFSET, this.#capacity);
@@ -59,7 +64,7 @@ export class RingConsumer {
     if (this.#joined || isFragment(this.#data.readUInt32LE(at))) return this.#takeFragment(at, sink);
     const bytes = Math.min(depth, this.#capacity - at, Math.max(bytesMax, this.#capacity / 4));
     const batch = Buffer.allocUnsafe(bytes);
-    this.#data.copy(batch, 0, at, at + bytes);
+    copyBytes(this.#data, at, at + bytes, batch, 0);
     const taken = wholeRecords(batch);
     this.#giveBack(taken);
     deliver(batch, taken, sink);
@@ -85,11 +90,13 @@ export class RingConsumer {
     let start = at + RECORD_HEADER_BYTES;
     const end = start + length;
     if (!this.#joined) {
-      this.#joined = Buffer.allocUnsafe(RECORD_HEADER_BYTES + this.#data.readUInt32LE(start));
+      const bytes = RECORD_HEADER_BYTES + this.#data.readUInt32LE(start);
+      this.#joined = this.#buffers?.take(bytes) ?? Buffer.allocUnsafe(bytes);
       this.#joinedBytes = RECORD_HEADER_BYTES;
       start += TOTAL_BYTES;
     }
-    this.#joinedBytes += this.#data.copy(this.#joined, this.#joinedBytes, start, end);
+    copyBytes(this.#data, start, end, this.#joined, this.#joinedBytes);
+    this.#joinedBytes += end - start;
     const taken = align(RECORD_HEADER_BYTES + length);
     this.#giveBack(taken);
     if (!isFragment(word)) {

@@ -39,7 +39,7 @@ export const RECORD_HEADER_BYTES = 12;
 /** The length of the whole message, in its first fragment. */
 export const TOTAL_BYTES = 4;
 /** A ring takes one record of at most this part of its capacity, so that padding and record always fit an empty ring. */
-export const RECORD_PARTS = 4;
+export const RECORD_PARTS = 8;
 export const CAPACITY_MIN = 256;
 export const CAPACITY_MAX = 2 ** 30;
 

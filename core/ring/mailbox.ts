@@ -12,6 +12,7 @@ import type { Message } from '../message/message.ts';
 import { type RecordSink, RingConsumer } from './consumer.ts';
 import { Doorbell } from './doorbell.ts';
 import { threadOf } from './endpoint.ts';
+import type { LargeBuffers } from './large-buffers.ts';
 import { createRing } from './layout.ts';
 import { Outbox } from './outbox.ts';
 import { Patience } from './patience.ts';
@@ -34,6 +35,8 @@ export interface MailboxOptions {
   readonly spins: 'when idle' | 'when asked';
   /** Hands a new ring to the thread that reads it. */
   readonly connect: (thread: number, memory: SharedArrayBuffer) => void;
+  /** On a thread that only passes messages on: where large ones have room that is used again. */
+  readonly buffers?: LargeBuffers;
   /** Called after a round in which messages were handed out. */
   readonly onRoundEnd?: () => void;
   /** Whether a thread that does not keep up makes the mailbox congested; all do when absent. */
@@ -96,7 +99,10 @@ export class Mailbox {
     this.#scheduleFlush();
   }
 
-  /** Sends the encoded message in `source[start … end)`, which must not be written to afterwards. */
+  /**
+   * Sends the encoded message in `source[start … end)`. With `buffers`, what was taken there goes back there, and what else
+   * has to wait is copied; without, the source must not be written to afterwards.
+   */
   sendBytes(to: number, from: number, source: Buffer, start: number, end: number): void {
     this.#outbox(threadOf(to)).sendBytes(to, from, source, start, end);
     this.#scheduleFlush();
@@ -106,7 +112,7 @@ export class Mailbox {
   addRing(thread: number, memory: SharedArrayBuffer): void {
     this.#inboxes.push({
       thread,
-      consumer: new RingConsumer(memory),
+      consumer: new RingConsumer(memory, this.#options.buffers),
       doorbell: new Doorbell(this.#options.doorbells, thread),
     });
     this.#doorbell.ring();
@@ -139,7 +145,8 @@ export class Mailbox {
     const known = this.#outboxByThread[thread];
     if (known) return known;
     const memory = createRing(this.#options.ringBytes);
-    const outbox = new Outbox(thread, memory, new Doorbell(this.#options.doorbells, thread));
+    const { doorbells, buffers } = this.#options;
+    const outbox = new Outbox(thread, memory, new Doorbell(doorbells, thread), buffers);
     this.#outboxes.push(outbox);
     this.#outboxByThread[thread] = outbox;
     this.#options.connect(thread, memory);

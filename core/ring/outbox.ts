@@ -4,15 +4,21 @@
  * Once something is queued all goes through the queue, so that messages keep their order.
  */
 
-import { encodedLength, encodeInto, encodeMessage } from '../message/codec.ts';
+import { encodedLength, encodeInto, encodePieces } from '../message/codec.ts';
 import type { Message } from '../message/message.ts';
+import { copyBytes } from './copy.ts';
 import type { Doorbell } from './doorbell.ts';
+import type { LargeBuffers } from './large-buffers.ts';
 import { TOTAL_BYTES } from './layout.ts';
 import { RingProducer } from './producer.ts';
 
+/** A message in pieces, and how far it is sent: the next byte is at `at` in `pieces[piece]`. */
 interface Queued {
-  readonly bytes: Buffer;
+  readonly pieces: readonly Buffer[];
+  readonly length: number;
   sent: number;
+  piece: number;
+  at: number;
   readonly to: number;
   readonly from: number;
 }
@@ -26,18 +32,21 @@ export class Outbox {
   queuedBytes = 0;
   congested = false;
   #isToRing = false;
+  readonly #buffers: LargeBuffers | undefined;
 
-  constructor(thread: number, memory: SharedArrayBuffer, doorbell: Doorbell) {
+  /** `buffers` get back what was taken there and is sent. */
+  constructor(thread: number, memory: SharedArrayBuffer, doorbell: Doorbell, buffers?: LargeBuffers) {
     this.thread = thread;
     this.producer = new RingProducer(memory);
     this.doorbell = doorbell;
+    this.#buffers = buffers;
   }
 
   send(to: number, from: number, message: Message): void {
     const length = encodedLength(message);
     const offset = this.#claim(length);
     if (offset < 0) {
-      this.#enqueue(encodeMessage(message), to, from);
+      this.#enqueue(encodePieces(message), length, to, from);
       return;
     }
     encodeInto(message, this.producer.data, offset);
@@ -49,12 +58,18 @@ export class Outbox {
     const offset = this.#claim(end - start);
     if (offset < 0) {
       const bytes = source.subarray(start, end);
-      // A small message is copied, so that it does not keep all of a large source.
-      this.#enqueue(bytes.length * 2 < source.length ? Buffer.from(bytes) : bytes, to, from);
+      this.#enqueue([this.#mayKeep(bytes, source) ? bytes : Buffer.from(bytes)], bytes.length, to, from);
       return;
     }
-    source.copy(this.producer.data, offset, start, end);
+    copyBytes(source, start, end, this.producer.data, offset);
     this.producer.commit(to, from);
+    this.#buffers?.give(source);
+  }
+
+  #mayKeep(bytes: Buffer, source: Buffer): boolean {
+    if (this.#buffers) return this.#buffers.isLent(source);
+    // A small message does not keep all of a large source.
+    return bytes.length * 2 >= source.length;
   }
 
   #claim(bytes: number): number {
@@ -62,9 +77,9 @@ export class Outbox {
     return this.producer.claim(bytes);
   }
 
-  #enqueue(bytes: Buffer, to: number, from: number): void {
-    this.queue.push({ bytes, sent: 0, to, from });
-    this.queuedBytes += bytes.length;
+  #enqueue(pieces: readonly Buffer[], length: number, to: number, from: number): void {
+    this.queue.push({ pieces, length, sent: 0, piece: 0, at: 0, to, from });
+    this.queuedBytes += length;
     this.drain();
   }
 
@@ -85,21 +100,35 @@ export class Outbox {
 
   /** Puts a message into the ring, or as many fragments of it as there is room for; false when that is not all. */
   #sendQueued(item: Queued): boolean {
-    const { bytes, to, from } = item;
+    const { to, from } = item;
     const { data, recordBytesMax } = this.producer;
-    const isWhole = bytes.length <= recordBytesMax;
-    while (item.sent < bytes.length) {
+    const isWhole = item.length <= recordBytesMax;
+    while (item.sent < item.length) {
       const front = item.sent > 0 || isWhole ? 0 : TOTAL_BYTES;
-      const length = Math.min(bytes.length - item.sent, recordBytesMax - front);
+      const length = Math.min(item.length - item.sent, recordBytesMax - front);
       const offset = this.producer.claim(front + length);
       if (offset < 0) return false;
-      if (front) data.writeUInt32LE(bytes.length, offset);
-      bytes.copy(data, offset + front, item.sent, item.sent + length);
-      item.sent += length;
+      if (front) data.writeUInt32LE(item.length, offset);
+      this.#copyNext(item, offset + front, length);
       this.queuedBytes -= length;
-      this.producer.commit(to, from, item.sent < bytes.length);
+      this.producer.commit(to, from, item.sent < item.length);
     }
     return true;
+  }
+
+  #copyNext(item: Queued, offset: number, length: number): void {
+    for (const end = item.sent + length; item.sent < end; ) {
+      const piece = item.pieces[item.piece]!;
+      const last = Math.min(piece.length, item.at + end - item.sent);
+      copyBytes(piece, item.at, last, this.producer.data, offset);
+      offset += last - item.at;
+      item.sent += last - item.at;
+      item.at = last;
+      if (last < piece.length) return;
+      item.piece++;
+      item.at = 0;
+      this.#buffers?.give(piece);
+    }
   }
 
   publish(): void {

@@ -55,6 +55,26 @@ test('blobs are stored and loaded, on any rank, through the cache or past it', a
   ]);
 });
 
+test('large and small blobs of several clients at the same time are each their own', () =>
+  withHandle(instance.uri, async (first) => {
+    const lengths = [0, 1, 70_000, 200_000, 1 << 20, 3_000_001, 9_000_000];
+    const blobs = Array.from({ length: 40 }, (_, i) => Buffer.alloc(lengths[i % lengths.length]!, `blob ${i} `));
+    const hash = (blob: Uint8Array) => `sha1-${crypto.createHash('sha1').update(blob).digest('hex')}`;
+    await withHandle((await at(2)).FLUX_URI, async (second) => {
+      const contents = [new Content(first), new Content(second)];
+      const refs = await Promise.all(blobs.map((blob, i) => contents[i % 2]!.store(blob)));
+      assert.deepEqual(refs, blobs.map(hash));
+      for (const drop of [false, true]) {
+        if (drop) {
+          await contents[0]!.flush();
+          await contents[0]!.dropCache();
+        }
+        const loaded = await Promise.all(refs.map((ref, i) => contents[(i + 1) % 2]!.load(ref)));
+        assert.deepEqual(loaded.map(hash), refs);
+      }
+    });
+  }));
+
 test('what cannot be loaded, and wrong command lines', () =>
   checkRows(instance, [
     content(`load sha1-${'0'.repeat(40)}`, { exit: 1, stderr: /error loading blob: No such file or directory/ }),

@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeMessage } from '../../../core/message/codec.ts';
+import { decodeMessage, encodeMessage } from '../../../core/message/codec.ts';
 import { Message } from '../../../core/message/message.ts';
 import { createDoorbells } from '../../../core/ring/doorbell.ts';
 import { endpoint } from '../../../core/ring/endpoint.ts';
+import { LargeBuffers } from '../../../core/ring/large-buffers.ts';
 import { Mailbox, type MailboxOptions } from '../../../core/ring/mailbox.ts';
 
 const [source, middle, sink] = [0, 1, 2];
@@ -119,6 +120,41 @@ test('one that is gone holds up nobody, and the next of its index gets only what
   assert.deepEqual(await take(next, 3), names('next', 3));
   await turns();
   assert.deepEqual(received(), names('new', 3));
+  threads.stop();
+});
+
+test('large messages pass through room that is used again, and are whole', async () => {
+  const threads = makeThreads();
+  const buffers = new LargeBuffers();
+  const from = threads.add(source, { buffers });
+  const to = threads.add(middle);
+  const lengths = Array.from({ length: 200 }, (_, i) => [3, 300_000, 700, 5000, 70_000][i % 5]! + i);
+  const payload = (i: number) => Buffer.alloc(lengths[i]!, String.fromCharCode(65 + (i % 26)));
+  void to.run((bytes, start, end) =>
+    to.send(endpoint(source, 1), endpoint(middle, 1), decodeMessage(bytes, start, end)),
+  );
+  const rooms = new Set<ArrayBufferLike>();
+  let returned = 0;
+  const allReturned = new Promise<void>((resolve) => {
+    void from.run((bytes, start, end) => {
+      assert.ok(payload(returned).equals(decodeMessage(bytes, start, end).bytes!), `message ${returned}`);
+      if (buffers.isLent(bytes)) rooms.add(bytes.buffer);
+      buffers.give(bytes);
+      if (++returned === lengths.length) resolve();
+    });
+  });
+  const incoming = Buffer.alloc(400_000);
+  for (let i = 0; i < lengths.length; i++) {
+    const message = encodeMessage(Message.request({ topic: 'large', payload: payload(i) }));
+    // One comes in room of its own, the next where the one after it comes, too.
+    const place = i % 2 ? buffers.take(message.length) : incoming;
+    message.copy(place);
+    from.sendBytes(endpoint(middle, 1), endpoint(source, 1), place, 0, message.length);
+    incoming.fill(0);
+    while (returned < i - 4) await turns();
+  }
+  await allReturned;
+  assert.ok(rooms.size > 0 && rooms.size < 20, `${rooms.size} rooms`);
   threads.stop();
 });
 

@@ -41,7 +41,7 @@ function owner(shared: Shared): [string, number][] {
     let outcome: string;
     if (shared.kind === 'sleep') {
       const consumer = new RingConsumer(memory);
-      while (consumer.poll(() => {}, 256));
+      while (consumer.poll(() => {}, 512));
       doorbell.cancelSleep();
       meet(barrier, 0, round);
       doorbell.prepareSleep();
@@ -84,7 +84,7 @@ function other(shared: Shared): void {
     } else {
       const consumer = new RingConsumer(memory);
       meet(barrier, 0, round);
-      consumer.poll(() => {}, 256);
+      consumer.poll(() => {}, 512);
       Atomics.store(told, 0, consumer.takeStarved() ? 1 : 0);
       meet(barrier, 1, round);
     }
@@ -99,7 +99,7 @@ else {
   const shared: Shared = {
     ...workerData,
     doorbells: createDoorbells(1),
-    rings: Array.from({ length: RINGS }, () => createRing(256)),
+    rings: Array.from({ length: RINGS }, () => createRing(512)),
     barrier: new SharedArrayBuffer(16),
     words: new SharedArrayBuffer(4),
   };

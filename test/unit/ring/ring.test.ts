@@ -47,7 +47,7 @@ test('records come out as they went in, any number at a time', () => {
       fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }),
       fc.integer({ min: 1, max: 300 }),
       (lengths, batches, bytesMax) => {
-        const memory = createRing(256);
+        const memory = createRing(512);
         const [producer, consumer] = [new RingProducer(memory), new RingConsumer(memory)];
         const sent: Record[] = [];
         const got: Record[] = [];
@@ -83,7 +83,7 @@ test('a full ring says so, loses nothing, and has room again after a poll', () =
 });
 
 test('an aborted claim leaves no trace', () => {
-  const memory = createRing(256);
+  const memory = createRing(512);
   const [producer, consumer] = [new RingProducer(memory), new RingConsumer(memory)];
   for (let i = 0; i < 20; i++) {
     assert.ok(producer.claim(30) >= 0);
@@ -136,7 +136,7 @@ test('fragments are joined into one message, with room for a header in front', (
 
 test('positions go on past 2^31 and 2^32', () => {
   for (const edge of [2 ** 31, 2 ** 32]) {
-    const memory = createRing(256);
+    const memory = createRing(512);
     const words = new Int32Array(memory, 0, DATA_OFFSET / 4);
     words[Word.tail] = words[Word.head] = edge - 1024;
     const [producer, consumer] = [new RingProducer(memory), new RingConsumer(memory)];

@@ -35,7 +35,7 @@ for (const [note, options] of Object.entries({
   'tiny rings, small messages': {
     threads: 3,
     messages: 15_000,
-    ringBytes: 256,
+    ringBytes: 512,
     sizeMax: 60,
     pauseEvery: 0,
     ...sleepAtOnce,
