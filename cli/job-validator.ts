@@ -6,6 +6,7 @@ import { asFluxError, errno, FluxError } from '../core/errno.ts';
 import { encodeJson } from '../core/formats/jansson.ts';
 import { Urgency } from '../core/formats/job-submission.ts';
 import { Handle } from '../core/handle/handle.ts';
+import { callPlugin, isPluginFile } from '../core/handle/ingest-plugin.ts';
 import {
   type JobCandidate,
   makeValidator,
@@ -15,9 +16,10 @@ import {
   validatorKinds,
   validatorOptions,
 } from '../core/handle/job-validators.ts';
-import { type JsonObject, type JsonValue, parseJson } from '../core/json.ts';
+import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { Exit, PYTHON_USAGE_ERROR, runCommand, subcommand } from './command.ts';
+import { importFile } from './import-file.ts';
 import { print } from './print.ts';
 
 interface Options {
@@ -33,14 +35,20 @@ export function run(args: readonly string[]): Promise<number> {
     'Say of jobs whether they are valid; standard input has one on each line.',
   )
     .option('--jobspec-only', 'Each line is a jobspec alone; exit with 1 when one is not valid.')
-    .option('--plugins <NAMES>', 'Ask these validators.', (names, all: string[]) => [...all, ...names.split(',')], [])
+    .argument('[args...]', 'arguments of validators in files')
+    .option(
+      '--plugins <NAMES>',
+      'Ask these validators, files of JavaScript among them.',
+      (names, all: string[]) => [...all, ...names.split(',')],
+      [],
+    )
     .option('--require-version <VERSION>', 'jobspec: the version that jobspecs must have, 1 or any.')
     .option('--require-instance-minnodes <N>', 'require-instance: the least nodes of jobs that must be instances.')
     .option('--require-instance-mincores <N>', 'require-instance: the least cores of jobs that must be instances.')
     .option('--list-plugins', 'Show the validators that there are, and exit.')
-    .action(async (options: Options) => {
+    .action(async (args: string[], options: Options) => {
       if (options.listPlugins) listPlugins();
-      else await validateInput(options, command);
+      else await validateInput(options, args, command);
     });
   return runCommand(command, args, PYTHON_USAGE_ERROR);
 }
@@ -50,12 +58,18 @@ function listPlugins(): void {
   for (const [name, { description }] of Object.entries(validatorKinds)) print(`${name.padEnd(20)}  ${description}`);
 }
 
-async function validateInput({ plugins, jobspecOnly = false }: Options, command: Command): Promise<void> {
+async function validateInput(
+  { plugins, jobspecOnly = false }: Options,
+  args: readonly string[],
+  command: Command,
+): Promise<void> {
   const opened = Handle.open();
   try {
     const names = plugins.length ? plugins : usualValidators;
-    const instance = await describeInstance(opened, names.includes('require-instance'));
-    await validateLines(makeValidators(names, instance, command), jobspecOnly);
+    const hasFiles = names.some(isPluginFile);
+    if (args.length && !hasFiles) throw new FluxError('EINVAL', `no validator in a file takes '${args[0]}'`);
+    const instance = await describeInstance(opened, names.includes('require-instance'), hasFiles);
+    await validateLines(makeValidators(names, args, instance, command), jobspecOnly);
   } finally {
     await opened.then(
       (handle) => handle.ref(false),
@@ -64,22 +78,42 @@ async function validateInput({ plugins, jobspecOnly = false }: Options, command:
   }
 }
 
-function makeValidators(names: readonly string[], instance: ValidatorInstance, command: Command): readonly Validator[] {
+function makeValidators(
+  names: readonly string[],
+  args: readonly string[],
+  instance: ValidatorInstance,
+  command: Command,
+): readonly Validator[] {
   const words = Object.entries(command.opts()).flatMap(([name, value]) =>
     name.startsWith('require') ? [`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}=${value}`] : [],
   );
   const options = validatorOptions(words, false);
   return names.map((name) => {
+    if (isPluginFile(name)) return fileValidator(name, args, instance);
     const validator = makeValidator(name, instance, options);
     if (!validator) throw new FluxError('EINVAL', `validator plugin '${name}' not found`);
     return validator;
   });
 }
 
-/** Without an instance, hosts may be called as one likes, and what must be asked for fails. */
-async function describeInstance(opened: Promise<Handle>, needsConfig: boolean): Promise<ValidatorInstance> {
+function fileValidator(file: string, args: readonly string[], { config }: ValidatorInstance): Validator {
+  const configText = stringifyJson(config);
+  return async (job) => {
+    const call = { kind: 'validate', file, job: stringifyJson(job.describe()), config: configText, args } as const;
+    const { errnum, errstr } = await callPlugin(call, importFile);
+    if (errnum) throw new FluxError(errnum, errstr);
+  };
+}
+
+/** Without an instance, hosts may be called as one likes, there is no configuration, and what must be asked for fails. */
+async function describeInstance(
+  opened: Promise<Handle>,
+  needsConfig: boolean,
+  wantsConfig: boolean,
+): Promise<ValidatorInstance> {
   const hosts = await opened.then((handle) => handle.attribute('hostlist')).catch(() => undefined);
-  const config = needsConfig ? await (await opened).rpc<JsonObject>('config.get') : {};
+  const isThere = needsConfig || (wantsConfig && hosts !== undefined);
+  const config = isThere ? await (await opened).rpc<JsonObject>('config.get') : {};
   return { config, hostlist: () => hosts, rpc: async (...request) => (await opened).rpc(...request) };
 }
 

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { errno } from '../../core/errno.ts';
-import type { PluginKind, PluginOutcome } from '../../workers/job-ingest/plugin-files.ts';
+import type { PluginKind, PluginOutcome } from '../../core/handle/ingest-plugin.ts';
 import { PluginPool } from '../../workers/job-ingest/plugin-pool.ts';
 import { temporaryFolder, until } from './support.ts';
 

@@ -147,6 +147,17 @@ function nodes(count: number, ...words: string[]): string {
   return Jobspec.forSlots(words, { slots: count, cores: 1, nodes: count }).encode();
 }
 
+/** The file of a validator that wants jobs to have the bank that its first argument names. */
+function bankValidator(kind: string): string {
+  const file = path.join(folder, `bank.${kind}`);
+  const body = `function validate({ jobspec }, { args, config }) {
+    if (!config) throw new Error('no configuration');
+    if (jobspec.attributes.system.bank !== args[0]) throw new Error('no ' + args[0] + ' here');
+  }`;
+  fs.writeFileSync(file, kind === 'cjs' ? `${body}\nexports.validate = validate;` : `export ${body}`);
+  return file;
+}
+
 test('job-validator answers each line', () =>
   checkRows(instance, [
     { args: ['job-validator', '--jobspec-only'], options: { stdin: `${jobspec()}\n` }, stdout: '{"errnum": 0}\n' },
@@ -187,6 +198,18 @@ test('job-validator answers each line', () =>
       args: ['job-validator', '--list-plugins'],
       stdout: /^Available plugins:\nfeasibility {2}.*\njobspec .*\nrequire-ins.*\n$/,
     },
+    ...['mjs', 'cjs'].map((kind) => ({
+      args: ['job-validator', '--jobspec-only', `--plugins=jobspec,${bankValidator(kind)}`, '--', 'bank A'],
+      options: { stdin: `${jobspec()}\n${jobspec(',"bank":"bank A"')}\n` },
+      stdout: '{"errnum": 1, "errstr": "no bank A here"}\n{"errnum": 0}\n',
+      exit: 1,
+    })),
+    {
+      args: ['job-validator', '--plugins=./nosuch.js'],
+      options: { stdin: `{"jobspec":${jobspec()}}\n` },
+      stdout: /"ENOENT: no such file .*nosuch\.js/,
+    },
+    { args: ['job-validator', 'word'], stderr: /no validator in a file takes 'word'/, exit: 1 },
     { args: ['job-validator', '--nosuch'], stderr: /unknown option '--nosuch'/, exit: 2 },
   ]));
 

@@ -14,7 +14,7 @@ import { unpack } from '../../core/message/unpack.ts';
 import { Batches } from './batches.ts';
 import { JobIds } from './job-ids.ts';
 import { Pipeline } from './pipeline.ts';
-import type { PluginThreads } from './plugin-files.ts';
+import type { PluginThreads } from './plugin-threads.ts';
 import {
   type IngestArguments,
   type IngestSettings,

@@ -1,8 +1,9 @@
 /** Threads for plugins that users write: made when there is a job for them, and ended when there are none for a while. */
 
 import { errno } from '../../core/errno.ts';
+import type { PluginCall, PluginOutcome } from '../../core/handle/ingest-plugin.ts';
 import { bundlesFolder } from '../../core/node/bundles.ts';
-import type { PluginCall, PluginOutcome, PluginThreads } from './plugin-files.ts';
+import type { PluginThreads } from './plugin-threads.ts';
 
 const THREADS_MAX = 4;
 /** Milliseconds after which a thread that has nothing to do ends. */

@@ -2,8 +2,9 @@
 
 import type { ServiceContext } from '../../core/broker/service.ts';
 import { FluxError } from '../../core/errno.ts';
+import { isPluginFile, type PluginKind } from '../../core/handle/ingest-plugin.ts';
 import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '../../core/json.ts';
-import type { PluginKind, PluginThreads } from './plugin-files.ts';
+import type { PluginThreads } from './plugin-threads.ts';
 import type { StageSettings } from './settings.ts';
 import type { Submission } from './submission.ts';
 
@@ -79,8 +80,7 @@ export class Stage {
   // ---- plugins in files
 
   #fileStep(file: string, args: readonly string[], config: JsonObject): Step {
-    if (!/\.[cm]?js$/.test(file))
-      throw new FluxError('EINVAL', `${pluginNames[this.#kind]} plugin '${file}' not found`);
+    if (!isPluginFile(file)) throw new FluxError('EINVAL', `${pluginNames[this.#kind]} plugin '${file}' not found`);
     let configText: string | undefined;
     return async (submission) => {
       const job = stringifyJson(submission.describe());

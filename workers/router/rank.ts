@@ -37,7 +37,7 @@ import { contentModule } from '../content/content.ts';
 import { groupsModule } from '../groups/groups.ts';
 import { jobInfo } from '../job-info/job-info.ts';
 import { jobIngestFollower, jobIngestModule } from '../job-ingest/job-ingest.ts';
-import type { PluginThreads } from '../job-ingest/plugin-files.ts';
+import type { PluginThreads } from '../job-ingest/plugin-threads.ts';
 import { jobListModule } from '../job-list/job-list.ts';
 import { jobManager } from '../job-manager/job-manager.ts';
 import { kvsModule } from '../kvs/kvs.ts';

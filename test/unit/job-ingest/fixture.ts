@@ -4,11 +4,11 @@ import { parseEntry } from '../../../core/broker/log-format.ts';
 import { ModuleHost } from '../../../core/broker/module-host.ts';
 import { errnoName, FluxError } from '../../../core/errno.ts';
 import { wrapUnsigned } from '../../../core/formats/job-envelope.ts';
+import type { PluginCall, PluginOutcome } from '../../../core/handle/ingest-plugin.ts';
 import type { JsonObject, JsonValue } from '../../../core/json.ts';
 import { type Credentials, Role } from '../../../core/message/credentials.ts';
 import { Message, MessageType, type Payload } from '../../../core/message/message.ts';
 import { jobIngestFollower, jobIngestModule } from '../../../workers/job-ingest/job-ingest.ts';
-import type { PluginCall, PluginOutcome } from '../../../workers/job-ingest/plugin-files.ts';
 import { moduleWorld } from '../../module-world.ts';
 import { Agenda } from '../../sim/agenda.ts';
 

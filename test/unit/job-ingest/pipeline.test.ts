@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { FluxError } from '../../../core/errno.ts';
+import type { PluginCall, PluginOutcome } from '../../../core/handle/ingest-plugin.ts';
 import { type JsonObject, type JsonValue, parseJson, Real, stringifyJson } from '../../../core/json.ts';
-import type { PluginCall, PluginOutcome } from '../../../workers/job-ingest/plugin-files.ts';
 import { refused } from '../../errors.ts';
 import { Fixture, guest, jobspec, submission } from './fixture.ts';
 
