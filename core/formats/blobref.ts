@@ -41,6 +41,14 @@ export function makeBlobref(hash: HashName, bytes: Uint8Array): string {
   return `${hash}-${hex(hash, bytes)}`;
 }
 
+const subtleNames = { sha1: 'SHA-1', sha256: 'SHA-256' };
+
+/** The reference of a large blob, which another thread hashes. */
+export async function makeBlobrefElsewhere(hash: HashName, bytes: Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest(subtleNames[hash], bytes as Uint8Array<ArrayBuffer>);
+  return digestToBlobref(hash, new Uint8Array(digest));
+}
+
 /** Whether a text is a blobref; the digits are small letters. */
 export function isBlobref(text: string): boolean {
   return pattern.test(text);

@@ -5,7 +5,13 @@
 
 import type { ModuleDefinition, Service, ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
-import { blobrefToDigest, type HashName, isHashName, makeBlobref } from '../../core/formats/blobref.ts';
+import {
+  blobrefToDigest,
+  type HashName,
+  isHashName,
+  makeBlobref,
+  makeBlobrefElsewhere,
+} from '../../core/formats/blobref.ts';
 import type { Methods, Reply, Request } from '../../core/handle/methods.ts';
 import { type JsonObject, type JsonValue, real } from '../../core/json.ts';
 import { Flag } from '../../core/message/message.ts';
@@ -32,6 +38,8 @@ export function contentModule(shared: StoreThread, files: FileSource = realFiles
 }
 
 const DEFAULT_HASH = 'sha1';
+/** Bytes of a blob that is hashed on another thread: here it would keep all others waiting for milliseconds. */
+const LARGE = 4 * 1024 * 1024;
 
 async function hashName(context: ServiceContext): Promise<HashName> {
   const name = context.attribute('content.hash');
@@ -47,6 +55,8 @@ class Content implements ContentAccess {
   readonly #context: ServiceContext;
   readonly #cache: ContentCache;
   readonly #files: MappedFiles | undefined;
+  /** Of large blobs that are not in the cache yet. */
+  readonly #hashing = new Set<Promise<string>>();
   /** The name of the backing store, once it is known; it stays the same. */
   #backingName: string | undefined;
 
@@ -132,7 +142,7 @@ class Content implements ContentAccess {
     load: { raw: true, handler: (request) => this.#answerLoad(request) },
     store: { raw: true, handler: (request) => this.#answerStore(request) },
     validate: { raw: true, handler: (request) => this.#validate(requestedBlobref(request, this.hash)) },
-    flush: { handler: () => this.flush().then(nothing) },
+    flush: { handler: () => this.#flushAll().then(nothing) },
     dropcache: { handler: () => this.#dropCache() },
     'checkpoint-get': { handler: () => this.#backing('get').checkpointGet() },
     'checkpoint-put': {
@@ -173,10 +183,25 @@ class Content implements ContentAccess {
 
   #answerStore(request: Request): Reply | Promise<Reply> {
     const bytes = ownBytes(request.message.bytes);
-    const blobref = makeBlobref(this.hash, bytes);
+    return bytes.length < LARGE ? this.#store(makeBlobref(this.hash, bytes), bytes) : this.#storeLarge(bytes);
+  }
+
+  async #storeLarge(bytes: Uint8Array): Promise<Reply> {
+    const hashing = makeBlobrefElsewhere(this.hash, bytes).finally(() => this.#hashing.delete(hashing));
+    this.#hashing.add(hashing);
+    return this.#store(await hashing, bytes);
+  }
+
+  #store(blobref: string, bytes: Uint8Array): Reply | Promise<Reply> {
     const stored = this.#cache.store(blobref, bytes);
     const { digest } = blobrefToDigest(blobref);
     return stored ? stored.then(() => digest) : digest;
+  }
+
+  /** Flushes what is on its way into the cache, too. */
+  async #flushAll(): Promise<void> {
+    while (this.#hashing.size) await Promise.allSettled(this.#hashing);
+    await this.flush();
   }
 
   async #validate(blobref: string): Promise<undefined> {

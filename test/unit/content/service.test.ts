@@ -1,6 +1,7 @@
 // The service `content` by its messages: at rank 0 in front of a backing store, elsewhere in front of its parent.
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -17,6 +18,7 @@ const root = fs.mkdtempSync(path.join(os.tmpdir(), 'flux-ts-content-'));
 after(() => fs.rmSync(root, { recursive: true }));
 
 const hello = Buffer.from('hello');
+const large = Buffer.alloc(5_000_000, 'large');
 
 /** The service, and what answers for `content-backing` or for the parent. */
 class Bench {
@@ -92,6 +94,14 @@ test('what was stored is loaded, and goes to the backing store behind', async ()
   assert.equal(bench.asked('content-backing.load'), 1);
 });
 
+test('a large blob is hashed on another thread, and is there for the flush that comes behind it', async () => {
+  const bench = await Bench.backed();
+  const [stored, flushed] = await Promise.all([bench.raw('store', large), bench.json('flush')]);
+  assert.deepEqual([stored, flushed], [digestOf(large), undefined]);
+  assert.equal(bench.asked('content-backing.store'), 1);
+  assert.deepEqual(await bench.raw('load', digestOf(large)), large);
+});
+
 test('requests that are no requests', async () => {
   const bench = await Bench.backed();
   for (const method of ['load', 'validate'])
@@ -114,6 +124,7 @@ test('with sha256 digests have 32 bytes', async () => {
   assert.equal(digest.toString('hex'), '2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824');
   assert.deepEqual(await bench.raw('load', digest as Buffer), hello);
   assert.equal(await bench.raw('load', digestOf(hello)), 'EPROTO');
+  assert.deepEqual(await bench.raw('store', large), createHash('sha256').update(large).digest());
 });
 
 test('there is one backing store, always the same', async () => {
