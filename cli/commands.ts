@@ -148,6 +148,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'Show the threads of an instance, and how busy they are',
     load: () => import('./engine.ts'),
   },
+  doctor: {
+    group: 'instance',
+    summary: 'Say what keeps an instance from starting here',
+    load: () => import('./doctor.ts'),
+  },
   broker: { group: 'instance', load: () => import('./broker.ts') },
   help: { group: 'tools', summary: 'Show commands, and the manual page of one', load: () => import('./help.ts') },
 };
