@@ -153,6 +153,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'Say what keeps an instance from starting here',
     load: () => import('./doctor.ts'),
   },
+  relay: { group: 'instance', load: () => import('./relay.ts') },
   broker: { group: 'instance', load: () => import('./broker.ts') },
   help: { group: 'tools', summary: 'Show commands, and the manual page of one', load: () => import('./help.ts') },
 };

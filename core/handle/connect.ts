@@ -22,15 +22,15 @@ async function connectHost(address: string, events: TransportEvents): Promise<So
   const [, host = '', path = ''] = /^([^/]*)(.*)$/s.exec(address) ?? [];
   const socket = path.replace(/\/+/g, '/');
   if (host === os.hostname()) return connectLocal(socket, events);
-  const hint = socket ? `; on ${host} itself it is local://${socket}` : '';
-  throw new FluxError('ENOSYS', `connections to other machines by ssh are not there yet${hint}`);
+  // Read when first needed: it takes time to load what starts processes.
+  const { connectSsh } = await import('./ssh-transport.ts');
+  return connectSsh(`${host}${socket}`, events);
 }
 
 /**
  * Connects to the broker at a URI.
  *
- * @throws FluxError what the connection failed with; EPERM for a user who may not connect; ENOENT for an unknown scheme;
- * ENOSYS for a broker on another machine
+ * @throws FluxError what the connection failed with; EPERM for a user who may not connect; ENOENT for an unknown scheme
  */
 export async function connect(uri: string, events: TransportEvents): Promise<SocketTransport> {
   const { scheme, address } = parseUri(uri);

@@ -96,16 +96,24 @@ export class SocketTransport implements Transport {
   }
 }
 
-/** Connects to a broker's local socket; it answers with one byte: 0, or an errno (RFC 3, Message Framing and Security). */
+/** Connects to a broker's local socket. */
 export function connectLocal(path: string, events: TransportEvents): Promise<SocketTransport> {
+  return awaitWelcome(net.connect(path), `the broker at ${path}`, events);
+}
+
+/**
+ * Waits for the byte with which a broker answers a new connection: 0, or an errno (RFC 3, Message Framing and Security).
+ *
+ * @param who is at the other end, for the error
+ */
+export function awaitWelcome(socket: net.Socket, who: string, events: TransportEvents): Promise<SocketTransport> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect(path);
     const refuse = (error: FluxError) => {
       socket.destroy();
       reject(error);
     };
     socket.once('error', (error) => refuse(asFluxError(error)));
-    socket.once('end', () => refuse(new FluxError('ECONNRESET', `the broker at ${path} closed the connection`)));
+    socket.once('end', () => refuse(new FluxError('ECONNRESET', `${who} closed the connection`)));
     socket.once('data', (chunk: Buffer) => {
       if (chunk[0] !== 0) {
         refuse(new FluxError(chunk[0]!, undefined));
