@@ -4,7 +4,7 @@
  * Once something is queued all goes through the queue, so that messages keep their order.
  */
 
-import { encodedLength, encodeInto, encodePieces } from '../message/codec.ts';
+import { encodedLength, encodeInto, encodeMessage, encodePieces } from '../message/codec.ts';
 import type { Message } from '../message/message.ts';
 import { copyBytes } from './copy.ts';
 import type { Doorbell } from './doorbell.ts';
@@ -46,7 +46,9 @@ export class Outbox {
     const length = encodedLength(message);
     const offset = this.#claim(length);
     if (offset < 0) {
-      this.#enqueue(encodePieces(message), length, to, from);
+      // A small one is copied, so that it does not keep all that its payload came with.
+      const isLarge = length > this.producer.recordBytesMax;
+      this.#enqueue(isLarge ? encodePieces(message) : [encodeMessage(message)], length, to, from);
       return;
     }
     encodeInto(message, this.producer.data, offset);
