@@ -10,7 +10,7 @@ import type { Handle } from '../../core/handle/handle.ts';
 import { SeededRandom } from '../sim/random.ts';
 import { KillableInstance } from '../soak/instance.ts';
 import { soakJobKills } from '../soak/job-kills.ts';
-import { type FoundJob, SoakJobs, tasksLeft } from '../soak/jobs.ts';
+import { type Outcome, SoakJobs, tasksLeft } from '../soak/jobs.ts';
 import { flux, run } from './instance.ts';
 import { isAlive, temporaryFolder, until } from './support.ts';
 
@@ -108,7 +108,7 @@ async function submitted(runs: string): Promise<SoakJobs> {
 const over = { state: JobState.inactive, result: JobResult.completed, exception: '' };
 const waits = { state: JobState.sched, result: 0, exception: '' };
 
-const judged: readonly { note: string; runs: string; found: readonly FoundJob[]; error: RegExp }[] = [
+const judged: readonly { note: string; runs: string; found: readonly Outcome[]; error: RegExp }[] = [
   { note: 'a job that is lost', runs: '', found: [{ id: 1n, ...waits }], error: /is lost/ },
   {
     note: 'a job that was run twice',

@@ -12,7 +12,7 @@ import type { Handle } from '../../core/handle/handle.ts';
 import { until } from '../e2e/support.ts';
 import { SeededRandom } from '../sim/random.ts';
 import { KillableInstance } from './instance.ts';
-import { listJobs, SoakJobs, tasksLeft } from './jobs.ts';
+import { type FoundJob, listJobs, SoakJobs, tasksLeft } from './jobs.ts';
 
 export interface JobSoakOptions {
   /** The command. */
@@ -96,7 +96,7 @@ async function finish(instance: KillableInstance, jobs: SoakJobs): Promise<numbe
   try {
     await instance.ready();
     const handle = await instance.connect();
-    await cancel(handle, jobs.ofKind('held'));
+    await cancelHeld(handle);
     const isIdle = async () => (await listJobs(handle)).every(({ state }) => state === JobState.inactive);
     await until(isIdle, 'all jobs are over', PATIENCE_MS);
     const { died } = jobs.settle(await listJobs(handle));
@@ -109,8 +109,10 @@ async function finish(instance: KillableInstance, jobs: SoakJobs): Promise<numbe
   }
 }
 
-async function cancel(handle: Handle, ids: readonly bigint[]): Promise<void> {
-  // Some may be over, since others were canceled that they waited for.
-  const request = (id: bigint) => handle.rpc('job-manager.raise', { id, type: 'cancel', severity: 0 });
-  await Promise.allSettled(ids.map(request));
+/** Those whose submission was not answered any more are there, too. */
+async function cancelHeld(handle: Handle): Promise<void> {
+  const held = (await listJobs(handle)).filter(({ isHeld }) => isHeld);
+  const cancel = ({ id }: FoundJob) => handle.rpc('job-manager.raise', { id, type: 'cancel', severity: 0 });
+  // Some are over.
+  await Promise.allSettled(held.map(cancel));
 }

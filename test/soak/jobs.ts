@@ -18,11 +18,16 @@ const HELD = 0;
 /** What a task that is run twice would be found by, and what it leaves behind it. */
 const LEFT_SECONDS = 1000;
 
-export interface FoundJob {
+/** What became of a job. */
+export interface Outcome {
   readonly id: bigint;
   readonly state: number;
   readonly result: number;
   readonly exception: string;
+}
+
+export interface FoundJob extends Outcome {
+  readonly isHeld: boolean;
 }
 
 export class SoakJobs {
@@ -106,7 +111,7 @@ export class SoakJobs {
    *
    * @throws Error a job is lost, was run twice, or is not as it must be
    */
-  settle(found: readonly FoundJob[]): { readonly died: number } {
+  settle(found: readonly Outcome[]): { readonly died: number } {
     const byId = new Map(found.map((job) => [job.id, job]));
     const ran = this.#runs();
     let died = 0;
@@ -137,30 +142,26 @@ export class SoakJobs {
       runs.set(id, (runs.get(id) ?? 0) + 1);
     return runs;
   }
-
-  /** The ids of jobs that are held, and of those that would take long. */
-  ofKind(...kinds: readonly Kind[]): bigint[] {
-    return [...this.#kinds].flatMap(([id, kind]) => (kinds.includes(kind) ? [id] : []));
-  }
 }
 
 /** All jobs that an instance knows. */
 export async function listJobs(handle: Handle): Promise<FoundJob[]> {
   const request = {
     max_entries: 0,
-    attrs: ['state', 'result', 'exception_note'],
+    attrs: ['state', 'result', 'exception_note', 'urgency'],
     since: 0,
     constraint: {},
     batch: 100,
   };
   const found: FoundJob[] = [];
   for await (const { jobs } of handle.stream<{ jobs: JsonObject[] }>('job-list.list', request))
-    for (const { id, state, result, exception_note } of jobs)
+    for (const { id, state, result, exception_note, urgency } of jobs)
       found.push({
         id: BigInt(id as number),
         state: Number(state),
         result: Number(result ?? 0),
         exception: String(exception_note ?? ''),
+        isHeld: urgency === HELD,
       });
   return found;
 }
