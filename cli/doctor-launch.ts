@@ -1,11 +1,11 @@
 /** What `flux doctor` finds of the launcher of this process: what it offers, and whether that works. */
 
-import { asFluxError, FluxError } from '../core/errno.ts';
-import { Hostlist } from '../core/formats/hostlist.ts';
-import { ownCard } from '../core/node/bootstrap.ts';
+import { asFluxError } from '../core/errno.ts';
+import { Bootstrap, ownCard } from '../core/node/bootstrap.ts';
 import { openPmiBy } from '../core/pmi/methods.ts';
 import type { Pmi } from '../core/pmi/pmi.ts';
-import { type Finding, note, ok, wrong } from './findings.ts';
+import { type Finding, note, ok, wrong } from './doctor-finding.ts';
+import { within } from './limits.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -41,7 +41,7 @@ export async function examineLaunch(timeout: number, environment: Environment = 
   const { rank, size, method } = pmi;
   if (method === 'single') return { rank, size, findings: [...examineAlone(environment), ...tried.findings()] };
   const found = ok(`The launcher offers PMI by '${method}': this is process ${rank} of ${size}.`);
-  return { rank, size, findings: [found, ...(await examineExchange(pmi, timeout))] };
+  return { rank, size, findings: [found, await examineExchange(pmi, timeout, environment)] };
 }
 
 /** What came of each method but the one that works. */
@@ -68,48 +68,20 @@ function examineAlone(environment: Environment): Finding[] {
   return [wrong(`${processes}, but no PMI by which they find each other: each is an instance of its own. ${advice}.`)];
 }
 
-const hostKey = (rank: number) => `flux.doctor.${rank}`;
-
-/** All processes tell each other where they are. */
-async function examineExchange(pmi: Pmi, timeout: number): Promise<Finding[]> {
+/** All processes find each other as those of an instance do. */
+async function examineExchange(pmi: Pmi, timeout: number, environment: Environment): Promise<Finding> {
+  const own = ownCard();
   const start = performance.now();
   try {
-    const hosts = await inTime(exchange(pmi), timeout);
+    await within(timeout, new Bootstrap(pmi, environment).gather(own));
     const milliseconds = (performance.now() - start).toFixed(1);
     await pmi.finalize();
-    return [ok(`All ${pmi.size} have exchanged keys, in ${milliseconds} ms.`), describeHosts(hosts)];
+    return ok(`All ${pmi.size} run on ${own.hostname}, and found each other in ${milliseconds} ms.`);
   } catch (error) {
-    return [wrong(`The processes cannot exchange keys: ${asFluxError(error).message}.`)];
+    const { code, message } = asFluxError(error);
+    const why = code === 'ETIMEDOUT' ? `not all of them came within ${timeout} s` : message;
+    return wrong(`The processes do not become an instance: ${why}.`);
   } finally {
     pmi.close();
-  }
-}
-
-/** Names of the machines, by process. */
-async function exchange(pmi: Pmi): Promise<readonly string[]> {
-  const { hostname, machine } = ownCard();
-  await pmi.put(hostKey(pmi.rank), `${machine},${hostname}`);
-  await pmi.barrier();
-  const hosts: string[] = [];
-  for (let rank = 0; rank < pmi.size; rank++) hosts.push((await pmi.get(hostKey(rank))).split(',')[1]!);
-  return hosts;
-}
-
-function describeHosts(hosts: readonly string[]): Finding {
-  const names = Hostlist.from([...new Set(hosts)]).encode();
-  if (new Set(hosts).size === 1) return ok(`All run on ${names}.`);
-  return wrong(`They run on several machines, ${names}: an instance is on one.`);
-}
-
-async function inTime<T>(work: Promise<T>, seconds: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const error = new FluxError('ETIMEDOUT', `not all of them came within ${seconds} s`);
-    timer = setTimeout(() => reject(error), seconds * 1000);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

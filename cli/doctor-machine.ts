@@ -1,22 +1,26 @@
 /** What `flux doctor` finds of the machine and of the environment. */
 
-import fs from 'node:fs';
 import os from 'node:os';
-import path from 'node:path';
 import { asFluxError } from '../core/errno.ts';
 import { Handle } from '../core/handle/handle.ts';
 import { readConfigPath } from '../core/node/config-files.ts';
 import { socketPath } from '../core/node/instance.ts';
 import { checkSocketPath } from '../core/node/listen.ts';
+import { openFolder, removeFolder } from '../core/node/run-directory.ts';
 import { getLimit, nativeStatus } from '../native/index.ts';
-import { type Finding, note, ok, wrong } from './findings.ts';
+import { type Finding, note, ok, wrong } from './doctor-finding.ts';
+import { within } from './limits.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Of an instance of a thousand ranks. */
 const FILES_WANTED = 4096;
 
-export async function examineMachine(environment: Environment = process.env): Promise<readonly Finding[]> {
+/** @param timeout seconds to wait for an instance that is there */
+export async function examineMachine(
+  timeout: number,
+  environment: Environment = process.env,
+): Promise<readonly Finding[]> {
   const processors = os.availableParallelism();
   return [
     ok(`Node ${process.version} on ${os.hostname()}, with ${processors} processor${processors === 1 ? '' : 's'}.`),
@@ -27,7 +31,7 @@ export async function examineMachine(environment: Environment = process.env): Pr
     examineFolder('state directory', 'statedir', environment.TMPDIR || '/var/tmp'),
     examineFiles(),
     ...examineConfig(environment.FLUX_CONF_DIR),
-    ...(await examineEnclosing(environment.FLUX_URI)),
+    ...(await examineEnclosing(environment.FLUX_URI, timeout)),
   ];
 }
 
@@ -44,16 +48,16 @@ function examineFolder(
   check: (folder: string) => void = () => {},
 ): Finding {
   try {
-    const folder = fs.mkdtempSync(path.join(path.resolve(parent), 'flux-'));
+    const folder = openFolder(attribute, undefined, parent, undefined);
     try {
-      check(folder);
+      check(folder.path);
     } finally {
-      fs.rmdirSync(folder);
+      removeFolder(folder);
     }
     return ok(`A ${what} can be made in ${parent}.`);
   } catch (error) {
     const why = asFluxError(error).message;
-    return wrong(`No ${what} can be made in ${parent}: ${why}. Name another by TMPDIR or -S${attribute}=FOLDER.`);
+    return wrong(`No ${what} can be made in ${parent}: ${why}. Name another place by TMPDIR or -S${attribute}=FOLDER.`);
   }
 }
 
@@ -74,14 +78,19 @@ function examineConfig(configPath: string | undefined): Finding[] {
   }
 }
 
-async function examineEnclosing(uri: string | undefined): Promise<Finding[]> {
+async function examineEnclosing(uri: string | undefined, timeout: number): Promise<Finding[]> {
   if (uri === undefined) return [];
   try {
-    const handle = await Handle.open(uri);
-    const size = await handle.attribute('size');
-    await handle.close();
+    const size = await within(timeout, sizeOf(uri));
     return [note(`This shell is inside an instance of size ${size}: ${uri}`)];
   } catch (error) {
     return [wrong(`FLUX_URI names an instance that does not answer: ${asFluxError(error).message}`)];
   }
+}
+
+async function sizeOf(uri: string): Promise<string> {
+  const handle = await Handle.open(uri);
+  const size = await handle.attribute('size');
+  await handle.close();
+  return size;
 }

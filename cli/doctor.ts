@@ -2,9 +2,9 @@
 
 import { stringifyJson } from '../core/json.ts';
 import { duration, runCommand, subcommand } from './command.ts';
+import type { Finding } from './doctor-finding.ts';
 import { examineLaunch } from './doctor-launch.ts';
 import { examineMachine } from './doctor-machine.ts';
-import type { Finding } from './findings.ts';
 import { print } from './print.ts';
 import { type ColorOption, colorOption, type Painter, painter, type Style } from './terminal.ts';
 
@@ -21,20 +21,25 @@ export async function run(args: readonly string[]): Promise<number> {
   let isWell = true;
   const command = colorOption(
     subcommand('doctor', 'Say what an instance would find here, what a launcher offers, and what is wrong.')
-      .option('-t, --timeout <FSD>', 'Wait so long for the other processes of a launcher.', duration, DEFAULT_TIMEOUT)
+      .option(
+        '-t, --timeout <FSD>',
+        'Wait so long for others: an instance, processes of the same launcher.',
+        duration,
+        DEFAULT_TIMEOUT,
+      )
       .option('--json', 'Print a JSON object for each finding.'),
   ).action(async (options: Options) => {
     isWell = await examine(options);
   });
   const exitCode = (await runCommand(command, args)) || Number(!isWell);
-  // A library may wait yet for processes that have not come, and nothing else ends that.
+  // What was waited for in vain may still be waited for, and nothing else ends that.
   if (exitCode) process.exit(exitCode);
   return exitCode;
 }
 
 /** Resolves to whether nothing is wrong. */
 async function examine({ json, timeout, color }: Options): Promise<boolean> {
-  const machine = await examineMachine();
+  const machine = await examineMachine(timeout);
   const { rank, size, findings } = await examineLaunch(timeout);
   const all = [...machine, ...findings];
   const isWell = all.every(({ verdict }) => verdict !== 'wrong');

@@ -238,7 +238,10 @@ export class Broker {
     }
   }
 
-  /** Sends a request that this rank's service does not take on to the next rank towards the root that has its service, or to rank 0 at once. */
+  /**
+   * Sends a request that this rank's service does not take on: to rank 0 at once, or to the next rank towards the root that
+   * has its service.
+   */
   #passOn(message: Message): void {
     if (message.nodeid !== NODEID_ANY) {
       message.word1 = this.rank;

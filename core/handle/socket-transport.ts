@@ -113,13 +113,13 @@ export function awaitWelcome(socket: net.Socket, who: string, events: TransportE
       reject(error);
     };
     socket.once('error', (error) => refuse(asFluxError(error)));
-    socket.once('end', () => refuse(new FluxError('ECONNRESET', `${who} closed the connection`)));
+    socket.once('close', () => refuse(new FluxError('ECONNRESET', `${who} closed the connection`)));
     socket.once('data', (chunk: Buffer) => {
       if (chunk[0] !== 0) {
         refuse(new FluxError(chunk[0]!, undefined));
         return;
       }
-      socket.removeAllListeners('error').removeAllListeners('end');
+      socket.removeAllListeners('error').removeAllListeners('close');
       socket.pause();
       const transport = new SocketTransport(socket, events);
       if (chunk.length > 1) socket.unshift(chunk.subarray(1));

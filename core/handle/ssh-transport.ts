@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import type net from 'node:net';
 import path from 'node:path';
 import { asFluxError, FluxError } from '../errno.ts';
+import { quoteShellWord } from '../formats/shell-words.ts';
 import { awaitWelcome, type SocketTransport } from './socket-transport.ts';
 import type { TransportEvents } from './transport.ts';
 
@@ -19,7 +20,8 @@ const SOCKET_FD = 3;
 const STDERR_MAX = 4096;
 
 /**
- * The command that connects to an address, as flux-core's connector has it.
+ * The command that connects to an address, as flux-core's connector has it. A shell of the other side reads it, and a URI may
+ * be another user's.
  *
  * @param address `[USER@]HOST[:PORT]/PATH`
  * @throws FluxError EINVAL: it is no address
@@ -38,10 +40,10 @@ export function sshCommand(address: string, environment: Environment): string[] 
     FLUX_SSH,
     ...(port === undefined ? [] : ['-p', port]),
     `${user}${host}`,
-    ...(settings.length ? ['env', ...settings] : []),
+    ...(settings.length ? ['env', ...settings.map(quoteShellWord)] : []),
     FLUX_SSH_RCMD ?? 'flux',
     'relay',
-    socket,
+    quoteShellWord(socket),
   ];
 }
 

@@ -56,15 +56,13 @@ const NOTHING = Buffer.alloc(0);
  * Memory grows with the bytes that came, never with the length that a peer claims.
  */
 export class FrameReader {
-  readonly #bytesMax: number;
   readonly #room: FrameRoom;
   // The frame that came in part; its first `#buffered` bytes are there.
   #partial: Buffer = NOTHING;
   #buffered = 0;
 
   /** A frame that came in part comes to the sink in room taken from `room`, for the sink to give back. */
-  constructor(bytesMax = MESSAGE_BYTES_MAX, room = ownRoom) {
-    this.#bytesMax = bytesMax;
+  constructor(room = ownRoom) {
     this.#room = room;
   }
 
@@ -128,8 +126,8 @@ export class FrameReader {
     if (source.readUInt32LE(at) !== MAGIC_LE) throw new FluxError('EPROTO', 'bad magic in a frame header');
     const length = source.readUInt32BE(at + 4);
     if (length <= HEADER_BYTES) throw new FluxError('EPROTO', `frame of ${length} bytes is no message`);
-    if (length > this.#bytesMax)
-      throw new FluxError('EPROTO', `frame of ${length} bytes exceeds the limit of ${this.#bytesMax}`);
+    if (length > MESSAGE_BYTES_MAX)
+      throw new FluxError('EPROTO', `frame of ${length} bytes exceeds the limit of ${MESSAGE_BYTES_MAX}`);
     return length;
   }
 }

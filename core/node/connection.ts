@@ -4,7 +4,7 @@ import type net from 'node:net';
 import { FluxError } from '../errno.ts';
 import { asksForAnswer, hasHeader, ROLEMASK_FROM_END, USERID_FROM_END } from '../message/codec.ts';
 import { Role, USERID_UNKNOWN } from '../message/credentials.ts';
-import { FRAME_HEADER_BYTES, FrameReader, MESSAGE_BYTES_MAX, writeFrameHeader } from '../message/framing.ts';
+import { FRAME_HEADER_BYTES, FrameReader, writeFrameHeader } from '../message/framing.ts';
 import { endpoint } from '../ring/endpoint.ts';
 import type { LargeBuffers } from '../ring/large-buffers.ts';
 import type { Mailbox } from '../ring/mailbox.ts';
@@ -49,7 +49,7 @@ export class Connection {
     this.#rankEndpoint = endpoint(thread, rankIndex(rank));
     this.#mailbox = mailbox;
     this.#buffers = buffers;
-    this.#reader = new FrameReader(MESSAGE_BYTES_MAX, buffers);
+    this.#reader = new FrameReader(buffers);
   }
 
   /**

@@ -53,12 +53,12 @@ test('doctor: inside an instance, and launched by it', () =>
     {
       args: ['run', '-n2', 'flux', 'doctor'],
       stdout:
-        /^0: ok {5}The launcher offers PMI by 'simple': this is process 0 of 2\.\n0: ok {5}All 2 have .*\n.* run on /m,
+        /^0: ok {5}The launcher offers PMI by 'simple': this is process 0 of 2\.\n0: ok {5}All 2 run on .* ms\.\n$/m,
     },
     {
       args: ['run', '-n2', 'sh', '-c', lateOne],
       stdout:
-        /^{"rank":1,"verdict":"wrong","text":"The processes cannot exchange keys: not all of them came within 0\.1 s\."}\n$/,
+        /^{"rank":1,"verdict":"wrong","text":"The processes do not become an instance: not all of them came within 0\.1 s\."}\n$/,
       stderr: /exit code 1/,
       exit: 1,
     },

@@ -97,8 +97,9 @@ class Content implements ContentAccess {
     return this.#cache.store(blobref, bytes, isCounted);
   }
 
-  flush(): Promise<void> {
-    return this.#cache.flush();
+  async flush(): Promise<void> {
+    if (this.#hashing.size) await this.#hashed();
+    await this.#cache.flush();
   }
 
   checkpointPut({ version, rootref, sequence, timestamp }: Checkpoint): Promise<void> {
@@ -111,7 +112,7 @@ class Content implements ContentAccess {
 
   async #putCheckpoint(value: JsonValue): Promise<void> {
     const backing = this.#backing('put');
-    await this.#cache.flush();
+    await this.flush();
     await backing.checkpointPut(value);
   }
 
@@ -131,7 +132,7 @@ class Content implements ContentAccess {
     stopped();
     this.references.stop();
     try {
-      if (this.#cache.backing) await this.#cache.flush();
+      if (this.#cache.backing) await this.flush();
     } catch (error) {
       this.#context.log('err', `${this.#cache.stats.dirty} blobs are not stored: ${asFluxError(error).message}`);
     }
@@ -142,7 +143,7 @@ class Content implements ContentAccess {
     load: { raw: true, handler: (request) => this.#answerLoad(request) },
     store: { raw: true, handler: (request) => this.#answerStore(request) },
     validate: { raw: true, handler: (request) => this.#validate(requestedBlobref(request, this.hash)) },
-    flush: { handler: () => this.#flushAll().then(nothing) },
+    flush: { handler: () => this.flush().then(nothing) },
     dropcache: { handler: () => this.#dropCache() },
     'checkpoint-get': { handler: () => this.#backing('get').checkpointGet() },
     'checkpoint-put': {
@@ -172,6 +173,7 @@ class Content implements ContentAccess {
   }
 
   async #loadLate(request: Request, blobref: string): Promise<Reply> {
+    if (this.#hashing.size) await this.#hashed();
     return this.#loaded(request, blobref, await this.#cache.load(blobref));
   }
 
@@ -198,13 +200,13 @@ class Content implements ContentAccess {
     return stored ? stored.then(() => digest) : digest;
   }
 
-  /** Flushes what is on its way into the cache, too. */
-  async #flushAll(): Promise<void> {
+  /** What came before is in the cache then, as if nothing had been hashed elsewhere. */
+  async #hashed(): Promise<void> {
     while (this.#hashing.size) await Promise.allSettled(this.#hashing);
-    await this.flush();
   }
 
   async #validate(blobref: string): Promise<undefined> {
+    if (this.#hashing.size) await this.#hashed();
     if (this.#cache.get(blobref) || (await this.#files?.read(blobref))) return;
     if (!this.#cache.backing) throw new FluxError('ENOENT');
     await this.#cache.backing.validate(blobref);

@@ -94,12 +94,17 @@ test('what was stored is loaded, and goes to the backing store behind', async ()
   assert.equal(bench.asked('content-backing.load'), 1);
 });
 
-test('a large blob is hashed on another thread, and is there for the flush that comes behind it', async () => {
-  const bench = await Bench.backed();
-  const [stored, flushed] = await Promise.all([bench.raw('store', large), bench.json('flush')]);
-  assert.deepEqual([stored, flushed], [digestOf(large), undefined]);
-  assert.equal(bench.asked('content-backing.store'), 1);
-  assert.deepEqual(await bench.raw('load', digestOf(large)), large);
+test('a large blob is hashed on another thread, and is there for what comes behind it', async () => {
+  for (const [method, payload, answer] of [
+    ['flush', undefined, ''],
+    ['load', digestOf(large), large],
+    ['checkpoint-put', { value: 1 }, ''],
+  ] as const) {
+    const bench = await Bench.backed();
+    const [stored, answered] = await Promise.all([bench.raw('store', large), bench.raw(method, payload)]);
+    assert.deepEqual([stored, answered.toString()], [digestOf(large), answer.toString()], method);
+    if (method !== 'load') assert.equal(bench.asked('content-backing.store'), 1, method);
+  }
 });
 
 test('requests that are no requests', async () => {

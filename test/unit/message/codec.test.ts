@@ -13,7 +13,7 @@ import {
   encodeMessage,
   encodePieces,
 } from '../../../core/message/codec.ts';
-import { encodeFrame, FrameReader, MESSAGE_BYTES_MAX } from '../../../core/message/framing.ts';
+import { encodeFrame, FrameReader } from '../../../core/message/framing.ts';
 import { Flag, Message, MessageType } from '../../../core/message/message.ts';
 import { RouteStack } from '../../../core/message/routes.ts';
 import { LargeBuffers } from '../../../core/ring/large-buffers.ts';
@@ -79,7 +79,7 @@ function messageOf(row: MessageRow): Message {
 /** The frames' messages when the bytes come in pieces of these sizes, over and over, each to the same place. */
 function decodeInPieces(bytes: Buffer, sizes: number[]): Message[] {
   const room = new LargeBuffers();
-  const reader = new FrameReader(MESSAGE_BYTES_MAX, room);
+  const reader = new FrameReader(room);
   const incoming = Buffer.alloc(Math.max(...sizes));
   const messages: Message[] = [];
   for (let at = 0, i = 0; at < bytes.length; i++) {
