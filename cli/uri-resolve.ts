@@ -1,19 +1,22 @@
-/** Finds the URI of a Flux instance: of a job, of a process, of the instances that enclose this one. */
+/** Finds the URI of a Flux instance: of a job, here, under Slurm or LSF, of a process, of those that enclose this one. */
 
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { FluxError } from '../core/errno.ts';
 import { parseFluid } from '../core/formats/fluid.ts';
 import { Handle } from '../core/handle/handle.ts';
 import { isObject } from '../core/message/unpack.ts';
 import { watchEventlog } from './eventlog.ts';
 import { fetchRunningJob } from './job-fetch.ts';
+import { hostOf, isLocalForced, localUri, remoteUri } from './uri-forms.ts';
+import { uriOfProcess } from './uri-process.ts';
+
+export { isLocalForced, localUri, remoteUri };
 
 /** What each scheme of a target means. */
 export const schemes: Readonly<Record<string, string>> = {
   jobid: 'the instance that a job is: JOBID, JOBID/JOBID, / for the outermost one, .. for the enclosing one',
   pid: 'the instance that a process of this machine runs in, or is the broker of',
+  slurm: 'the instance that runs as a job of Slurm, by the id of that job',
+  lsf: 'the instance that runs as a job of LSF, by the id of that job',
   local: 'the URI itself, of a broker on this machine',
   ssh: 'the URI itself, of a broker on another machine',
 };
@@ -22,7 +25,7 @@ export const schemes: Readonly<Record<string, string>> = {
  * Resolves a target to the URI of a broker.
  *
  * @param target a URI with one of `schemes`, or what stands behind `jobid:`; `?local`, `?remote` and `?wait` may follow
- * @throws FluxError ENOENT, EINVAL: there is none, with a sentence that says why
+ * @throws FluxError there is none, with a sentence that says why
  */
 export async function resolveUri(target: string): Promise<string> {
   const [, scheme = 'jobid', rest = ''] = /^(?:([a-z][a-z0-9+.-]*):)?([\s\S]*)$/i.exec(target) ?? [];
@@ -36,45 +39,24 @@ export async function resolveUri(target: string): Promise<string> {
   return wishes.has('local') || isLocalForced() ? localUri(uri) : uri;
 }
 
-function resolveScheme(scheme: string, where: string, wishes: ReadonlySet<string | undefined>): Promise<string> {
-  if (scheme === 'pid') return Promise.resolve(uriOfProcess(where));
-  if (scheme !== 'jobid') throw new FluxError('ENOENT', `there is no way to resolve URIs of the scheme '${scheme}'`);
-  const forceLocal = wishes.has('local') || isLocalForced();
-  return resolveJobPath(where, { wait: wishes.has('wait'), forceLocal });
+async function resolveScheme(scheme: string, where: string, wishes: ReadonlySet<string | undefined>): Promise<string> {
+  switch (scheme) {
+    case 'jobid':
+      return resolveJobPath(where, { wait: wishes.has('wait'), forceLocal: wishes.has('local') || isLocalForced() });
+    case 'pid':
+      return uriOfProcess(where);
+    case 'slurm': {
+      const { uriOfSlurmJob } = await import('./uri-slurm.ts');
+      return uriOfSlurmJob(where);
+    }
+    case 'lsf': {
+      const { uriOfLsfBroker, uriOfLsfJob } = await import('./uri-lsf.ts');
+      return wishes.has('is_compute') ? uriOfLsfBroker(where) : uriOfLsfJob(where);
+    }
+    default:
+      throw new FluxError('ENOENT', `there is no way to resolve URIs of the scheme '${scheme}'`);
+  }
 }
-
-/** Whether the user wants URIs as they are used on this machine. */
-export function isLocalForced(): boolean {
-  return Boolean(process.env.FLUX_URI_RESOLVE_LOCAL);
-}
-
-// ---- forms of a URI
-
-interface NativeUri {
-  readonly scheme: 'local' | 'ssh';
-  readonly host: string;
-  readonly path: string;
-}
-
-function parseNative(uri: string): NativeUri {
-  const [, scheme, host = '', where = ''] = /^(local|ssh):\/\/([^/]*)(\/[^?]*)/.exec(uri) ?? [];
-  if (scheme === undefined) throw new FluxError('EINVAL', `'${uri}' is neither a local:// nor an ssh:// URI`);
-  return { scheme: scheme as NativeUri['scheme'], host, path: where.replace(/\/+/g, '/') };
-}
-
-/** The same broker for somebody on its machine. */
-export function localUri(uri: string): string {
-  const native = parseNative(uri);
-  return native.scheme === 'local' ? uri : `local://${native.path}`;
-}
-
-/** The same broker for somebody on another machine; a local one is taken to be on `host`. */
-export function remoteUri(uri: string, host = os.hostname()): string {
-  const native = parseNative(uri);
-  return native.scheme === 'ssh' ? uri : `ssh://${host}${native.path}`;
-}
-
-// ---- jobs
 
 interface JobPathOptions {
   readonly wait: boolean;
@@ -91,7 +73,7 @@ async function resolveJobPath(where: string, { wait, forceLocal }: JobPathOption
   for (const step of steps) {
     const from = uri !== undefined && forceLocal ? localUri(uri) : uri;
     uri = await withHandle((handle) => takeStep(handle, step, wait), from);
-    if (step !== '/' && step !== '..') host = parseNative(uri).host || host;
+    if (step !== '/' && step !== '..') host = hostOf(uri) || host;
     else if (step === '..' && host) uri = remoteUri(uri, host);
   }
   return uri ?? withHandle((handle) => handle.attribute('local-uri'));
@@ -152,46 +134,4 @@ async function awaitMemo(handle: Handle, id: bigint, text: string): Promise<stri
   } catch (error) {
     throw (error as FluxError).code === 'ENOENT' ? new FluxError('ENOENT', `there is no job ${text}`) : error;
   }
-}
-
-// ---- processes
-
-function uriOfProcess(pid: string): string {
-  if (!/^\d+$/.test(pid)) throw new FluxError('EINVAL', `'${pid}' is not a process id`);
-  if (!fs.existsSync(`/proc/${pid}`)) throw new FluxError('ESRCH', `there is no process ${pid}`);
-  // A broker's own variable names the instance that encloses its own.
-  const candidates = isBroker(pid) ? childrenOf(pid) : [pid];
-  for (const candidate of candidates) {
-    const uri = environmentOf(candidate).find((setting) => setting.startsWith('FLUX_URI='));
-    if (uri) return uri.slice('FLUX_URI='.length);
-  }
-  throw new FluxError('ENOENT', `process ${pid} has no FLUX_URI`);
-}
-
-function readProc(pid: string, name: string): string {
-  try {
-    return fs.readFileSync(`/proc/${pid}/${name}`, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EACCES') throw new FluxError('EACCES', `process ${pid} is somebody else's`);
-    return '';
-  }
-}
-
-function environmentOf(pid: string): string[] {
-  return readProc(pid, 'environ').split('\0');
-}
-
-function isBroker(pid: string): boolean {
-  if (/flux-broker/.test(readProc(pid, 'comm'))) return true;
-  const words = readProc(pid, 'cmdline').split('\0');
-  const own = words.findIndex((word) => /^flux(\.cjs)?$/.test(path.basename(word)));
-  return own >= 0 && ['start', 'broker'].includes(words[own + 1] ?? '');
-}
-
-function childrenOf(pid: string): string[] {
-  return fs
-    .readdirSync(`/proc/${pid}/task`)
-    .flatMap((task) => readProc(pid, `task/${task}/children`).split(' '))
-    .filter(Boolean);
 }

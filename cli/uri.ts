@@ -1,6 +1,7 @@
 import { PYTHON_USAGE_ERROR, runCommand, subcommand } from './command.ts';
 import { print } from './print.ts';
-import { isLocalForced, localUri, remoteUri, resolveUri, schemes } from './uri-resolve.ts';
+import { isLocalForced, localUri, remoteUri } from './uri-forms.ts';
+import { resolveUri, schemes } from './uri-resolve.ts';
 
 /** `flux uri [--local|--remote] [--wait] TARGET` */
 export function run(args: readonly string[]): Promise<number> {

@@ -3,8 +3,7 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { test } from 'node:test';
-import { makeKeyPair } from '../../../cli/keygen.ts';
-import { KEY_BYTES } from '../../../core/formats/certificate.ts';
+import { KEY_BYTES, makeKeyPair } from '../../../core/formats/certificate.ts';
 
 /** What stands before a key of X25519 in PKCS #8 (RFC 8410). */
 const pkcs8 = Buffer.from('302e020100300506032b656e04220420', 'hex');
