@@ -29,7 +29,7 @@ export async function run(args: readonly string[]): Promise<number> {
       .argument('[command...]', 'barrier, exchange or get')
       .option('-v, --verbose', 'Write to stderr what is said.', increase, 0)
       .option('-t, --timeout <FSD>', 'Fail when it takes longer.', duration)
-      .option('--method <METHOD>', 'simple, libpmi[:PATH] or single; by default what works first.')
+      .option('--method <METHOD>', 'simple, libpmi2[:PATH], libpmi[:PATH] or single; by default what works first.')
       .option('--libpmi-noflux', "Take no libpmi that is Flux's own."),
   ).action(async (words: string[], options: Options) => {
     exitCode = await runNested('pmi', 'A client of the process management interface.', commandsFor(options), words);

@@ -46,7 +46,7 @@ export interface Addon {
   resizeTerminal(id: number, stream: number, rows: number, columns: number): number;
   takeStopped(pairs: Int32Array): number;
   hwloc(xml: string | undefined, bound: boolean): RawTopology | null | undefined;
-  pmiOpen(path: string): RawPmi | string | number;
+  pmiOpen(path: string, version: 1 | 2): RawPmi | string | number;
   pmiPut(key: string, value: string): number;
   pmiGet(key: string): string | number;
   pmiCommit(): number;

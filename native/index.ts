@@ -5,7 +5,7 @@ export { type PeerCredentials, peerCredentials } from './credentials.ts';
 export { findLimit, getLimit, type LimitName, limitNames, readLimit } from './limits.ts';
 export { trimMemory } from './memory.ts';
 export { findPackageFile } from './package-file.ts';
-export { openPmi, PmiClient, pmiFailure } from './pmi.ts';
+export { openPmi, PmiClient } from './pmi.ts';
 export { pmiLibraryPath } from './prebuilt.ts';
 export {
   type Process,

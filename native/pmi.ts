@@ -1,10 +1,10 @@
-/** A PMI-1 client (RFC 13) by the libpmi of the resource manager that launched this process. */
+/** A PMI client (RFC 13) by the libpmi or libpmi2 of the resource manager that launched this process. */
 
 import { type ErrnoName, FluxError } from '../core/errno.ts';
 import { type Addon, getAddon, type RawPmi } from './addon.ts';
 
 /** Names under which resource managers install it, in the order in which they are tried. */
-const libraries = ['libpmi.so.0', 'libpmi.so'];
+const libraries = { 1: ['libpmi.so.0', 'libpmi.so'], 2: ['libpmi2.so.0', 'libpmi2.so'] } as const;
 
 /** Result codes of RFC 13, and below -1 the addon's own. */
 const failures = new Map<number, readonly [ErrnoName, string]>([
@@ -28,11 +28,6 @@ const failures = new Map<number, readonly [ErrnoName, string]>([
 
 function failure(code: number): readonly [ErrnoName, string] {
   return failures.get(code) ?? ['EIO', `error ${code}`];
-}
-
-/** What a result code of RFC 13 means. */
-export function pmiFailure(code: number): string {
-  return failure(code)[1];
 }
 
 function pmiError(code: number, operation: string): FluxError {
@@ -101,20 +96,20 @@ export class PmiClient {
 }
 
 /**
- * Opens libpmi (`path`, or the standard names) and initializes it. A process has one client at a time.
+ * Opens libpmi, or for version 2 libpmi2 (`path`, or the standard names), and initializes it. A process has one client at a time.
  *
  * Throws FluxError: ENOSYS without the addon, ENOENT when no library could be opened, EBUSY when this process has a
  * client already, EIO and others when the library fails, as it does when no resource manager launched this process.
  */
-export function openPmi(path?: string): PmiClient {
+export function openPmi(path?: string, version: 1 | 2 = 1): PmiClient {
   const addon = getAddon();
   if (!addon) throw new FluxError('ENOSYS', 'libpmi needs the native addon');
   const reasons: string[] = [];
-  for (const library of path === undefined ? libraries : [path]) {
-    const opened = addon.pmiOpen(library);
+  for (const library of path === undefined ? libraries[version] : [path]) {
+    const opened = addon.pmiOpen(library, version);
     if (typeof opened === 'object') return new PmiClient(addon, library, opened);
-    if (typeof opened === 'number') throw pmiError(opened, `PMI_Init of ${library}`);
+    if (typeof opened === 'number') throw pmiError(opened, `${version === 2 ? 'PMI2_Init' : 'PMI_Init'} of ${library}`);
     reasons.push(opened);
   }
-  throw new FluxError('ENOENT', `cannot open libpmi: ${reasons.join('; ')}`);
+  throw new FluxError('ENOENT', `cannot open ${version === 2 ? 'libpmi2' : 'libpmi'}: ${reasons.join('; ')}`);
 }

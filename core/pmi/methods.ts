@@ -18,11 +18,12 @@ type Open = (path: string | undefined, options: PmiOptions) => Promise<Pmi>;
 
 const methods: Readonly<Record<string, Open>> = {
   simple: (_, { trace }) => SimplePmi.fromEnvironment(process.env, trace),
-  libpmi: async (path, { refusesFlux }) => new LibraryPmi(openLibrary(path, refusesFlux)),
+  libpmi2: async (path, { refusesFlux }) => new LibraryPmi('libpmi2', openLibrary(2, path, refusesFlux)),
+  libpmi: async (path, { refusesFlux }) => new LibraryPmi('libpmi', openLibrary(1, path, refusesFlux)),
   single: async () => new SinglePmi(),
 };
 
-const USUAL = 'simple libpmi single';
+const USUAL = 'simple libpmi2 libpmi single';
 
 /**
  * Opens the interface of this process.
@@ -58,24 +59,27 @@ async function open(method: string, options: PmiOptions): Promise<Pmi> {
   return methods[name]!(path, options);
 }
 
-function openLibrary(path: string | undefined, refusesFlux = false): PmiClient {
-  const client = openPmi(path || undefined);
+function openLibrary(version: 1 | 2, path: string | undefined, refusesFlux = false): PmiClient {
+  // In scripts of jobs Slurm's libpmi takes itself for that of a task, and nobody answers it.
+  const { SLURM_JOB_ID, SLURM_STEP_ID } = process.env;
+  if (!path && SLURM_JOB_ID !== undefined && SLURM_STEP_ID === undefined)
+    throw new FluxError('ENOENT', 'Slurm has launched no tasks here: SLURM_STEP_ID is not set');
+  const client = openPmi(path || undefined, version);
   if (!refusesFlux || !client.isFlux) return client;
   client.finalize();
   throw new FluxError('ENOENT', `${client.library} is Flux's own`);
 }
 
-/** A libpmi as a `Pmi`. */
+/** A libpmi or libpmi2 as a `Pmi`. */
 class LibraryPmi implements Pmi {
+  readonly method: string;
   readonly #client: PmiClient;
 
-  constructor(client: PmiClient) {
+  constructor(kind: 'libpmi' | 'libpmi2', client: PmiClient) {
+    this.method = `${kind}:${client.library}`;
     this.#client = client;
   }
 
-  get method(): string {
-    return `libpmi:${this.#client.library}`;
-  }
   get rank(): number {
     return this.#client.rank;
   }

@@ -2,7 +2,6 @@
 
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
-import { pmiFailure } from '../../native/index.ts';
 import { FluxError } from '../errno.ts';
 import type { Pmi } from './pmi.ts';
 import { decodePmi, encodePmi, type PmiFields, PmiLines } from './wire.ts';
@@ -122,7 +121,7 @@ export class SimplePmi implements Pmi {
     });
     const { cmd, rc = '0', msg } = answer;
     if (cmd !== expected) throw new FluxError('EPROTO', `the PMI server answers ${request.cmd} with ${cmd}`);
-    if (rc !== '0') throw new FluxError('EIO', `${request.cmd} failed: ${msg ?? pmiFailure(Number(rc))}`);
+    if (rc !== '0') throw new FluxError('EIO', `${request.cmd} failed: ${msg ?? `the PMI server answers rc=${rc}`}`);
     return answer;
   }
 

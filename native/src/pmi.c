@@ -1,5 +1,6 @@
 /*
- * A client of PMI-1 (RFC 13) through whatever libpmi the resource manager that launched us provides, opened at run time.
+ * A client of PMI-1 (RFC 13) through whatever libpmi the resource manager that launched us provides, opened at run time;
+ * or through its libpmi2, by calls that look like those of PMI-1.
  *
  * A libpmi is one client per process with state of its own, so one environment at a time may use it: `holder`. Its
  * calls may block; the barrier, which waits for every other process, does so on a thread of its own. That thread is
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #define PMI_FAIL (-1)
+#define PMI_INVALID_KEY 4
 /* Results of our own, beside those of the library. */
 enum { PMI_BUSY = -100, PMI_CLOSED = -101 };
 
@@ -46,6 +48,19 @@ struct pmi {
   bool in_barrier; /* read and written on the environment's thread only */
 };
 
+/* What is called of a libpmi2, and what PMI2_Init said. A process has one client, so there is one of these. */
+static struct {
+  int (*init)(int *spawned, int *size, int *rank, int *appnum);
+  int (*finalize)(void);
+  int (*abort)(int flag, const char *message);
+  int (*get_id)(char *id, int length);
+  int (*put)(const char *key, const char *value);
+  int (*fence)(void);
+  int (*get)(const char *id, int source, const char *key, char *value, int size, int *length);
+  int (*get_attribute)(const char *name, char *value, int size, int *found);
+  int size, rank, appnum;
+} pmi2;
+
 /* The one client of this process; whoever swaps NULL for itself has the library, until it swaps it back. */
 static _Atomic(struct pmi *) holder;
 
@@ -56,12 +71,23 @@ static struct pmi *get_pmi(napi_env env) {
 
 /* ---- opening ---- */
 
-static bool load_symbols(struct library *library) {
-  const struct {
-    const char *name;
-    void *slot;
-    bool optional;
-  } symbols[] = {
+struct symbol {
+  const char *name;
+  void *slot;
+  bool optional;
+};
+
+static bool load_symbols(void *handle, const struct symbol *symbols, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    void *symbol = dlsym(handle, symbols[i].name);
+    if (!symbol && !symbols[i].optional) return false;
+    memcpy(symbols[i].slot, &symbol, sizeof symbol); /* ISO C has no cast from an object to a function pointer */
+  }
+  return true;
+}
+
+static bool load_pmi1(struct library *library) {
+  const struct symbol symbols[] = {
     {"PMI_Init", &library->init, false},
     {"PMI_Finalize", &library->finalize, false},
     {"PMI_Abort", &library->abort, false},
@@ -76,11 +102,78 @@ static bool load_symbols(struct library *library) {
     {"PMI_KVS_Commit", &library->commit, false},
     {"PMI_Barrier", &library->barrier, false},
   };
-  for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++) {
-    void *symbol = dlsym(library->handle, symbols[i].name);
-    if (!symbol && !symbols[i].optional) return false;
-    memcpy(symbols[i].slot, &symbol, sizeof symbol); /* ISO C has no cast from an object to a function pointer */
-  }
+  return load_symbols(library->handle, symbols, sizeof symbols / sizeof symbols[0]);
+}
+
+/* ---- PMI-2 as PMI-1 ---- */
+
+static int pmi2_init(int *spawned) {
+  return pmi2.init(spawned, &pmi2.size, &pmi2.rank, &pmi2.appnum);
+}
+
+static int pmi2_get_size(int *size) {
+  *size = pmi2.size;
+  return 0;
+}
+
+static int pmi2_get_rank(int *rank) {
+  *rank = pmi2.rank;
+  return 0;
+}
+
+static int pmi2_get_appnum(int *appnum) {
+  *appnum = pmi2.appnum;
+  return 0;
+}
+
+/* All processes, whatever the flag of PMI2_Abort means to others. */
+static int pmi2_abort(int code, const char *message) {
+  (void)code;
+  return pmi2.abort(1, message);
+}
+
+static int pmi2_put(const char *name, const char *key, const char *value) {
+  (void)name;
+  return pmi2.put(key, value);
+}
+
+/* It is an attribute of the job here, and no key. */
+static int pmi2_get(const char *name, const char *key, char *value, int size) {
+  int length, found = 0, any_source = -1;
+  if (strcmp(key, "PMI_process_mapping")) return pmi2.get(name, any_source, key, value, size, &length);
+  int result = pmi2.get_attribute(key, value, size, &found);
+  return result || found ? result : PMI_INVALID_KEY;
+}
+
+/* A fence does it. */
+static int pmi2_commit(const char *name) {
+  (void)name;
+  return 0;
+}
+
+static bool load_pmi2(struct library *library) {
+  const struct symbol symbols[] = {
+    {"PMI2_Init", &pmi2.init, false},
+    {"PMI2_Finalize", &pmi2.finalize, false},
+    {"PMI2_Abort", &pmi2.abort, false},
+    {"PMI2_Job_GetId", &pmi2.get_id, false},
+    {"PMI2_KVS_Put", &pmi2.put, false},
+    {"PMI2_KVS_Fence", &pmi2.fence, false},
+    {"PMI2_KVS_Get", &pmi2.get, false},
+    {"PMI2_Info_GetJobAttr", &pmi2.get_attribute, false},
+  };
+  if (!load_symbols(library->handle, symbols, sizeof symbols / sizeof symbols[0])) return false;
+  library->init = pmi2_init;
+  library->finalize = pmi2.finalize;
+  library->abort = pmi2_abort;
+  library->get_rank = pmi2_get_rank;
+  library->get_size = pmi2_get_size;
+  library->get_appnum = pmi2_get_appnum;
+  library->get_my_name = pmi2.get_id;
+  library->put = pmi2_put;
+  library->get = pmi2_get;
+  library->commit = pmi2_commit;
+  library->barrier = pmi2.fence;
   return true;
 }
 
@@ -145,11 +238,11 @@ static napi_value dlopen_failure(napi_env env) {
 }
 
 /* With the client entered as the holder: opens, initializes, describes. */
-static napi_value start(napi_env env, struct pmi *pmi, const char *path) {
+static napi_value start(napi_env env, struct pmi *pmi, const char *path, int version) {
   int rank, size, appnum;
   /* RTLD_GLOBAL: some libpmi load plugins that look for its symbols. */
   pmi->library.handle = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
-  if (!pmi->library.handle || !load_symbols(&pmi->library)) {
+  if (!pmi->library.handle || !(version == 2 ? load_pmi2 : load_pmi1)(&pmi->library)) {
     napi_value reason = dlopen_failure(env);
     release(pmi);
     return reason;
@@ -163,19 +256,21 @@ static napi_value start(napi_env env, struct pmi *pmi, const char *path) {
   return describe(env, pmi, rank, size, appnum);
 }
 
-/* pmiOpen(path) -> { rank, size, appnum (-1: unknown), kvsname, isFlux }, the loader's sentence, or a PMI error */
+/* pmiOpen(path, 1 or 2: the version of PMI) -> { rank, size, appnum (-1: unknown), kvsname, isFlux }, the loader's sentence, or a PMI error */
 static napi_value pmi_open(napi_env env, napi_callback_info info) {
-  napi_value argument;
+  napi_value arguments[2];
+  int32_t version;
   bool failed;
-  if (!get_arguments(env, info, 1, &argument)) return NULL;
-  char *path = get_string(env, argument, NULL, &failed);
+  if (!get_arguments(env, info, 2, arguments)) return NULL;
+  NAPI_TRY(env, napi_get_value_int32(env, arguments[1], &version));
+  char *path = get_string(env, arguments[0], NULL, &failed);
   if (failed) return NULL;
   struct pmi *pmi = calloc(1, sizeof *pmi);
   struct pmi *nobody = NULL;
   napi_value result = NULL;
   if (pmi && path && atomic_compare_exchange_strong(&holder, &nobody, pmi)) {
     pmi->env = env;
-    result = start(env, pmi, path);
+    result = start(env, pmi, path, version);
   } else {
     free(pmi);
     result = from_int(env, PMI_BUSY);

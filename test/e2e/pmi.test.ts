@@ -13,10 +13,12 @@ import { temporaryFolder } from './support.ts';
 type Launch = (size: number, args: readonly string[], options?: LaunchOptions) => ReturnType<typeof launchProgram>;
 
 const launch: Launch = (size, args, options) => launchProgram(size, flux, ['pmi', ...args], options);
+const library = (name: string) => path.join(path.dirname(pmiLibraryPath()!), `${name}.so`);
 const launchers: [name: string, launch: Launch][] = [
   ['compiled', launch],
   ['Node', (size, args, options) => launchProgram(size, 'node', [`${flux}.cjs`, 'pmi', ...args], options)],
-  ['libpmi', (size, args, options) => launch(size, [`--method=libpmi:${pmiLibraryPath()}`, ...args], options)],
+  ['libpmi', (size, args, options) => launch(size, [`--method=libpmi:${library('libpmi')}`, ...args], options)],
+  ['libpmi2', (size, args, options) => launch(size, [`--method=libpmi2:${library('libpmi2')}`, ...args], options)],
 ];
 
 for (const [name, launch] of launchers)

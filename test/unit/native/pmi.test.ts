@@ -70,7 +70,7 @@ function compile(name: string, ...options: string[]): string {
 /** A process that opens the library by the addon alone and does something with it. */
 function inner(library: string, code: string, env: Record<string, string> = {}) {
   const script = `const loaded = { exports: {} }; process.dlopen(loaded, process.argv[1]);
-    const { pmiOpen, pmiAbort, pmiBarrier } = loaded.exports; const opened = pmiOpen(process.argv[2]); ${code}`;
+    const { pmiOpen, pmiAbort, pmiBarrier } = loaded.exports; const opened = pmiOpen(process.argv[2], 1); ${code}`;
   const addon = path.resolve(`native/prebuilt/${process.platform}-${process.arch}.node`);
   const { status, stdout } = spawnSync(process.execPath, ['-e', script, addon, library], {
     encoding: 'utf8',
