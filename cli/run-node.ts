@@ -1,12 +1,21 @@
 /** Runs an instance in this process: one that was asked for, or the one that a launcher makes this process a part of. */
 
+import fs from 'node:fs';
 import os from 'node:os';
 import { asFluxError } from '../core/errno.ts';
-import { Bootstrap, ownCard } from '../core/node/bootstrap.ts';
+import { parseDuration } from '../core/formats/duration.ts';
+import type { JsonObject } from '../core/json.ts';
+import { Bootstrap, type Launched, type LinkWishes, ownCard } from '../core/node/bootstrap.ts';
 import { awaitEnd } from '../core/node/follower.ts';
+import { tbonAttribute } from '../core/node/instance-attributes.ts';
 import { FluxNode } from '../core/node/node.ts';
+import { ownAddress } from '../core/node/own-address.ts';
 import { tellParent } from '../core/node/parent-instance.ts';
-import type { StartOptions } from '../core/node/prepare.ts';
+import { type StartOptions, treeOf } from '../core/node/prepare.ts';
+import { parentNodes } from '../core/overlay/placement.ts';
+import type { Pmi } from '../core/pmi/pmi.ts';
+import { countCoresAndGpus } from '../native/index.ts';
+import { Exit } from './command.ts';
 
 /** Signals that end a broker. */
 const deadly = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGALRM'] as const;
@@ -39,22 +48,69 @@ export async function runNode(settings: StartOptions, started?: (node: FluxNode)
   return node.exited;
 }
 
-/** Runs what a launcher makes this process: rank 0 and with it all others, or one of those that wait for the end. */
-export async function runLaunched(settings: StartOptions): Promise<number> {
+/** What a launched process is to its launcher. */
+export interface LaunchOptions {
+  /** Ranks that it stands for; one when absent. */
+  readonly ranks?: number;
+  /** Whether it hosts them itself, even where another process of its machine could. */
+  readonly alone?: boolean;
+  /** By what it finds the others; what the environment offers when absent. */
+  readonly pmi?: Pmi;
+}
+
+/**
+ * Runs what a launcher makes this process: one that hosts ranks, or one that waits for the end of the one that does.
+ *
+ * @param command that says why it cannot
+ */
+export async function runLaunched(
+  command: string,
+  settings: StartOptions,
+  { ranks = 1, alone = false, pmi }: LaunchOptions,
+): Promise<number> {
   const { attributes = {} } = settings;
-  const bootstrap = await Bootstrap.open(attributes['broker.boot-method']);
+  const bootstrap = pmi ? new Bootstrap(pmi, process.env) : await Bootstrap.open(attributes['broker.boot-method']);
   try {
-    const launched = await bootstrap.gather(ownCard(attributes.hostname));
-    if (bootstrap.rank > 0) return await awaitEnd(await bootstrap.awaitUri());
-    const both = { ...launched, ...settings, attributes: { ...launched.attributes, ...attributes } };
-    const { enclosing } = launched;
-    return await runNode(both, async (node) => {
-      await Promise.all([bootstrap.announce(node.uri), enclosing && tellParent(node.instance, enclosing)]);
-    });
+    const launched = await bootstrap.gather(ownCard(attributes.hostname, ranks, !alone));
+    if (!launched.isHost) {
+      await bootstrap.link(launched);
+      return await awaitEnd(await bootstrap.awaitUri(launched));
+    }
+    return await runHost(bootstrap, launched, settings);
   } catch (error) {
-    if (bootstrap.rank === 0) await bootstrap.abort(asFluxError(error).message);
-    throw error;
+    if (bootstrap.size === 1) throw error;
+    // Launchers kill this process, too, and drop what it says then.
+    fs.writeSync(2, `${command}: ${asFluxError(error).message}\n`);
+    await bootstrap.abort(asFluxError(error).message);
+    throw new Exit(1);
   } finally {
     bootstrap.close();
   }
+}
+
+async function runHost(bootstrap: Bootstrap, launched: Launched, settings: StartOptions): Promise<number> {
+  const { options, enclosing } = launched;
+  const attributes = { ...options.attributes, ...settings.attributes };
+  const linked = await bootstrap.link(launched, linkWishes(attributes, settings.config ?? {}));
+  return runNode({ ...options, ...settings, ...linked, attributes }, async (node) => {
+    const isLeader = node.plan.firstRank === 0;
+    await Promise.all([
+      bootstrap.announce(launched, node.uri),
+      isLeader && enclosing && tellParent(node.instance, enclosing),
+    ]);
+  });
+}
+
+function linkWishes(attributes: Readonly<Record<string, string>>, config: JsonObject): LinkWishes {
+  const set = new Map(Object.entries(attributes));
+  const get = (name: string) => tbonAttribute(name, set, config);
+  return {
+    address: () => ownAddress(get('interface-hint')),
+    prefersTcp: get('prefertcp') !== '0',
+    machine: () => ({ hostname: attributes.hostname ?? os.hostname(), ...countCoresAndGpus() }),
+    timeout: parseDuration(get('tcp_user_timeout')),
+    connectTimeout: parseDuration(get('connect_timeout')),
+    parents: (placement, size) => parentNodes(placement, treeOf(set, config, placement, size).topology),
+    log: (text) => console.error(`flux-broker: ${text}`),
+  };
 }

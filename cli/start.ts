@@ -10,7 +10,8 @@ import { readConfigPath, updateConfig } from '../core/node/config-files.ts';
 import type { StartOptions } from '../core/node/prepare.ts';
 import { collect, count, duration, increase, refuseOption, runCommand, runsAnother, subcommand } from './command.ts';
 import { print } from './print.ts';
-import { runLaunched, runNode } from './run-node.ts';
+import { type LaunchOptions, runLaunched, runNode } from './run-node.ts';
+import { runProcesses } from './start-processes.ts';
 
 /** Where the instance of the system has its state and its configuration. */
 const SYSTEM_STATEDIR = '/var/lib/flux';
@@ -23,10 +24,11 @@ export interface BrokerOptions {
   verbose: number;
 }
 
-interface Options extends BrokerOptions {
+interface Options extends BrokerOptions, LaunchOptions {
   brokerOpts: string[];
   size?: number;
   testSize?: number;
+  procs?: number;
   partition?: boolean;
   testHosts?: string;
   rundir?: string;
@@ -50,6 +52,13 @@ export function brokerOptions(command: Command): Command {
     .option('-v, --verbose', 'Log to stderr what the broker does; twice: all of it.', increase, 0);
 }
 
+/** Options of the processes that a launcher starts. */
+export function launchOptions(command: Command): Command {
+  return command
+    .option('--ranks <N>', 'Ranks that each launched process stands for.', count)
+    .option('--alone', 'Let each launched process host its ranks itself, not one for all of a machine.');
+}
+
 const startMode = new Option('--test-start-mode <MODE>', 'Start all ranks, or the leader alone.')
   .choices(['all', 'leader'])
   .default('all');
@@ -61,10 +70,11 @@ const exitMode = new Option('--test-exit-mode <MODE>', "Whose exit code counts: 
 export async function run(args: readonly string[]): Promise<number> {
   let exitCode = 0;
   const command = runsAnother(
-    withoutWrapper(brokerOptions(subcommand('start', 'Start a Flux instance, and run a program in it.')))
+    withoutWrapper(launchOptions(brokerOptions(subcommand('start', 'Start a Flux instance, and run a program in it.'))))
       .argument('[command...]', 'the initial program; a shell when there is none')
-      .option('-s, --size <N>', 'Ranks of the instance, all in this process.', count)
+      .option('-s, --size <N>', 'Ranks of the instance.', count)
       .option('--test-size <N>', 'The same.', count)
+      .option('--procs <N>', 'Processes that host the ranks; one when absent.', count)
       .option('--partition', 'Give each rank a share of the cores, instead of all of them.')
       .option('--rundir <DIR>', 'Make or use this folder for the sockets.')
       .option('-r, --recovery [TARGET]', 'Start rank 0 alone on the state of an instance that ended, to mend it.')
@@ -193,16 +203,43 @@ function recoverySettings(target: true | string): string[] {
   }
 }
 
+/** @throws FluxError EINVAL: options that do not go together */
+function checkProcs(procs: number, { size }: StartOptions, options: Options): void {
+  if (size === undefined) {
+    if (options.procs !== undefined) throw new FluxError('EINVAL', '--procs goes only with --size');
+    return;
+  }
+  for (const name of ['ranks', 'alone'] as const)
+    if (options[name] !== undefined) throw new FluxError('EINVAL', `--${name} does not go with --size`);
+  if (procs > Math.max(1, size)) throw new FluxError('EINVAL', `${procs} processes cannot host ${size} ranks`);
+  if (procs > 1 && options.testStartMode === 'leader')
+    throw new FluxError('EINVAL', '--test-start-mode=leader does not go with --procs');
+}
+
+/** The options that the other processes have, too. */
+function brokerWords(options: Options): string[] {
+  const { setattr, configPath, conf, verbose } = withBrokerOpts(options);
+  return [
+    ...setattr.flatMap((setting) => ['-S', setting]),
+    ...(configPath === undefined ? [] : ['-c', configPath]),
+    ...conf.flatMap((value) => ['--conf', value]),
+    ...new Array<string>(verbose).fill('-v'),
+  ];
+}
+
 async function start(words: readonly string[], options: Options): Promise<number> {
   const settings = startSettings(words, options);
+  const { procs = 1 } = options;
+  checkProcs(procs, settings, options);
   if (options.noexec) {
     const program = words.length ? `, running: ${words.join(' ')}` : '';
     const size = settings.size ?? 1;
-    print(`flux start: ${size} ${size === 1 ? 'rank' : 'ranks'} in one process${program}`);
+    const processes = procs === 1 ? 'one process' : `${procs} processes`;
+    print(`flux start: ${size} ${size === 1 ? 'rank' : 'ranks'} in ${processes}${program}`);
     return 0;
   }
-  if (settings.size === undefined) return runLaunched(settings);
-  const exitCode = await runNode(settings);
+  if (settings.size === undefined) return runLaunched('flux-start', settings, options);
+  const exitCode = await (procs === 1 ? runNode(settings) : runProcesses(settings, procs, brokerWords(options)));
   if (exitCode) console.error(`flux-start: 0 (pid ${process.pid}) exited with rc=${exitCode}`);
   return exitCode;
 }

@@ -35,7 +35,7 @@ const lazyChildProcess = {
 export const common = {
   ...shared,
   format: 'esm',
-  external: ['@photostructure/sqlite', 'lz4-wasm-nodejs', 'piscina', 'wasmoon'],
+  external: ['@photostructure/sqlite', 'lz4-wasm-nodejs', 'piscina', 'wasmoon', 'zeromq'],
   // CommonJS dependencies inside an ES module bundle still ask for Node's modules with require().
   banner: {
     js: "import { createRequire as createRequire_ } from 'node:module'; const require = createRequire_(import.meta.url);",

@@ -4,9 +4,11 @@ import { randomUUID } from 'node:crypto';
 import type { World } from '../core/broker/module-host.ts';
 import type { Clock, Random, SpawnEvents, Timer } from '../core/broker/service.ts';
 import { FluxError } from '../core/errno.ts';
+import type { Instance } from '../core/node/instance.ts';
+import { nodesOfRanks } from '../core/overlay/placement.ts';
 import { countCoresAndGpus, hwloc, rusage, spawnProcess, spawnProcessSoon, topology } from '../native/index.ts';
 import type { Process, ProcessSpec } from '../native/process.ts';
-import type { Machines } from './resource/machine.ts';
+import type { Machine, Machines } from './resource/machine.ts';
 import type { Parent } from './resource/parent.ts';
 
 /** What setTimeout can wait for; anything longer would come at once. */
@@ -83,10 +85,20 @@ export async function openParent(uri: string): Promise<Parent> {
   return Handle.open(uri, { env: {} });
 }
 
-/** What the machines have that ranks are on, this one being called `hostname`. */
-export function machinesOf(hostname: string): Machines {
+/** What the machines have that the ranks of an instance are on. */
+export function machinesOf({ hostname, placement, size }: Instance): Machines {
+  let own: Machine | undefined;
+  let nodeOfRank: Int32Array | undefined;
   return {
-    look: () => ({ hostname, ...countCoresAndGpus() }),
+    look(rank) {
+      // One process looks when it is asked; several have told each other.
+      if (placement.nodes.length === 1) {
+        own ??= { hostname, ...countCoresAndGpus() };
+        return own;
+      }
+      nodeOfRank ??= nodesOfRanks(placement.nodes, size);
+      return placement.nodes[nodeOfRank[rank]!]!.machine;
+    },
     describe() {
       const { xml, notice } = topology();
       if (xml === undefined) throw new FluxError('ENOSYS', notice);

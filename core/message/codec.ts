@@ -22,6 +22,8 @@ export const HEADER_BYTES = 20;
 /** Offsets of the credentials, counted from the end of an encoded message: the header is its last part. */
 export const USERID_FROM_END = 16;
 export const ROLEMASK_FROM_END = 12;
+/** Offset of an event's sequence number from there. */
+export const SEQUENCE_FROM_END = 8;
 
 function writeHeader(message: Message, target: Buffer, offset: number): number {
   target[offset] = MAGIC;

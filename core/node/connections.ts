@@ -9,13 +9,13 @@ import { findUser, peerCredentials } from '../../native/index.ts';
 import { closedAccess } from '../broker/access-policy.ts';
 import { asFluxError, errno } from '../errno.ts';
 import { Role } from '../message/credentials.ts';
-import { endpoint, INDEX_MAX } from '../ring/endpoint.ts';
+import { endpoint } from '../ring/endpoint.ts';
 import type { LargeBuffers } from '../ring/large-buffers.ts';
 import type { Mailbox } from '../ring/mailbox.ts';
 import { Connection } from './connection.ts';
 import { socketPath } from './instance.ts';
 import { listenOn } from './listen.ts';
-import { MAIN } from './plan.ts';
+import { CLIENT_INDEX_MAX, MAIN } from './plan.ts';
 import { readBeforeDestroy } from './read-before-destroy.ts';
 import { descriptorOf, shareReads } from './shared-reads.ts';
 
@@ -44,6 +44,7 @@ export class Connections {
   readonly #servers = new Map<number, { server: net.Server; ready: Promise<void> }>();
   readonly #byEndpoint = new Map<number, Connection>();
   readonly #congested = new Set<number>();
+  #isHeldUp = false;
   #dirty: Connection[] = [];
   #lastIndex = 0;
   /** Who may connect beside the owner. */
@@ -113,7 +114,7 @@ export class Connections {
     const thread = threadOfRank(rank);
     const connection = new Connection(socket, this.#newEndpoint(), rank, thread, peer, mailbox, buffers);
     this.#byEndpoint.set(connection.endpoint, connection);
-    if (this.#congested.has(thread)) socket.pause();
+    if (this.#isHeldUp || this.#congested.has(thread)) socket.pause();
     socket.on('data', (chunk: Buffer) => {
       try {
         connection.receive(chunk);
@@ -134,7 +135,7 @@ export class Connections {
   }
 
   #newEndpoint(): number {
-    do this.#lastIndex = this.#lastIndex === INDEX_MAX ? 1 : this.#lastIndex + 1;
+    do this.#lastIndex = this.#lastIndex === CLIENT_INDEX_MAX ? 1 : this.#lastIndex + 1;
     while (this.#byEndpoint.has(endpoint(MAIN, this.#lastIndex)));
     return endpoint(MAIN, this.#lastIndex);
   }
@@ -190,8 +191,17 @@ export class Connections {
     else this.#congested.delete(thread);
     for (const { socket, thread: own } of this.#byEndpoint.values()) {
       if (own !== thread) continue;
-      if (congested) socket.pause();
+      if (congested || this.#isHeldUp) socket.pause();
       else socket.resume();
+    }
+  }
+
+  /** Other processes can't keep up: nothing more is read of anybody until they can. */
+  setHeldUp(isHeldUp: boolean): void {
+    this.#isHeldUp = isHeldUp;
+    for (const { socket, thread } of this.#byEndpoint.values()) {
+      if (isHeldUp) socket.pause();
+      else if (!this.#congested.has(thread)) socket.resume();
     }
   }
 

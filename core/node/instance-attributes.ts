@@ -9,13 +9,11 @@ import { Hostlist } from '../formats/hostlist.ts';
 import { IdSet } from '../formats/idset.ts';
 import { TaskMap } from '../formats/taskmap.ts';
 import type { JsonObject } from '../json.ts';
-import { isObject, unpackTable } from '../message/unpack.ts';
 import type { Topology } from '../overlay/topology.ts';
 import { FLUX_CORE_VERSION } from './instance.ts';
 
 /** Attributes of the tree that [tbon] of the configuration can set, and their defaults. */
 const tbonDefaults: Readonly<Record<string, string>> = {
-  topo: 'kary:32',
   zmqdebug: '0',
   zmq_io_threads: '1',
   child_rcvhwm: '0',
@@ -42,9 +40,14 @@ export function checkSetAttributes(names: Iterable<string>): void {
   }
 }
 
-/** The value of tbon.topo: of the command line, else of the configuration, else the default. */
-export function topologyUri(set: ReadonlyMap<string, string>, config: JsonObject): string {
-  return set.get('tbon.topo') ?? tbonFromConfig(config).topo ?? tbonDefaults.topo!;
+/** The value of tbon.topo: of the command line, else of the configuration; undefined when nobody cares. */
+export function topologyUri(set: ReadonlyMap<string, string>, config: JsonObject): string | undefined {
+  return set.get('tbon.topo') ?? tbonFromConfig(config).topo;
+}
+
+/** The value of an attribute `tbon.NAME`: of the command line, else of the configuration, else the default. */
+export function tbonAttribute(name: string, set: ReadonlyMap<string, string>, config: JsonObject): string {
+  return set.get(`tbon.${name}`) ?? tbonFromConfig(config)[name] ?? tbonDefaults[name]!;
 }
 
 function tbonFromConfig(config: JsonObject): Readonly<Record<string, string>> {
@@ -69,6 +72,8 @@ export interface AttributeFacts {
   readonly size: number;
   readonly owner: number;
   readonly topology: Topology;
+  /** Its name: tbon.topo. */
+  readonly topologyUri: string;
   readonly hostnames: readonly string[];
   readonly bootMethod: string;
   /** Of an instance that is a job. */
@@ -109,7 +114,7 @@ export function sharedAttributes(facts: AttributeFacts, set: ReadonlyMap<string,
     ...Object.entries(timeoutAttributes),
     ...Object.entries(logAttributes),
   ]);
-  const tbon = { ...tbonDefaults, ...tbonFromConfig(facts.config) };
+  const tbon = { ...tbonDefaults, ...tbonFromConfig(facts.config), topo: facts.topologyUri };
   for (const [key, value] of Object.entries(tbon)) attributes.set(`tbon.${key}`, value);
   if (facts.configPath !== undefined) attributes.set('config.path', facts.configPath);
   // What was wished for these has become a fact.
@@ -142,27 +147,4 @@ function mappingOf({ size, mapping }: AttributeFacts): string | null {
   if (map.taskCount !== size)
     throw new FluxError('EINVAL', `the map ${mapping} places ${map.taskCount} ranks, not ${size}`);
   return map.encode('blocks');
-}
-
-/** A custom tree's hosts, in order of rank: [bootstrap] hosts of the configuration. */
-export function customHosts(config: JsonObject): { host: string; parent?: string }[] {
-  const { hosts = [] } = unpackTable(config, 'bootstrap', {
-    hosts: 'a?',
-    curve_cert: 's?',
-    default_port: 'i?',
-    default_bind: 's?',
-    default_connect: 's?',
-    enable_ipv6: 'b?',
-  });
-  const fail = (fault: string): never => {
-    throw new FluxError('EINVAL', `error parsing [bootstrap] configuration: ${fault}`);
-  };
-  return hosts.flatMap((entry) => {
-    const { host, parent } = isObject(entry) ? entry : {};
-    if (typeof host !== 'string') return fail("a host without 'host'");
-    if (parent !== undefined && typeof parent !== 'string') return fail(`the parent of ${host} is not a string`);
-    return Hostlist.parse(host)
-      .expand()
-      .map((name) => (parent === undefined ? { host: name } : { host: name, parent }));
-  });
 }

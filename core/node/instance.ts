@@ -4,7 +4,8 @@
 
 import { createHash } from 'node:crypto';
 import type { RcCommand } from '../broker/rc.ts';
-import type { CustomHost } from '../overlay/topology.ts';
+import { nodesOfRanks, type Placement } from '../overlay/placement.ts';
+import { type CustomHost, Topology } from '../overlay/topology.ts';
 import type { Plan } from './plan.ts';
 
 /** The flux-core whose protocols this broker speaks. */
@@ -17,6 +18,8 @@ export interface Instance {
   /** Value of attribute tbon.topo. */
   readonly topology: string;
   readonly customHosts: readonly CustomHost[];
+  /** The processes that host the ranks. */
+  readonly placement: Placement;
   /** Userid of the instance owner. */
   readonly owner: number;
   /** By rank: some may only play that host. */
@@ -55,6 +58,11 @@ export function brokerUuid(instanceId: string, rank: number): string {
   const hex = createHash('sha1').update(`${instanceId}/${rank}`).digest('hex');
   // Version 8 (RFC 9562): bits of our own choice.
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+/** The tree of an instance's ranks. */
+export function topologyOf({ topology, size, customHosts, placement }: Instance): Topology {
+  return Topology.create(topology, size, { hosts: customHosts, nodeOfRank: nodesOfRanks(placement.nodes, size) });
 }
 
 /** The socket of a rank's local connector. */

@@ -8,20 +8,33 @@ import { fileURLToPath } from 'node:url';
 import { nativeStatus, takeStopped } from '../../native/index.ts';
 import type { AccessPolicy } from '../broker/access-policy.ts';
 import { FluxError } from '../errno.ts';
+import { parseDuration } from '../formats/duration.ts';
 import type { Methods } from '../handle/methods.ts';
 import type { JsonObject } from '../json.ts';
-import { decodeMessage } from '../message/codec.ts';
+import { decodeMessage, SEQUENCE_FROM_END } from '../message/codec.ts';
+import { nodesOfRanks } from '../overlay/placement.ts';
 import { createDoorbells } from '../ring/doorbell.ts';
-import { indexOf, threadOf } from '../ring/endpoint.ts';
+import { endpoint, indexOf, threadOf } from '../ring/endpoint.ts';
 import { LargeBuffers } from '../ring/large-buffers.ts';
 import { Mailbox } from '../ring/mailbox.ts';
 import { bundlesFolder } from './bundles.ts';
 import { Connections } from './connections.ts';
-import { type Instance, socketPath } from './instance.ts';
+import { type Instance, socketPath, topologyOf } from './instance.ts';
 import { LogWriter } from './log-writer.ts';
 import { launcherMethods, ModuleLauncher } from './module-launcher.ts';
+import { type LinkSettings, NodeLinks } from './node-links.ts';
 import { optimizeSooner } from './optimize-sooner.ts';
-import { leaderThread, MAIN, type Plan, THREADS_MAX } from './plan.ts';
+import {
+  eventEndpoints,
+  FEED_INDEX,
+  leaderThread,
+  MAIN,
+  type Plan,
+  rankIndex,
+  remoteRankIndex,
+  remoteRankOf,
+  THREADS_MAX,
+} from './plan.ts';
 import { discardFolders, type Prepared, prepare, type StartOptions } from './prepare.ts';
 import { type InstanceFolder, removeFolder } from './run-directory.ts';
 import { ThreadControl } from './thread-control.ts';
@@ -48,7 +61,12 @@ export class FluxNode {
   readonly #stderr: (line: string) => void;
   readonly #exit: StartOptions['exit'];
   readonly #logWriter: LogWriter;
-  #leaderState = 'load-builtins';
+  readonly #links: NodeLinks | undefined;
+  readonly #congested = new Set<number>();
+  /** The state of the first rank of this process. */
+  #state = 'load-builtins';
+  #hasRun = false;
+  #ranksLeft: number;
   #over = false;
   // The highest of all ranks, where that counts.
   #exitCode = 0;
@@ -87,8 +105,11 @@ export class FluxNode {
       spins: 'when asked',
       connect: (to, memory) => this.#workers.connect(MAIN, to, memory),
       buffers,
-      onRoundEnd: () => this.#connections.flush(),
-      onCongestion: (thread, congested) => this.#connections.setCongested(thread, congested),
+      onRoundEnd: () => {
+        this.#connections.flush();
+        this.#links?.flush();
+      },
+      onCongestion: (thread, congested) => this.#setCongested(thread, congested),
     });
     this.#control = new ThreadControl(this.#mailbox, this.#methods());
     this.#workers = new WorkerPool(
@@ -97,6 +118,8 @@ export class FluxNode {
       (thread, name, error) => this.#threadDied(thread, name, error),
     );
     this.#connections = this.#makeConnections(buffers);
+    this.#links = options.links && this.#makeLinks(options.links, buffers);
+    this.#ranksLeft = plan.threadOfRank.reduce((count, thread) => count + Number(thread !== MAIN), 0);
     this.#launcher = new ModuleLauncher({
       workers: this.#workers,
       control: this.#control,
@@ -125,9 +148,9 @@ export class FluxNode {
     }
   }
 
-  /** URI of rank 0's local connector. */
+  /** URI of the local connector of this process's first rank. */
   get uri(): string {
-    return `local://${socketPath(this.instance.rundir, 0)}`;
+    return `local://${socketPath(this.instance.rundir, this.plan.firstRank)}`;
   }
 
   #makeConnections(buffers: LargeBuffers): Connections {
@@ -148,16 +171,67 @@ export class FluxNode {
     });
   }
 
+  #makeLinks(settings: LinkSettings, buffers: LargeBuffers): NodeLinks {
+    const { instance, plan } = this;
+    const attributes = new Map(instance.attributes);
+    const seconds = (name: string) => parseDuration(attributes.get(name)!);
+    const nodeOfRank = nodesOfRanks(instance.placement.nodes, instance.size);
+    const topology = topologyOf(instance);
+    const parent = topology.parent(plan.firstRank);
+    return new NodeLinks(
+      {
+        instanceId: instance.id,
+        placement: instance.placement,
+        nodeOfRank,
+        parentNode: parent === undefined ? undefined : nodeOfRank[parent],
+        keepAlive: seconds('tbon.torpid_min'),
+        timeout: seconds('tbon.tcp_user_timeout'),
+        deliver: (to, from, source, start, end) => {
+          const thread = plan.threadOfRank[to] ?? MAIN;
+          if (thread === MAIN) return;
+          const [far, near] = [endpoint(thread, rankIndex(to)), endpoint(MAIN, remoteRankIndex(from))];
+          this.#mailbox.sendBytes(far, near, source, start, end);
+        },
+        deliverEvent: (source, start) => {
+          for (const to of eventEndpoints(plan, MAIN))
+            this.#mailbox.sendBytes(to, endpoint(MAIN, 0), source, start, source.length);
+        },
+        release: (source) => buffers.give(source),
+        isCongested: () => this.#congested.size > 0,
+        setHeldUp: (isHeldUp) => this.#connections.setHeldUp(isHeldUp),
+        joined: (node) => this.#tellRouters('link.joined', { node }),
+        lost: (node, why) => this.#linkLost(node, why),
+        note: (note) => {
+          if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(plan), 'panic', note);
+        },
+        log: (severity, text) => this.#log(plan.firstRank, severity, text, 'overlay'),
+      },
+      settings,
+    );
+  }
+
+  #setCongested(thread: number, congested: boolean): void {
+    if (congested) this.#congested.add(thread);
+    else this.#congested.delete(thread);
+    this.#connections.setCongested(thread, congested);
+    if (this.#congested.size === 0) this.#links?.relieved();
+  }
+
+  #tellRouters(topic: string, payload: JsonObject): void {
+    for (const { index, routes } of this.plan.threads) if (routes) this.#control.notify(index, topic, payload);
+  }
+
   #log(rank: number, severity: string, text: string, appname: string): void {
     this.#control.notify(this.plan.threadOfRank[rank]!, 'rank.log', { rank, severity, text, appname });
   }
 
-  /** Opens rank 0's socket; ends what was started when that can't be. */
+  /** Opens the first rank's socket; ends what was started when that can't be. */
   async #open(): Promise<this> {
     try {
-      await this.#connections.listen(0);
+      const { firstRank } = this.plan;
+      await this.#connections.listen(firstRank);
       const lacking = nativeStatus();
-      if (lacking) this.#log(0, 'notice', lacking, 'broker');
+      if (lacking) this.#log(firstRank, 'notice', lacking, 'broker');
       return this;
     } catch (error) {
       await this.#stopAll();
@@ -170,11 +244,17 @@ export class FluxNode {
       if (index !== MAIN)
         this.#workers.start(name, { thread: index, plan: this.plan, doorbells, instance: this.instance });
     }
+    this.#links?.start();
     process.on('SIGCHLD', this.#onChild).on('exit', this.#removeFolders);
     void this.#mailbox
       .run((source, start, end, to, from) => {
-        if (indexOf(to) !== 0) this.#connections.send(to, source, start, end);
-        else this.#control.receive(decodeMessage(source, start, end), threadOf(from));
+        const index = indexOf(to);
+        const rank = remoteRankOf(index);
+        if (index === 0) this.#control.receive(decodeMessage(source, start, end), threadOf(from));
+        else if (rank !== undefined) this.#links?.send(rank, indexOf(from) - 1, source, start, end);
+        else if (index === FEED_INDEX)
+          this.#links?.publish(source.readUInt32BE(end - SEQUENCE_FROM_END), source, start, end);
+        else this.#connections.send(to, source, start, end);
       })
       .catch((error: Error) => this.#fatal(`main thread: ${error.stack ?? error.message}`));
   }
@@ -198,7 +278,7 @@ export class FluxNode {
 
   /** Ends the instance as a signal to its broker does; `exited` tells when it is over. */
   signal(signum: number): void {
-    for (const { index, routes } of this.plan.threads) if (routes) this.#control.notify(index, 'signal', { signum });
+    this.#tellRouters('signal', { signum });
   }
 
   // ---- what workers tell
@@ -223,7 +303,7 @@ export class FluxNode {
           // From a thread of ours.
           empty(() => this.#setAccess(request.payload as unknown as AccessPolicy)),
       },
-      'leader.state': { handler: (request) => empty(() => this.#leaderIn(request.unpack({ state: 's' }).state)) },
+      'node.state': { handler: (request) => empty(() => this.#enter(request.unpack({ state: 's' }).state)) },
       'rank.exited': {
         handler: (request) => {
           const { rank, exitCode } = request.unpack({ rank: 'i', exitCode: 'i' });
@@ -244,7 +324,7 @@ export class FluxNode {
 
   #describe(): JsonObject {
     const ranks = new Map<number, number>();
-    for (const thread of this.plan.threadOfRank) ranks.set(thread, (ranks.get(thread) ?? 0) + 1);
+    for (const thread of this.plan.threadOfRank) if (thread !== MAIN) ranks.set(thread, (ranks.get(thread) ?? 0) + 1);
     const threads = this.#workers.threads().map(({ index, name, load }) => ({
       index,
       name,
@@ -265,28 +345,40 @@ export class FluxNode {
 
   // ---- the end
 
-  #leaderIn(state: string): void {
-    this.#leaderState = state;
+  #enter(state: string): void {
+    this.#state = state;
     if (state !== 'run') return;
+    this.#hasRun = true;
     this.#resolveRunning();
     optimizeSooner();
   }
 
   #rankExited(rank: number, exitCode: number): void {
     const { mode, timeout } = this.#exit ?? {};
-    if (mode === 'any') this.#exitCode = Math.max(this.#exitCode, exitCode);
-    if (rank === 0) {
-      void this.#finish(mode === 'any' ? this.#exitCode : exitCode);
+    this.#ranksLeft--;
+    if (mode === 'any' || this.plan.firstRank > 0) this.#exitCode = Math.max(this.#exitCode, exitCode);
+    if (rank > 0 && exitCode && !this.#hasRun) this.#failStart(`rank ${rank} failed to start`, exitCode);
+    if (rank === 0 || this.#ranksLeft === 0) {
+      void this.#finish(rank === 0 && mode !== 'any' ? exitCode : this.#exitCode);
       return;
     }
-    if (exitCode && startingStates.includes(this.#leaderState))
-      this.#control.notify(leaderThread(this.plan), 'panic', {
-        text: `rank ${rank} failed to start (exit code ${exitCode})`,
-        exitCode,
-      });
     if (mode !== 'any' || timeout === undefined || this.#exitTimer) return;
     const end = () => this.#fatal(`rank ${rank} has exited and the others have not in ${timeout}s: killed`);
     this.#exitTimer = setTimeout(end, timeout * 1000);
+  }
+
+  /** The instance cannot start; one that is ending already is left alone. */
+  #failStart(why: string, exitCode: number): void {
+    const note = { text: `${why} (exit code ${exitCode})`, exitCode };
+    if (this.plan.firstRank > 0) this.#links?.tell(note);
+    else if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(this.plan), 'panic', note);
+  }
+
+  #linkLost(node: number, why: string): void {
+    this.#tellRouters('link.lost', { node, why });
+    // Who starts all processes together starts none again.
+    const { ranks } = this.instance.placement.nodes[node]!;
+    if (this.#exit && !this.#hasRun) this.#failStart(`ranks ${ranks} are lost: ${why}`, 1);
   }
 
   /** `error` is undefined when it was killed on demand. */
@@ -317,7 +409,7 @@ export class FluxNode {
   async #finish(exitCode: number): Promise<void> {
     if (this.#over) return;
     this.#rejectRunning(
-      new FluxError('ECANCELED', `the instance ended in state ${this.#leaderState} with exit code ${exitCode}`),
+      new FluxError('ECANCELED', `the instance ended in state ${this.#state} with exit code ${exitCode}`),
     );
     await this.#stopAll();
     this.#removeFolders();
@@ -332,5 +424,6 @@ export class FluxNode {
     this.#launcher.killAll();
     this.#mailbox.stop();
     await this.#workers.stopAll();
+    this.#links?.close();
   }
 }

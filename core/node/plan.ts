@@ -7,11 +7,18 @@ import { FluxError } from '../errno.ts';
 import type { JsonObject } from '../json.ts';
 import { unpackTable } from '../message/unpack.ts';
 import type { Topology } from '../overlay/topology.ts';
+import { endpoint } from '../ring/endpoint.ts';
 
 /** Threads that an instance can have, those of modules included. */
 export const THREADS_MAX = 256;
 /** The main thread: owns the sockets. */
 export const MAIN = 0;
+
+/** Clients have endpoints on main up to this one. */
+export const CLIENT_INDEX_MAX = 0x7ffffe;
+/** What is sent here is an event for the other processes. */
+export const FEED_INDEX = 0x7fffff;
+const REMOTE_RANKS = 0x800000;
 
 export interface ThreadPlan {
   readonly index: number;
@@ -24,7 +31,9 @@ export interface ThreadPlan {
 
 export interface Plan {
   readonly threads: readonly ThreadPlan[];
-  /** The thread that hosts each rank. */
+  /** The lowest rank that this process hosts. */
+  readonly firstRank: number;
+  /** The thread that hosts each rank; main, where ranks of other processes are. */
   readonly threadOfRank: Uint8Array;
   /** Bytes of each ring. */
   readonly ringBytes: number;
@@ -90,14 +99,21 @@ function engineSettings(config: JsonObject): EngineSettings {
  * On two cores one engine thread does everything beside main and the disks; from four on programs are run by a thread of
  * their own, and routers multiply with cores and ranks.
  *
+ * @param ranks those that this process hosts, in order
  * @throws FluxError EINVAL: [engine] of the configuration is wrong
  */
-export function makePlan(cores: number, topology: Topology, config: JsonObject): Plan {
+export function makePlan(
+  cores: number,
+  topology: Topology,
+  config: JsonObject,
+  ranks: readonly number[] = Array.from({ length: topology.size }, (_, rank) => rank),
+): Plan {
   const settings = engineSettings(config);
-  const wanted = Math.ceil(topology.size / RANKS_PER_ROUTER);
+  const isLeader = ranks[0] === 0;
+  const wanted = Math.ceil(ranks.length / RANKS_PER_ROUTER);
   const routers = settings.routers ?? Math.max(1, Math.min(wanted, Math.floor(cores / 4)));
   const execWorkers = settings.execWorkers ?? (cores < 4 ? 0 : Math.max(1, Math.floor(cores / 16)));
-  const kvsWorkers = settings.kvsWorkers ?? 0;
+  const kvsWorkers = isLeader ? (settings.kvsWorkers ?? 0) : 0;
   const threads: ThreadPlan[] = [{ index: MAIN, name: 'main', routes: false, services: [] }];
   for (let i = 0; i < routers; i++) {
     const alone = routers === 1 && execWorkers === 0;
@@ -112,10 +128,11 @@ export function makePlan(cores: number, topology: Topology, config: JsonObject):
     threads.push({ index: threads.length, name: `exec ${i}`, routes: false, services: programServices });
   for (let i = 0; i < kvsWorkers; i++)
     threads.push({ index: threads.length, name: `kvs ${i}`, routes: false, services: [kvsShard(i)] });
-  threads.push({ index: threads.length, name: 'store', routes: false, services: backingStores });
+  if (isLeader) threads.push({ index: threads.length, name: 'store', routes: false, services: backingStores });
   return {
     threads,
-    threadOfRank: shardRanks(topology, routers),
+    firstRank: ranks[0]!,
+    threadOfRank: shardRanks(topology, ranks, routers),
     ringBytes: settings.ringBytes ?? RING_BYTES,
     spinMicroseconds: settings.spinMicroseconds ?? (cores > 1 ? SPIN_MICROSECONDS : 0),
     clientBacklogBytes: settings.clientBacklogBytes ?? CLIENT_BACKLOG_BYTES,
@@ -123,22 +140,39 @@ export function makePlan(cores: number, topology: Topology, config: JsonObject):
 }
 
 /**
- * Deals ranks out to routers by subtrees of rank 0, the largest first, each to the router with the fewest ranks: then
- * every way from rank 0 crosses threads at most once, and events and responses from there keep their order.
+ * Deals ranks out to routers by the subtrees below the first rank, the largest first, each to the router with the fewest
+ * ranks: then every way from rank 0 crosses threads at most once, and events and responses from there keep their order.
  */
-function shardRanks(topology: Topology, routers: number): Uint8Array {
-  const threadOfRank = new Uint8Array(topology.size);
-  const first = MAIN + 1;
+function shardRanks(topology: Topology, ranks: readonly number[], routers: number): Uint8Array {
+  const threadOfRank = new Uint8Array(topology.size).fill(MAIN);
+  const [first] = ranks;
   const loads = new Array<number>(routers).fill(0);
-  threadOfRank[0] = first;
+  threadOfRank[first!] = MAIN + 1;
   loads[0] = 1;
-  const children = [...topology.children(0)].sort((a, b) => topology.descendants(b) - topology.descendants(a));
-  for (const child of children) {
+  const subtrees = subtreesBelow(first!, topology, ranks);
+  for (const subtree of subtrees.sort((a, b) => b.length - a.length)) {
     const router = loads.indexOf(Math.min(...loads));
-    loads[router]! += topology.descendants(child) + 1;
-    for (const rank of topology.subtree(child)) threadOfRank[rank] = first + router;
+    loads[router]! += subtree.length;
+    for (const rank of subtree) threadOfRank[rank] = MAIN + 1 + router;
   }
   return threadOfRank;
+}
+
+/** The ranks of a process but for its first one, those together whose ways to the others all lead by that one, or abroad. */
+function subtreesBelow(first: number, topology: Topology, ranks: readonly number[]): number[][] {
+  const own = new Set(ranks);
+  const subtrees: number[][] = [];
+  const below = (rank: number): number[] => {
+    const subtree = [rank];
+    for (let i = 0; i < subtree.length; i++)
+      for (const child of topology.children(subtree[i]!)) if (own.has(child)) subtree.push(child);
+    return subtree;
+  };
+  for (const rank of ranks) {
+    const parent = topology.parent(rank);
+    if (rank !== first && (parent === first || !own.has(parent!))) subtrees.push(below(rank));
+  }
+  return subtrees;
 }
 
 /** The thread that runs the process-wide service of a rank: its own when it can, else one of those that do. */
@@ -160,7 +194,7 @@ export function kvsShards(plan: Plan): number {
   return count;
 }
 
-/** The thread that hosts rank 0. */
+/** The thread that hosts rank 0; main where another process does, by which what comes from there comes. */
 export function leaderThread(plan: Plan): number {
   return plan.threadOfRank[0]!;
 }
@@ -168,4 +202,23 @@ export function leaderThread(plan: Plan): number {
 /** Index of a rank's endpoint on its thread. */
 export function rankIndex(rank: number): number {
   return rank + 1;
+}
+
+/** Where a thread sends an event for all others that host ranks: to one rank of each. */
+export function eventEndpoints(plan: Plan, from: number): number[] {
+  return plan.threads
+    .filter(({ index, routes }) => routes && index !== from)
+    .map(({ index }) => ({ index, rank: plan.threadOfRank.indexOf(index) }))
+    .filter(({ rank }) => rank >= 0)
+    .map(({ index, rank }) => endpoint(index, rankIndex(rank)));
+}
+
+/** Index on main of the endpoint of a rank that another process hosts. */
+export function remoteRankIndex(rank: number): number {
+  return REMOTE_RANKS + rank;
+}
+
+/** The rank of an endpoint's index on main; undefined where it is none of a rank. */
+export function remoteRankOf(index: number): number | undefined {
+  return index >= REMOTE_RANKS ? index - REMOTE_RANKS : undefined;
 }

@@ -7,24 +7,25 @@ import { lifecycleSettings } from '../broker/lifecycle-settings.ts';
 import { checkLogAttributes } from '../broker/services/log.ts';
 import { FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
+import { IdSet } from '../formats/idset.ts';
 import { type JsonObject, stringifyJson } from '../json.ts';
+import { nodesOfRanks, type Placement, usualTopology } from '../overlay/placement.ts';
 import { Topology } from '../overlay/topology.ts';
+import { parseBootstrap } from './bootstrap-config.ts';
 import { initialProgram, leadsProcessGroup } from './initial-program.ts';
 import { type Instance, socketPath } from './instance.ts';
-import {
-  checkSetAttributes,
-  customHosts,
-  type Enclosing,
-  sharedAttributes,
-  topologyUri,
-} from './instance-attributes.ts';
+import { checkSetAttributes, type Enclosing, sharedAttributes, topologyUri } from './instance-attributes.ts';
 import { checkSocketPath } from './listen.ts';
+import type { LinkSettings } from './node-links.ts';
 import { makePlan, type Plan } from './plan.ts';
 import { type InstanceFolder, openFolder, removeFolder } from './run-directory.ts';
 
 export interface StartOptions {
-  /** Ranks, all in this process. */
   readonly size?: number;
+  /** The processes that host the ranks, when it is not this one alone, and what is the same in all of them. */
+  readonly shared?: SharedStart;
+  /** How this process reaches the others. */
+  readonly links?: LinkSettings;
   /** Attributes, as `--setattr` gives them. */
   readonly attributes?: Readonly<Record<string, string>>;
   readonly config?: JsonObject;
@@ -53,6 +54,14 @@ export interface StartOptions {
   readonly stderr?: (line: string) => void;
   /** Folder of the bundles that worker threads and module processes run. */
   readonly bundles?: URL;
+}
+
+/** What the processes of an instance have agreed on. */
+export interface SharedStart {
+  readonly instanceId: string;
+  /** Seconds since the epoch. */
+  readonly startTime: number;
+  readonly placement: Placement;
 }
 
 /** Ranks of an instance, bounded by the doorbells' and endpoints' numbering only from far above. */
@@ -85,13 +94,17 @@ export function prepare(options: StartOptions): Prepared {
   lifecycleSettings(get, size);
   checkLogAttributes(get);
   const environment = cleanEnvironment(options.environment ?? process.env);
-  const topo = topologyUri(set, config);
-  const hosts = topo === 'custom' ? customHosts(config) : [];
-  const topology = Topology.create(topo, size, hosts);
-  const plan = makePlan(os.availableParallelism(), topology, config);
   const hostname = set.get('hostname') ?? os.hostname();
   const hostnames = hostnamesOf(options.hosts, hostname, size);
-  const program = programOf(options.command, set, environment);
+  const {
+    placement = aloneOn(hostname, size),
+    instanceId = randomUUID(),
+    startTime = Date.now() / 1000,
+  } = options.shared ?? {};
+  const { uri: topo, hosts, topology } = treeOf(set, config, placement, size);
+  const ranks = [...IdSet.parse(placement.nodes[placement.own]!.ranks)];
+  const plan = makePlan(os.availableParallelism(), topology, config, ranks);
+  const program = plan.firstRank === 0 ? programOf(options.command, set, environment) : undefined;
 
   const folders: InstanceFolder[] = [];
   const open = (what: 'rundir' | 'statedir', parent: string): InstanceFolder => {
@@ -102,13 +115,14 @@ export function prepare(options: StartOptions): Prepared {
   try {
     const rundir = open('rundir', '/tmp');
     checkSocketPath(socketPath(rundir.path, size - 1), 'rundir: ');
-    const statedir = open('statedir', '/var/tmp');
+    const leaderAttributes = plan.firstRank === 0 ? stateAttributes(open('statedir', '/var/tmp'), get) : [];
     const owner = os.userInfo().uid;
     const attributes = sharedAttributes(
       {
         size,
         owner,
         topology,
+        topologyUri: topo,
         hostnames,
         bootMethod: options.bootMethod ?? (size === 1 ? 'single' : 'simple'),
         enclosing: options.enclosing,
@@ -116,25 +130,22 @@ export function prepare(options: StartOptions): Prepared {
         rundir: rundir.path,
         rundirCleanup: rundir.cleanup && !options.rundirIsCallers,
         configPath: options.configPath,
-        startTime: Date.now() / 1000,
+        startTime,
         config,
       },
       set,
     );
     const instance: Instance = {
-      id: randomUUID(),
+      id: instanceId,
       size,
       topology: topo,
       customHosts: hosts,
+      placement,
       owner,
       hostnames,
       hostname,
       attributes,
-      leaderAttributes: [
-        ['statedir', statedir.path],
-        ['statedir-cleanup', statedir.cleanup ? '1' : '0'],
-        ['content.backing-module', set.get('content.backing-module') ?? 'content-sqlite'],
-      ],
+      leaderAttributes,
       config: stringifyJson(config),
       configPath: options.configPath,
       rundir: rundir.path,
@@ -150,6 +161,31 @@ export function prepare(options: StartOptions): Prepared {
     discardFolders(folders);
     throw error;
   }
+}
+
+/**
+ * The tree that is wished for.
+ *
+ * @throws FluxError EINVAL: what is wrong with the wishes, or the processes
+ */
+export function treeOf(set: ReadonlyMap<string, string>, config: JsonObject, { nodes }: Placement, size: number) {
+  const uri = topologyUri(set, config) ?? usualTopology(nodes, size);
+  const hosts = uri === 'custom' ? (parseBootstrap(config)?.hosts ?? []) : [];
+  return { uri, hosts, topology: Topology.create(uri, size, { hosts, nodeOfRank: nodesOfRanks(nodes, size) }) };
+}
+
+/** One process has all ranks; what its machine has it looks up itself. */
+function aloneOn(hostname: string, size: number): Placement {
+  return { own: 0, nodes: [{ ranks: IdSet.range(0, size - 1).encode(), machine: { hostname, cores: 0, gpus: 0 } }] };
+}
+
+/** What rank 0 alone has. */
+function stateAttributes(statedir: InstanceFolder, get: (name: string) => string | undefined): [string, string][] {
+  return [
+    ['statedir', statedir.path],
+    ['statedir-cleanup', statedir.cleanup ? '1' : '0'],
+    ['content.backing-module', get('content.backing-module') ?? 'content-sqlite'],
+  ];
 }
 
 function programOf(

@@ -143,6 +143,25 @@ export class Overlay {
     this.#host.parentLost(why);
   }
 
+  /** Links to these neighbours work (again): children may say that they are here. */
+  linksUp(links: readonly Link[]): void {
+    for (const link of links)
+      if (link !== this.parent && this.#health.child(link.rank)?.status === 'lost') this.#setChild(link, 'offline');
+  }
+
+  /** Links to these neighbours do not work any more. */
+  linksDown(links: readonly Link[], why: string): void {
+    for (const link of links) {
+      if (link === this.parent) this.#loseParent(`${this.#host.hostname(link.rank)} (rank ${link.rank}): ${why}`);
+      else if (link.isOnline) {
+        const below = this.#host.topology.descendants(link.rank);
+        const more = below ? ` and severed contact with ${below} other nodes` : '';
+        this.#setChild(link, 'lost', why);
+        this.#host.log('err', `${this.#host.hostname(link.rank)} (rank ${link.rank}) is lost${more}: ${why}`);
+      }
+    }
+  }
+
   #setChild(link: Link, status: SubtreeStatus, error?: string): void {
     const { rank } = link;
     const wasOnline = link.isOnline;

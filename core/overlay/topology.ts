@@ -2,7 +2,9 @@
  * The shape of the tree that ranks form: who is whose parent, and which way leads to whom.
  *
  * Shapes (attribute tbon.topo): `kary:K` with fanout K (0: all ranks below rank 0), `mincrit[:K]` with K routers in the
- * middle of three levels, `binomial`, and `custom` as the configuration's [bootstrap] hosts say.
+ * middle of three levels, `binomial`, `custom` as the configuration's [bootstrap] hosts say, and `procs:K`: the ranks of
+ * each process are a `kary:K` tree of their own, and so are the first ranks of the processes, so that each process but one
+ * has one link towards rank 0.
  */
 
 import { FluxError } from '../errno.ts';
@@ -15,6 +17,13 @@ const MINCRIT_FANOUT_MAX = 1024;
 export interface CustomHost {
   readonly host: string;
   readonly parent?: string | undefined;
+}
+
+/** What some shapes go by. */
+export interface TopologyFacts {
+  readonly hosts?: readonly CustomHost[];
+  /** The process of each rank; one has all when absent. */
+  readonly nodeOfRank?: Int32Array | undefined;
 }
 
 export class Topology {
@@ -54,7 +63,7 @@ export class Topology {
    *
    * @throws FluxError EINVAL: unknown shape, bad number, or hosts that form no tree
    */
-  static create(uri: string, size: number, hosts: readonly CustomHost[] = []): Topology {
+  static create(uri: string, size: number, { hosts = [], nodeOfRank }: TopologyFacts = {}): Topology {
     const [shape, argument] = splitOnce(uri);
     const parents = new Int32Array(size);
     parents[0] = NO_PARENT;
@@ -68,6 +77,9 @@ export class Topology {
       case 'binomial':
         refuseArgument('binomial', argument);
         fillBinomial(parents);
+        break;
+      case 'procs':
+        fillProcs(parents, parseCount('procs', argument), nodeOfRank);
         break;
       case 'custom':
         refuseArgument('custom', argument);
@@ -170,6 +182,21 @@ function chooseRouters(size: number): number {
 /** The tree of 2^k nodes joins two trees of 2^(k-1): rank r hangs below r without its highest bit. */
 function fillBinomial(parents: Int32Array): void {
   for (let rank = 1; rank < parents.length; rank++) parents[rank] = rank - 2 ** Math.floor(Math.log2(rank));
+}
+
+/** Processes in the order of their first ranks, of which each is the root of its process's tree. */
+function fillProcs(parents: Int32Array, k: number, nodeOfRank: Int32Array = new Int32Array(parents.length)): void {
+  const ranksOf = new Map<number, number[]>();
+  for (const [rank, node] of nodeOfRank.entries()) {
+    const ranks = ranksOf.get(node);
+    if (ranks) ranks.push(rank);
+    else ranksOf.set(node, [rank]);
+  }
+  const fill = (ranks: readonly number[]) => {
+    for (let i = 1; i < ranks.length; i++) parents[ranks[i]!] = ranks[k === 0 ? 0 : Math.floor((i - 1) / k)]!;
+  };
+  for (const ranks of ranksOf.values()) fill(ranks);
+  fill([...ranksOf.values()].map(([first]) => first!));
 }
 
 function fillCustom(parents: Int32Array, hosts: readonly CustomHost[]): void {

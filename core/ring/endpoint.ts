@@ -3,7 +3,7 @@
  * own numbering; index 0 of each thread is the thread itself.
  */
 
-export const INDEX_MAX = 0xffffff;
+const INDEX_MAX = 0xffffff;
 
 export function endpoint(thread: number, index: number): number {
   return ((thread << 24) | index) >>> 0;

@@ -167,7 +167,7 @@ for (const row of rows) {
   const { size, topology: shape, plan = engine } = row;
   describe(`${size} ranks as ${shape} with ${JSON.stringify(plan)}`, () => {
     const hosts = customHosts(row);
-    const topology = Topology.create(shape, size, hosts);
+    const topology = Topology.create(shape, size, { hosts: hosts ?? [] });
     const lines: string[] = [];
     let instance: RunningInstance;
     let handles: Handle[];

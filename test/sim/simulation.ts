@@ -10,9 +10,10 @@
 
 import type { ModuleDefinition } from '../../core/broker/service.ts';
 import type { State } from '../../core/broker/state-machine.ts';
+import { IdSet } from '../../core/formats/idset.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Credentials } from '../../core/message/credentials.ts';
-import type { Instance } from '../../core/node/instance.ts';
+import { type Instance, topologyOf } from '../../core/node/instance.ts';
 import { sharedAttributes } from '../../core/node/instance-attributes.ts';
 import { type CustomHost, Topology } from '../../core/overlay/topology.ts';
 import { defaultRc, type Rank } from '../../workers/router/rank.ts';
@@ -66,7 +67,7 @@ export class Simulation {
     this.#runner = new Runner(this.agenda, this.network, options.seed);
     this.programs = new Programs(options.programs ?? {});
     this.instance = describeInstance(options);
-    this.topology = Topology.create(this.instance.topology, this.instance.size, options.customHosts);
+    this.topology = topologyOf(this.instance);
     this.remoteModules = new RemoteModules(this.network, options.remoteModules ?? {});
     this.node = new SimulatedNode(this, options);
     this.ranks = Array.from({ length: this.instance.size }, (_, rank) => this.node.makeRank(rank));
@@ -170,12 +171,16 @@ function describeInstance(options: SimulationOptions): Instance {
   const { size = 1, topology: topo = 'kary:2', customHosts = [], config = {}, command } = options;
   const set = new Map(Object.entries({ 'tbon.topo': topo, ...options.attributes }));
   const hostnames = Array.from({ length: size }, (_, rank) => `sim${rank}`);
-  const topology = Topology.create(topo, size, customHosts);
+  const topology = Topology.create(topo, size, { hosts: customHosts });
   return {
     id: 'simulation',
     size,
     topology: topo,
     customHosts,
+    placement: {
+      own: 0,
+      nodes: [{ ranks: IdSet.range(0, size - 1).encode(), machine: { hostname: 'sim', cores: 4, gpus: 0 } }],
+    },
     owner: owner.userid,
     hostnames,
     hostname: 'sim',
@@ -184,6 +189,7 @@ function describeInstance(options: SimulationOptions): Instance {
         size,
         owner: owner.userid,
         topology,
+        topologyUri: topo,
         hostnames,
         bootMethod: 'simulation',
         mapping: undefined,

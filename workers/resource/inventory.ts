@@ -108,16 +108,24 @@ export class Inventory {
   }
 
   /**
-   * Takes what the ranks have, unless it is known already: those of this process have the same machine.
+   * Takes what the ranks have, unless it is known already.
    *
    * @param partitions whether each has a share of it
    * @throws FluxError EINVAL: there are more ranks than cores to share
    */
   discover(partitions: boolean): void {
     if (this.#R) return;
-    const { size } = this.#context;
-    const machine = this.#machines.look();
-    const { nodes } = partitions ? sharedSet(size, machine) : machineSet(IdSet.range(0, size - 1), machine);
+    const ranksOf = new Map<Machine, number[]>();
+    for (let rank = 0; rank < this.#context.size; rank++) {
+      const machine = this.#machines.look(rank);
+      const ranks = ranksOf.get(machine);
+      if (ranks) ranks.push(rank);
+      else ranksOf.set(machine, [rank]);
+    }
+    const sets = Array.from(ranksOf, ([machine, ranks]) =>
+      partitions ? sharedSet(ranks, machine) : machineSet(IdSet.from(ranks), machine),
+    );
+    const { nodes } = ResourceSet.empty.append(...sets);
     const set = new ResourceSet(nodes, { expiration: this.#job?.expiration ?? 0 });
     this.#define(resourceSetToJson(set), 'dynamic-discovery', set);
   }
@@ -218,14 +226,15 @@ export function machineSet(ranks: IdSet, { cores, gpus, hostname }: Machine): Re
 }
 
 /** What each of some ranks has when they share a machine: cores and GPUs that follow each other. */
-function sharedSet(size: number, { cores, gpus, hostname }: Machine): ResourceSet {
+function sharedSet(ranks: readonly number[], { cores, gpus, hostname }: Machine): ResourceSet {
+  const size = ranks.length;
   if (size > cores) throw new FluxError('EINVAL', `${size} ranks cannot share ${cores} cores (resource.partition)`);
-  const share = (count: number, rank: number) => {
-    const [first, end] = [rank, rank + 1].map((each) => Math.floor((each * count) / size)) as [number, number];
+  const share = (count: number, index: number) => {
+    const [first, end] = [index, index + 1].map((each) => Math.floor((each * count) / size)) as [number, number];
     return end > first ? IdSet.range(first, end - 1) : IdSet.empty;
   };
-  const nodes = Array.from({ length: size }, (_, rank) => {
-    const ids = [['core', share(cores, rank)] as const, ['gpu', share(gpus, rank)] as const];
+  const nodes = ranks.map((rank, index) => {
+    const ids = [['core', share(cores, index)] as const, ['gpu', share(gpus, index)] as const];
     const resources = resourcesOf(ids.filter(([, set]) => set.count));
     return { rank, hostname, resources, properties: noProperties };
   });

@@ -7,8 +7,8 @@ export interface Machine {
 }
 
 export interface Machines {
-  /** Looks at the machine that the ranks are on. */
-  look(): Machine;
+  /** Looks at the machine that a rank is on. */
+  look(rank: number): Machine;
   /** hwloc's description of it, XML; throws FluxError ENOSYS without hwloc. */
   describe(): string;
   /** Reads hwloc's description of a machine; throws FluxError EINVAL: it is none; ENOSYS: there is no hwloc. */

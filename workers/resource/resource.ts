@@ -94,12 +94,12 @@ class Resource implements Service {
     return ranks;
   }
 
-  /** Ranks that lack what is configured are drained. Those of this process are all on one machine. */
+  /** Ranks that lack what is configured are drained. */
   async #verify({ verify, resources }: ResourceSettings, drain: Drain): Promise<void> {
     if (!verify || !resources) return;
-    const machine = this.#machines.look();
     for (let rank = 0; rank < this.#context.size; rank++) {
-      const { verdict, text } = verifyResources(this.#inventory.set, machineSet(IdSet.from([rank]), machine), verify);
+      const own = machineSet(IdSet.from([rank]), this.#machines.look(rank));
+      const { verdict, text } = verifyResources(this.#inventory.set, own, verify);
       if (verdict !== 'match') await drain.drainUnfit(rank, text);
     }
   }

@@ -19,11 +19,23 @@ import { type JsonObject, parseJson } from '../../core/json.ts';
 import { decodeMessage, encodeMessage } from '../../core/message/codec.ts';
 import { type Message, MessageType } from '../../core/message/message.ts';
 import { readConfigPath } from '../../core/node/config-files.ts';
-import type { Instance } from '../../core/node/instance.ts';
-import { kvsShards, leaderThread, MAIN, type Plan, rankIndex, threadOfService } from '../../core/node/plan.ts';
+import { type Instance, topologyOf } from '../../core/node/instance.ts';
+import {
+  eventEndpoints,
+  FEED_INDEX,
+  kvsShards,
+  leaderThread,
+  MAIN,
+  type Plan,
+  rankIndex,
+  remoteRankIndex,
+  remoteRankOf,
+  threadOfService,
+} from '../../core/node/plan.ts';
 import type { ThreadControl } from '../../core/node/thread-control.ts';
 import type { Link } from '../../core/overlay/link.ts';
-import { Topology } from '../../core/overlay/topology.ts';
+import { nodesOfRanks } from '../../core/overlay/placement.ts';
+import type { Topology } from '../../core/overlay/topology.ts';
 import { endpoint, indexOf, threadOf } from '../../core/ring/endpoint.ts';
 import type { Mailbox } from '../../core/ring/mailbox.ts';
 import { bundledModule } from '../bundled.ts';
@@ -55,6 +67,9 @@ export class Router {
   readonly #programs: ProgramThread;
   readonly #store: StoreThread;
   readonly #topology: Topology;
+  readonly #nodeOfRank: Int32Array;
+  /** Where rank 0's events go beside this thread. */
+  readonly #eventEndpoints: readonly number[];
   readonly #bus: EventBus;
   readonly #directWays: DirectWays | undefined;
   readonly #ranks = new Map<number, Rank>();
@@ -84,7 +99,12 @@ export class Router {
     this.#control = control;
     this.#plan = plan;
     this.#instance = instance;
-    this.#topology = Topology.create(instance.topology, instance.size, instance.customHosts);
+    this.#topology = topologyOf(instance);
+    this.#nodeOfRank = nodesOfRanks(instance.placement.nodes, instance.size);
+    this.#eventEndpoints = [
+      ...eventEndpoints(plan, mailbox.thread),
+      ...(instance.placement.nodes.length > 1 ? [endpoint(MAIN, FEED_INDEX)] : []),
+    ];
     this.#bus = new EventBus((event) => this.#broadcast(event));
     const host = this.#rankHost();
     for (let rank = 0; rank < instance.size; rank++)
@@ -129,7 +149,7 @@ export class Router {
         await this.#control.rpc(MAIN, 'listen', { rank });
       },
       readConfig: () => (instance.configPath === undefined ? undefined : readConfigPath(instance.configPath)),
-      machines: machinesOf(instance.hostname),
+      machines: machinesOf(instance),
       openParent,
       engineInfo: () => this.#control.rpc(MAIN, 'engine.info'),
       severed: (rank) => {
@@ -138,7 +158,7 @@ export class Router {
         }
       },
       stateChanged: (rank, state) => {
-        if (rank === 0) this.#control.notify(MAIN, 'leader.state', { state });
+        if (rank === this.#plan.firstRank) this.#control.notify(MAIN, 'node.state', { state });
       },
       exited: (rank, exitCode) => this.#control.notify(MAIN, 'rank.exited', { rank, exitCode }),
     };
@@ -241,13 +261,13 @@ export class Router {
       remote.module.receive(message);
       return;
     }
-    // From a connection that was closed here already.
-    if (threadOf(from) === MAIN) return;
-    if (threadOf(from) === leaderThread(this.#plan) && message.type === MessageType.event && message.sequence) {
+    if (from === endpoint(leaderThread(this.#plan), 0)) {
       this.#bus.deliver(message);
       return;
     }
-    rank.overlay.link(indexOf(from) - 1)?.receive(message);
+    // On main there are ranks of other processes, and connections that were closed here already.
+    const peer = threadOf(from) === MAIN ? remoteRankOf(indexOf(from)) : indexOf(from) - 1;
+    if (peer !== undefined) rank.overlay.link(peer)?.receive(message);
   }
 
   // ---- between ranks
@@ -256,7 +276,8 @@ export class Router {
     const thread = this.#plan.threadOfRank[to]!;
     const own = this.#mailbox.thread;
     if (thread !== own) {
-      const [near, far] = [endpoint(own, rankIndex(from)), endpoint(thread, rankIndex(to))];
+      const index = thread === MAIN ? remoteRankIndex(to) : rankIndex(to);
+      const [near, far] = [endpoint(own, rankIndex(from)), endpoint(thread, index)];
       return (message) => this.#mailbox.send(far, near, message);
     }
     // Found when first needed: the neighbour may not be made yet.
@@ -282,16 +303,21 @@ export class Router {
     }
   }
 
-  /** Rank 0 has numbered an event: the other threads with ranks get it, each at one of its ranks. */
+  /** Rank 0 has numbered an event: the other threads with ranks get it, and the other processes. */
   #broadcast(event: Message): void {
-    const own = this.#mailbox.thread;
-    let bytes: Buffer | undefined;
-    for (const { index, routes } of this.#plan.threads) {
-      if (!routes || index === own) continue;
-      const rank = this.#plan.threadOfRank.indexOf(index);
-      if (rank < 0) continue;
-      bytes ??= encodeMessage(event);
-      this.#mailbox.sendBytes(endpoint(index, rankIndex(rank)), endpoint(own, 0), bytes, 0, bytes.length);
+    if (!this.#eventEndpoints.length) return;
+    const bytes = encodeMessage(event);
+    const own = endpoint(this.#mailbox.thread, 0);
+    for (const to of this.#eventEndpoints) this.#mailbox.sendBytes(to, own, bytes, 0, bytes.length);
+  }
+
+  /** Calls back with each rank of this thread that has neighbours in another process, and these. */
+  #eachNeighbour(node: number, action: (rank: Rank, neighbours: readonly Link[]) => void): void {
+    for (const rank of this.#ranks.values()) {
+      const { parent, children } = rank.overlay;
+      const links = [...(parent ? [parent] : []), ...children.values()];
+      const neighbours = links.filter((link) => this.#nodeOfRank[link.rank] === node);
+      if (neighbours.length) action(rank, neighbours);
     }
   }
 
@@ -359,6 +385,21 @@ export class Router {
           this.#remotes.delete(address);
           rank.modules.exited(module, new FluxError('EHOSTUNREACH', text));
         }
+        return undefined;
+      },
+    },
+    'link.joined': {
+      handler: (request) => {
+        const { node } = request.unpack({ node: 'i' });
+        this.#eachNeighbour(node, ({ overlay }, links) => overlay.linksUp(links));
+        return undefined;
+      },
+    },
+    'link.lost': {
+      handler: (request) => {
+        const { node, why } = request.unpack({ node: 'i', why: 's' });
+        this.#eachNeighbour(node, ({ overlay }, links) => overlay.linksDown(links, why));
+        this.#drainHops();
         return undefined;
       },
     },

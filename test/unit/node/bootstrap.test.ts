@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Bootstrap, type Card, ownCard } from '../../../core/node/bootstrap.ts';
+import { Bootstrap, type Launched, ownCard } from '../../../core/node/bootstrap.ts';
+import type { Card } from '../../../core/node/launch-plan.ts';
 import { criticalNodes } from '../../../core/node/parent-instance.ts';
 import { prepare, type StartOptions } from '../../../core/node/prepare.ts';
 import { removeFolder } from '../../../core/node/run-directory.ts';
@@ -28,40 +29,62 @@ async function gather(
   return { bootstraps, gathered, aborts, server };
 }
 
-const on = (machine: string, ...hostnames: string[]): Card[] => hostnames.map((hostname) => ({ machine, hostname }));
+const on = (machine: string, ...hostnames: string[]): Card[] =>
+  hostnames.map((hostname) => ({ machine, hostname, ranks: 1, isShared: true }));
 
-async function gathered(...args: Parameters<typeof gather>): Promise<StartOptions> {
-  const [first] = (await gather(...args)).gathered;
-  if (first?.status !== 'fulfilled') throw first?.reason;
-  return first.value;
+async function launched(...args: Parameters<typeof gather>): Promise<Launched[]> {
+  return (await gather(...args)).gathered.map((each) => {
+    if (each.status === 'rejected') throw each.reason;
+    return each.value;
+  });
 }
 
-test('rank 0 learns of the hosts of all, and the others of nothing', async () => {
-  const { gathered } = await gather(on('m', 'a', 'b', 'a'));
-  assert.deepEqual(gathered, [
-    { status: 'fulfilled', value: { size: 3, bootMethod: 'simple', mapping: null, hosts: 'a,b,a' } },
-    { status: 'fulfilled', value: {} },
-    { status: 'fulfilled', value: {} },
-  ]);
+/** What the process of rank 0 starts with. */
+async function gathered(...args: Parameters<typeof gather>): Promise<StartOptions> {
+  return (await launched(...args))[0]!.options;
+}
+
+test('all learn of the hosts of all; one process of a machine hosts their ranks', async () => {
+  const all = await launched(on('m', 'a', 'b', 'a'));
+  assert.deepEqual(
+    all.map(({ isHost, node, options }) => ({ isHost, node, options })),
+    [
+      { isHost: true, node: 0, options: { size: 3, bootMethod: 'simple', mapping: null, hosts: 'a,b,a' } },
+      { isHost: false, node: 0, options: {} },
+      { isHost: false, node: 0, options: {} },
+    ],
+  );
+  assert.deepEqual(all[1]!.plan, all[0]!.plan);
+  assert.deepEqual(all[0]!.plan.nodes, [{ ranks: '0-2', processes: '0-2', machine: 'm' }]);
 });
 
 test('a process that nobody launched is an instance of its own', async () => {
   const alone = new Bootstrap(new SinglePmi(), inJob);
-  assert.deepEqual(await alone.gather(ownCard()), { size: 1, bootMethod: 'single', mapping: '[[0,1,1,1]]' });
+  const { plan, isHost, options } = await alone.gather(ownCard());
+  assert.deepEqual(options, { size: 1, bootMethod: 'single', mapping: '[[0,1,1,1]]' });
+  assert.deepEqual([plan.size, isHost], [1, true]);
 });
 
-test('ranks on several machines are refused by rank 0, which can have all ended', async () => {
-  const { bootstraps, gathered, aborts } = await gather([...on('m', 'a', 'b'), ...on('n', 'c')]);
-  const [first] = gathered;
-  assert.equal(first?.status, 'rejected');
-  await refused(Promise.reject(first.reason), 'ENOSYS', /several machines .* rank 0 is on a and rank 2 on c/);
+test('ranks of several machines, and of processes that are not shared, have processes of their own', async () => {
+  const alone = { machine: 'n', hostname: 'c', ranks: 3, isShared: false };
+  const all = await launched([...on('m', 'a', 'b'), alone, ...on('m', 'a'), ...on('n', 'c', 'c')]);
+  assert.deepEqual(all[0]!.plan.nodes, [
+    { ranks: '0-1,5', processes: '0-1,3', machine: 'm' },
+    { ranks: '2-4', processes: '2', machine: 'n' },
+    { ranks: '6-7', processes: '4-5', machine: 'n' },
+  ]);
   assert.deepEqual(
-    gathered.slice(1).map(({ status }) => status),
-    ['fulfilled', 'fulfilled'],
+    all.map(({ node, isHost }) => [node, isHost]),
+    [
+      [0, true],
+      [0, false],
+      [1, true],
+      [0, false],
+      [2, true],
+      [2, false],
+    ],
   );
-  await bootstraps[0]!.abort('no');
-  await new Promise(setImmediate);
-  assert.deepEqual(aborts, [[0, 1, 'no']]);
+  assert.equal(all[2]!.options.hosts, 'a,b,c,c,c,a,c,c');
 });
 
 test('a job of an enclosing instance knows where it is; its environment alone does not make it one', async () => {
@@ -97,9 +120,10 @@ describe('which ranks share a node is what the launcher says', () => {
 });
 
 test('where it listens is told to all, and then all are done', async () => {
-  const { bootstraps, server } = await gather(on('m', 'a', 'b', 'c'));
-  const waiting = bootstraps.slice(1).map((each) => each.awaitUri());
-  await bootstraps[0]!.announce('local:///here');
+  const { bootstraps, gathered, server } = await gather(on('m', 'a', 'b', 'c'));
+  const [first, ...others] = gathered.map((each) => (each as PromiseFulfilledResult<Launched>).value);
+  const waiting = bootstraps.slice(1).map((each, i) => each.awaitUri(others[i]!));
+  await bootstraps[0]!.announce(first!, 'local:///here');
   assert.deepEqual(await Promise.all(waiting), ['local:///here', 'local:///here']);
   assert.ok(server.isDone);
 });

@@ -2,11 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { JsonObject } from '../../../core/json.ts';
 import {
   type AttributeFacts,
   checkSetAttributes,
-  customHosts,
   sharedAttributes,
   topologyUri,
 } from '../../../core/node/instance-attributes.ts';
@@ -17,6 +15,7 @@ const facts: AttributeFacts = {
   size: 5,
   owner: 100,
   topology: Topology.create('kary:2', 5),
+  topologyUri: 'kary:2',
   hostnames: ['n1', 'n2', 'n3', 'n3', 'x'],
   bootMethod: 'simple',
   mapping: undefined,
@@ -48,7 +47,7 @@ test('facts of the instance become attributes', () => {
     'broker.quorum': '5',
     'broker.starttime': '1234.57',
     'tbon.maxlevel': '2',
-    'tbon.topo': 'kary:32',
+    'tbon.topo': 'kary:2',
     'tbon.torpid_max': '30s',
     'parent-uri': null,
     'instance-level': '0',
@@ -63,7 +62,10 @@ test('facts of the instance become attributes', () => {
 
 test('the command line comes before the configuration, and that before the defaults', () => {
   const config = { tbon: { topo: 'kary:7', torpid_max: '1m', zmq_io_threads: 4 } };
-  const all = attributes({ config }, { 'tbon.torpid_max': '2m', 'broker.quorum': '3', 'log-stderr-level': '5' });
+  const all = attributes(
+    { config, topologyUri: 'kary:7' },
+    { 'tbon.torpid_max': '2m', 'broker.quorum': '3', 'log-stderr-level': '5' },
+  );
   assert.deepEqual(
     ['tbon.topo', 'tbon.torpid_max', 'tbon.zmq_io_threads', 'tbon.torpid_min', 'broker.quorum', 'log-stderr-level'].map(
       (name) => all.get(name),
@@ -92,11 +94,11 @@ for (const [mapping, expected] of [
 for (const mapping of ['[[0,4,1,1]]', '[[0,6,1,1]]', 'nonsense'])
   test(`a map of other ranks is refused: ${mapping}`, () => throwsCode(() => attributes({ mapping }), 'EINVAL'));
 
-test('the tree is that of the command line, of the configuration, or the default', () => {
+test('the tree is that of the command line, or of the configuration', () => {
   const config = { tbon: { topo: 'binomial' } };
   assert.equal(topologyUri(new Map([['tbon.topo', 'kary:3']]), config), 'kary:3');
   assert.equal(topologyUri(new Map(), config), 'binomial');
-  assert.equal(topologyUri(new Map(), {}), 'kary:32');
+  assert.equal(topologyUri(new Map(), {}), undefined);
 });
 
 for (const [name, code] of [
@@ -112,29 +114,3 @@ for (const [name, code] of [
 
 test('what may be given on the command line is let pass', () =>
   checkSetAttributes(['rundir', 'statedir', 'broker.quorum', 'log-stderr-mode', 'vendor.anything', 'hostname']));
-
-const bootstrap = (hosts: unknown, more = {}) => ({ bootstrap: { hosts, ...more } }) as JsonObject;
-
-test('hosts of a custom tree may be lists, with one parent for all', () => {
-  assert.deepEqual(customHosts({}), []);
-  assert.deepEqual(
-    customHosts(bootstrap([{ host: 'a' }, { host: 'b[1-2]', parent: 'a', bind: 'tcp://*:1' }], { default_port: 1 })),
-    [{ host: 'a' }, { host: 'b1', parent: 'a' }, { host: 'b2', parent: 'a' }],
-  );
-});
-
-for (const [hosts, text] of [
-  ['a', /'hosts' is not an array/],
-  [[{ parent: 'a' }], /a host without 'host'/],
-  [[{ host: 5 }], /a host without 'host'/],
-  [['a'], /a host without 'host'/],
-  [[null], /a host without 'host'/],
-  [[{ host: 'a' }, { host: 'b', parent: 5 }], /the parent of b is not a string/],
-  [[{ host: 'a[' }], /./],
-] as [unknown, RegExp][]) {
-  test(`hosts of a custom tree are refused: ${JSON.stringify(hosts)}`, () =>
-    throwsCode(() => customHosts(bootstrap(hosts)), 'EINVAL', text));
-}
-
-test('an unknown key of [bootstrap] is refused', () =>
-  throwsCode(() => customHosts(bootstrap([], { size: 4 })), 'EINVAL', /unknown key 'size'/));

@@ -36,7 +36,7 @@ test('mincrit chooses the fewest routers that keep the fanout at 1024', () => {
 const hosts = (...entries: [string, string?][]): CustomHost[] => entries.map(([host, parent]) => ({ host, parent }));
 
 test('custom follows the hosts of the configuration', () => {
-  const topology = Topology.create('custom', 4, hosts(['a'], ['b'], ['c', 'd'], ['d', 'b']));
+  const topology = Topology.create('custom', 4, { hosts: hosts(['a'], ['b'], ['c', 'd'], ['d', 'b']) });
   assert.deepEqual(parents(topology), [-1, 0, 3, 1]);
   assert.deepEqual(
     [0, 1, 2, 3].map((rank) => topology.level(rank)),
@@ -62,7 +62,7 @@ for (const [uri, entries, text] of [
 ] as [string, CustomHost[], RegExp][]) {
   test(`refused: ${uri} ${JSON.stringify(entries)}`, () =>
     assert.throws(
-      () => Topology.create(uri, 3, entries),
+      () => Topology.create(uri, 3, { hosts: entries }),
       (error: FluxError) => error.code === 'EINVAL' && text.test(error.message),
     ));
 }

@@ -6,9 +6,10 @@ import fc from 'fast-check';
 import { SinglePmi } from '../../../core/pmi/pmi.ts';
 import { SimplePmi } from '../../../core/pmi/simple-client.ts';
 import { PmiServer } from '../../../core/pmi/simple-server.ts';
+import { streamPair as pair } from '../../../core/pmi/stream-pair.ts';
 import { decodePmi, encodePmi, PMI_LINE_MAX, PmiLines } from '../../../core/pmi/wire.ts';
 import { refused, throwsCode } from '../../errors.ts';
-import { pair, startProgram } from './program.ts';
+import { startProgram } from './program.ts';
 
 // ---- lines
 

@@ -1,28 +1,10 @@
 /** A launched program in one process: clients of the simple protocol, and the server that they talk to. */
 
-import { Duplex } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { SimplePmi } from '../../../core/pmi/simple-client.ts';
 import { PmiServer } from '../../../core/pmi/simple-server.ts';
+import { streamPair } from '../../../core/pmi/stream-pair.ts';
 import { PmiLines } from '../../../core/pmi/wire.ts';
-
-/** Two ends of a stream. */
-export function pair(): [Duplex, Duplex] {
-  const end = (other: () => Duplex): Duplex =>
-    new Duplex({
-      read() {},
-      write(chunk, _, done) {
-        other().push(chunk);
-        done();
-      },
-      final(done) {
-        other().push(null);
-        done();
-      },
-    });
-  const a: Duplex = end(() => b);
-  const b: Duplex = end(() => a);
-  return [a, b];
-}
 
 export interface Program {
   readonly clients: SimplePmi[];
@@ -44,7 +26,7 @@ export async function startProgram(size: number, values: Readonly<Record<string,
   });
   const clients = await Promise.all(
     Array.from({ length: size }, (_, rank) => {
-      const [own, other] = pair();
+      const [own, other] = streamPair();
       ends[rank] = other;
       const reader = new PmiLines();
       other.on('data', (chunk) => {

@@ -1,0 +1,445 @@
+/**
+ * The links of this process to its neighbours: the processes that host the parents and children of its ranks. It greets
+ * them, hands what ranks send each other from thread to process and from process to thread, follows or feeds the events,
+ * and notices who is gone. It parses no message.
+ *
+ *     child process                     parent process
+ *         hello  ─────────────────────▶    version, instance and ranks are what they have to be?
+ *            ◀─────────────────  welcome    or why not
+ *         records, notes  ◀──────────▶  records, notes, events
+ *         goodbye  ───────────────────▶
+ */
+
+import { randomUUID } from 'node:crypto';
+import { FluxError } from '../errno.ts';
+import type { JsonObject } from '../json.ts';
+import { unpack } from '../message/unpack.ts';
+import { EventFeed } from '../overlay/event-feed.ts';
+import {
+  decodeJsonFrame,
+  decodeResend,
+  encodeEventFrame,
+  encodeJsonFrame,
+  encodeResend,
+  eventSequence,
+  eventStart,
+  FrameType,
+  frameType,
+} from '../overlay/node-frames.ts';
+import { NodeLink } from '../overlay/node-link.ts';
+import type { Placement } from '../overlay/placement.ts';
+import { FLUX_CORE_VERSION } from './instance.ts';
+import type { Wire, WireEvents, ZmqWires } from './zmq-wires.ts';
+
+/** How this process reaches others. */
+export interface LinkSettings {
+  readonly wires: ZmqWires;
+  /** Where the processes are that this one connects to, by their indices. */
+  readonly uris: ReadonlyMap<number, string>;
+  /** Where the feed of events is; absent in the process that has it, and where there is none. */
+  readonly feedUri?: string | undefined;
+}
+
+export interface NodeLinksHost {
+  readonly instanceId: string;
+  readonly placement: Placement;
+  /** The process of each rank. */
+  readonly nodeOfRank: Int32Array;
+  /** The process that hosts the parent of this process's first rank; undefined in that of rank 0. */
+  readonly parentNode: number | undefined;
+  /** Seconds of silence after which this process says that it is there (tbon.torpid_min). */
+  readonly keepAlive: number;
+  /** Seconds without progress after which a neighbour that is sent something is lost (tbon.tcp_user_timeout). */
+  readonly timeout: number;
+  deliver(to: number, from: number, source: Buffer, start: number, end: number): void;
+  /** Hands an event to the threads that have ranks. */
+  deliverEvent(source: Buffer, start: number): void;
+  /** The memory of a message that was sent is read no more. */
+  release(source: Buffer): void;
+  /** Whether threads of this process do not keep up. */
+  isCongested(): boolean;
+  /** Neighbours do not keep up with what comes from this process, or do again. */
+  setHeldUp(isHeldUp: boolean): void;
+  /** A neighbour is there; it may have been lost before. */
+  joined(node: number): void;
+  lost(node: number, why: string): void;
+  /** What a process further down tells that of rank 0. */
+  note(note: JsonObject): void;
+  log(severity: 'debug' | 'err', text: string): void;
+}
+
+/** Bytes that may wait for a neighbour before this process reads no more of its clients, and before it is lost. */
+const HOLD_BYTES = 16 * 1024 * 1024;
+const LOST_BYTES = 256 * 1024 * 1024;
+
+interface Neighbour {
+  readonly node: number;
+  readonly wire: Wire;
+  readonly link: NodeLink;
+  readonly isParent: boolean;
+  readonly session: string;
+  /** Whether it gets events over the link. */
+  wantsEvents: boolean;
+  isDirty: boolean;
+  /** Milliseconds of performance.now(). */
+  lastSent: number;
+  lastProgress: number;
+  acknowledged: number;
+}
+
+export class NodeLinks {
+  readonly #host: NodeLinksHost;
+  readonly #settings: LinkSettings;
+  readonly #session = randomUUID();
+  readonly #feed: EventFeed;
+  // Neighbours that are there, and those that this process greets.
+  readonly #neighbours = new Map<number, Neighbour>();
+  #dirty: Neighbour[] = [];
+  #isHeldUp = false;
+  #followsFeed = false;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(host: NodeLinksHost, settings: LinkSettings) {
+    this.#host = host;
+    this.#settings = settings;
+    this.#feed = new EventFeed({
+      after: (seconds, callback) => {
+        const timer = setTimeout(callback, seconds * 1000);
+        return { cancel: () => clearTimeout(timer) };
+      },
+      deliver: (_, frame) => this.#handOn(frame),
+      ask: (first, last) => this.#parent()?.wire.send(encodeResend(first, last)),
+    });
+  }
+
+  /** Connects to the processes above, and takes the connections of those below. */
+  start(): void {
+    const { wires, uris, feedUri } = this.#settings;
+    wires.serve({
+      accept: (wire) => this.#accept(wire),
+      probe: () => this.#keepAlive(0),
+      subscribed: () => wires.publish(encodeEventFrame(0, Buffer.alloc(0))),
+    });
+    for (const [node, uri] of uris) this.#greet(node, uri);
+    if (feedUri !== undefined)
+      wires.follow(
+        feedUri,
+        (frame) => this.#takeFeed(frame),
+        () => this.#wantEvents(true),
+      );
+    const period = Math.max(0.1, Math.min(this.#host.keepAlive, this.#host.timeout / 4 || 1) / 2);
+    this.#timer = setInterval(() => this.#look(), period * 1000);
+  }
+
+  /** Beside the threads' own rings, as many as one can tell them apart by. */
+  get count(): number {
+    return this.#neighbours.size;
+  }
+
+  // ---- greetings
+
+  #greet(node: number, uri: string): void {
+    const wire = this.#settings.wires.connect(uri, {
+      onFrame: (frame) => this.#guard(node, () => this.#receive(neighbour, frame)),
+      onLost: (why) => this.#lose(neighbour, why),
+    });
+    const neighbour = this.#add(node, wire, true, '');
+    const { own, nodes } = this.#host.placement;
+    wire.send(
+      encodeJsonFrame(FrameType.hello, {
+        version: FLUX_CORE_VERSION,
+        instance: this.#host.instanceId,
+        node: own,
+        ranks: nodes[own]!.ranks,
+        session: this.#session,
+        events: node === this.#host.parentNode,
+      }),
+    );
+  }
+
+  #add(node: number, wire: Wire, isParent: boolean, session: string): Neighbour {
+    const now = performance.now();
+    const link = new NodeLink({
+      sequence: () => this.#feed.sequence,
+      isCongested: () => this.#host.isCongested(),
+      transmit: (frame) => {
+        neighbour.lastSent = performance.now();
+        wire.send(frame);
+      },
+      deliver: (to, from, source, start, end) => this.#host.deliver(to, from, source, start, end),
+      wantEvents: (sequence) => this.#feed.want(sequence),
+      release: (source) => this.#host.release(source),
+    });
+    const neighbour: Neighbour = {
+      node,
+      wire,
+      link,
+      isParent,
+      session,
+      wantsEvents: false,
+      isDirty: false,
+      lastSent: now,
+      lastProgress: now,
+      acknowledged: 0,
+    };
+    this.#neighbours.set(node, neighbour);
+    return neighbour;
+  }
+
+  /** A connection of which nobody knows yet whose it is. */
+  #accept(wire: Wire): WireEvents {
+    let neighbour: Neighbour | undefined;
+    return {
+      onFrame: (frame) =>
+        this.#guard(neighbour?.node, () => {
+          if (neighbour) this.#receive(neighbour, frame);
+          else neighbour = this.#welcome(wire, frame);
+        }),
+      onLost: (why) => neighbour && this.#lose(neighbour, why),
+    };
+  }
+
+  /** What a neighbour sends is right, or the link to it is lost. */
+  #guard(node: number | undefined, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (!(error instanceof FluxError)) throw error;
+      const neighbour = node === undefined ? undefined : this.#neighbours.get(node);
+      if (neighbour) this.#lose(neighbour, error.message);
+      else this.#host.log('err', `a connection of another process ended: ${error.message}`);
+    }
+  }
+
+  #welcome(wire: Wire, frame: Buffer): Neighbour | undefined {
+    // Nor does one that was lost, and does not know yet.
+    if (frameType(frame) !== FrameType.hello) {
+      this.#host.log('debug', 'a process sends before it says hello');
+      return undefined;
+    }
+    const hello = unpack(decodeJsonFrame(frame), {
+      version: 's',
+      instance: 's',
+      node: 'i',
+      ranks: 's',
+      session: 's',
+      events: 'b',
+    });
+    const fault = this.#fault(hello);
+    if (fault !== undefined) {
+      this.#host.log('err', `process ${hello.node} (ranks ${hello.ranks}) may not join: ${fault}`);
+      wire.send(encodeJsonFrame(FrameType.welcome, { errstr: fault }));
+      wire.close();
+      return undefined;
+    }
+    const neighbour = this.#add(hello.node, wire, false, hello.session);
+    neighbour.wantsEvents = hello.events;
+    wire.send(encodeJsonFrame(FrameType.welcome, { session: this.#session, sequence: this.#feed.sequence }));
+    this.#host.joined(hello.node);
+    neighbour.link.open();
+    return neighbour;
+  }
+
+  /** Why a process may not join; undefined when it may. */
+  #fault(hello: {
+    version: string;
+    instance: string;
+    node: number;
+    ranks: string;
+    session: string;
+  }): string | undefined {
+    const { instanceId, placement } = this.#host;
+    if (this.#isClosed) return 'this part of the instance is shutting down';
+    if (hello.version !== FLUX_CORE_VERSION)
+      return `its version ${hello.version} is not ${FLUX_CORE_VERSION}, that of the process it connects to`;
+    if (hello.instance !== instanceId) return 'it belongs to another instance';
+    if (placement.nodes[hello.node]?.ranks !== hello.ranks)
+      return `ranks ${hello.ranks} are not those of process ${hello.node}`;
+    if (this.#neighbours.has(hello.node)) return `another process hosts ranks ${hello.ranks}`;
+    return undefined;
+  }
+
+  #welcomed(neighbour: Neighbour, frame: Buffer): void {
+    const { errstr, sequence } = unpack(decodeJsonFrame(frame), { errstr: 's?', sequence: 'i?' });
+    if (errstr !== undefined || sequence === undefined) {
+      this.#lose(neighbour, errstr ?? 'it does not say welcome');
+      return;
+    }
+    if (neighbour.node === this.#host.parentNode) this.#feed.start(sequence);
+    neighbour.link.open();
+    this.#host.joined(neighbour.node);
+  }
+
+  // ---- frames
+
+  #receive(neighbour: Neighbour, frame: Buffer): void {
+    if (this.#neighbours.get(neighbour.node) !== neighbour) return;
+    switch (frameType(frame)) {
+      case FrameType.records:
+        neighbour.link.receive(frame);
+        return;
+      case FrameType.event:
+        this.#takeEvent(frame);
+        return;
+      case FrameType.resend:
+        this.#resend(neighbour, frame);
+        return;
+      case FrameType.welcome:
+        if (neighbour.isParent && !neighbour.link.isOpen) this.#welcomed(neighbour, frame);
+        return;
+      case FrameType.note:
+        this.#note(neighbour, decodeJsonFrame(frame));
+        return;
+      case FrameType.goodbye:
+        this.#lose(neighbour, unpack(decodeJsonFrame(frame), { reason: 's' }).reason);
+        return;
+      default:
+        throw new FluxError('EPROTO', `a frame of type ${frameType(frame)}`);
+    }
+  }
+
+  /** Notes go towards the process of rank 0, but for those that are about the link. */
+  #note(neighbour: Neighbour, note: JsonObject): void {
+    if (typeof note.events === 'boolean') neighbour.wantsEvents = note.events;
+    else this.tell(note);
+  }
+
+  /** Tells the process of rank 0 something. */
+  tell(note: JsonObject): void {
+    if (this.#host.placement.own === 0) this.#host.note(note);
+    else this.#parent()?.wire.send(encodeJsonFrame(FrameType.note, note));
+  }
+
+  #parent(): Neighbour | undefined {
+    const { parentNode } = this.#host;
+    return parentNode === undefined ? undefined : this.#neighbours.get(parentNode);
+  }
+
+  // ---- records
+
+  /** Sends a message to a rank of a neighbour; it goes at the end of the round. What nobody can take any more is dropped. */
+  send(to: number, from: number, source: Buffer, start: number, end: number): void {
+    const neighbour = this.#neighbours.get(this.#host.nodeOfRank[to]!);
+    if (!neighbour) return;
+    neighbour.link.add({ to, from, source, start, end });
+    if (neighbour.isDirty) return;
+    neighbour.isDirty = true;
+    this.#dirty.push(neighbour);
+  }
+
+  /** Sends what was added in this round. */
+  flush(): void {
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const neighbour of dirty) {
+      neighbour.isDirty = false;
+      neighbour.link.flush();
+      if (neighbour.link.waitingBytes > HOLD_BYTES) this.#checkBacklog();
+    }
+  }
+
+  /** Threads keep up again. */
+  relieved(): void {
+    for (const { node, link } of this.#neighbours.values()) this.#guard(node, () => link.release());
+  }
+
+  #checkBacklog(): void {
+    let most = 0;
+    for (const neighbour of [...this.#neighbours.values()]) {
+      const { waitingBytes } = neighbour.link;
+      if (waitingBytes > LOST_BYTES)
+        this.#lose(neighbour, `it does not take what it is sent: ${waitingBytes} bytes wait`);
+      else most = Math.max(most, waitingBytes);
+    }
+    const isHeldUp = most > (this.#isHeldUp ? HOLD_BYTES / 2 : HOLD_BYTES);
+    if (isHeldUp === this.#isHeldUp) return;
+    this.#isHeldUp = isHeldUp;
+    this.#host.setHeldUp(isHeldUp);
+  }
+
+  // ---- events
+
+  /** In the process of rank 0: an event that it has numbered. */
+  publish(sequence: number, source: Buffer, start: number, end: number): void {
+    this.#feed.receive(sequence, encodeEventFrame(sequence, source.subarray(start, end)));
+  }
+
+  #takeEvent(frame: Buffer): void {
+    if (this.#feed.receive(eventSequence(frame), frame)) this.relieved();
+  }
+
+  /** The next event: to the threads of this process, and to those who do not get it otherwise. */
+  #handOn(frame: Buffer): void {
+    if (this.#host.placement.own === 0) this.#settings.wires.publish(frame);
+    else this.#host.deliverEvent(frame, eventStart);
+    for (const { wantsEvents, wire } of this.#neighbours.values()) if (wantsEvents) wire.send(frame);
+  }
+
+  #resend(neighbour: Neighbour, frame: Buffer): void {
+    const { first, last } = decodeResend(frame);
+    const frames = this.#feed.again(first, last);
+    if (!frames) throw new FluxError('EOVERFLOW', `events from ${first} on are not kept any more`);
+    for (const each of frames) neighbour.wire.send(each);
+  }
+
+  #takeFeed(frame: Buffer): void {
+    if (frameType(frame) !== FrameType.event) return;
+    this.#wantEvents(false);
+    if (eventSequence(frame) > 0) this.#takeEvent(frame);
+  }
+
+  /** Whether events have to come over the link from the parent process, because the feed does not work (yet). */
+  #wantEvents(isWanted: boolean): void {
+    if (this.#followsFeed !== isWanted || this.#isClosed) return;
+    const parent = this.#parent();
+    if (!parent?.link.isOpen) return;
+    this.#followsFeed = !isWanted;
+    parent.wire.send(encodeJsonFrame(FrameType.note, { events: isWanted }));
+    if (isWanted) parent.wire.send(encodeResend(this.#feed.sequence + 1, 0xffffffff));
+  }
+
+  // ---- life
+
+  #look(): void {
+    this.#keepAlive(this.#host.keepAlive);
+    const now = performance.now();
+    for (const neighbour of [...this.#neighbours.values()]) {
+      const { link } = neighbour;
+      if (link.waitingBytes === 0 || link.acknowledged !== neighbour.acknowledged) {
+        neighbour.acknowledged = link.acknowledged;
+        neighbour.lastProgress = now;
+      } else if (link.isOpen && this.#host.timeout && now - neighbour.lastProgress > 4000 * this.#host.timeout)
+        this.#lose(neighbour, `it has taken nothing for ${4 * this.#host.timeout}s`);
+    }
+    if (this.#isHeldUp) this.#checkBacklog();
+  }
+
+  /** Says to those that this process is there who have heard nothing of it for so many seconds. */
+  #keepAlive(seconds: number): void {
+    const before = performance.now() - seconds * 1000;
+    for (const { link, lastSent } of this.#neighbours.values()) if (lastSent <= before) link.keepAlive();
+  }
+
+  #lose(neighbour: Neighbour, why: string): void {
+    if (this.#neighbours.get(neighbour.node) !== neighbour) return;
+    this.#neighbours.delete(neighbour.node);
+    neighbour.wire.close();
+    if (this.#isClosed) return;
+    if (this.#isHeldUp) this.#checkBacklog();
+    this.#host.lost(neighbour.node, why);
+  }
+
+  /** Ends all links, in order: what was sent arrives, and nobody takes the end for a failure. */
+  close(): void {
+    this.flush();
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    this.#feed.stop();
+    const { own } = this.#host.placement;
+    for (const { wire } of this.#neighbours.values())
+      wire.send(encodeJsonFrame(FrameType.goodbye, { reason: `process ${own} has ended` }));
+    this.#neighbours.clear();
+    this.#settings.wires.close();
+  }
+}

@@ -1,0 +1,325 @@
+/**
+ * ZeroMQ between the processes of an instance: a ROUTER that others connect to with a DEALER each, and the feed of events,
+ * PUB to SUB. All of it is encrypted by CURVE with the instance's certificate (ZeroMQ RFC 25, 26), and ZAP (RFC 27) lets in
+ * nobody who has another one.
+ *
+ * A wire is one connection: it carries frames in order, until it is lost, and then never again.
+ */
+
+import { createRequire } from 'node:module';
+import type * as ZeroMq from 'zeromq';
+import { asFluxError, FluxError } from '../errno.ts';
+import type { Certificate } from '../formats/certificate.ts';
+import { encodeZ85 } from '../formats/z85.ts';
+
+/** A connection to another process. */
+export interface Wire {
+  send(frame: Buffer): void;
+  /** Nothing comes from it any more; what was sent still goes. */
+  close(): void;
+}
+
+export interface WireEvents {
+  onFrame(frame: Buffer): void;
+  onLost(why: string): void;
+}
+
+export interface ServerEvents {
+  /** There is a connection, whose first frame is yet to come. */
+  accept(wire: Wire): WireEvents;
+  /** Some connection broke: the one that nothing can be sent on. */
+  probe(): void;
+  /** Somebody follows the feed. */
+  subscribed(): void;
+}
+
+export interface WireSettings {
+  readonly certificate: Pick<Certificate, 'publicKey' | 'secretKey'>;
+  /** Seconds without a sign of the other side after which a connection is lost (tbon.tcp_user_timeout). */
+  readonly timeout: number;
+  /** Seconds in which it has to be there (tbon.connect_timeout). */
+  readonly connectTimeout: number;
+  /** Told who was not let in. */
+  readonly refused: (address: string) => void;
+}
+
+/** Milliseconds that the last frames have to leave, when the sockets close. */
+const LINGER = 2000;
+/** Milliseconds after a connection broke in which what came before is read. */
+const LAST_FRAMES = 20;
+const DOMAIN = 'flux';
+const ZAP_ENDPOINT = 'inproc://zeromq.zap.01';
+/** A broken connection is seen when something is sent on it, a moment after it broke. */
+const PROBES = [0, 50, 250, 1000];
+
+// It has a native part: only instances of several processes load it.
+const load = (): typeof ZeroMq => createRequire(import.meta.url)('zeromq') as typeof ZeroMq;
+
+export class ZmqWires {
+  readonly #zmq = load();
+  readonly #settings: WireSettings;
+  readonly #keys: { readonly publicKey: string; readonly secretKey: string };
+  #zap: ZeroMq.Reply | undefined;
+  #router: ZeroMq.Router | undefined;
+  #publisher: ZeroMq.XPublisher | undefined;
+  readonly #accepted = new Map<string, AcceptedWire>();
+  readonly #connected = new Set<ConnectedWire>();
+  readonly #subscribers = new Set<ZeroMq.Subscriber>();
+
+  constructor(settings: WireSettings) {
+    this.#settings = settings;
+    const { publicKey, secretKey } = settings.certificate;
+    this.#keys = { publicKey: encodeZ85(publicKey), secretKey: encodeZ85(secretKey) };
+  }
+
+  // ---- who connects to this process
+
+  /**
+   * Lets other processes connect.
+   *
+   * @param uri `tcp://ADDRESS:*` for any free port, or `ipc://PATH`
+   * @returns where it is
+   * @throws FluxError what binding fails with
+   */
+  async bind(uri: string): Promise<string> {
+    await this.#admit();
+    // No send ever waits: one that would has nobody to go to, and must not keep the others.
+    this.#router = new this.#zmq.Router({ ...this.#serverOptions(), mandatory: true, sendTimeout: 0 });
+    return bindTo(this.#router, uri);
+  }
+
+  /** Takes connections from now on. */
+  serve({ accept, probe, subscribed }: ServerEvents): void {
+    const router = this.#router!;
+    const probes = () => {
+      for (const delay of PROBES) setTimeout(probe, delay).unref();
+    };
+    watch(router, { disconnect: probes });
+    if (this.#publisher)
+      void readAll(this.#publisher, ([frame]) => {
+        if (frame?.[0] === 1) subscribed();
+      });
+    void readAll(router, ([id, frame]) => {
+      if (!id || !frame) return;
+      const key = id.toString('latin1');
+      let wire = this.#accepted.get(key);
+      if (!wire) {
+        wire = new AcceptedWire(router, id, () => this.#accepted.delete(key));
+        this.#accepted.set(key, wire);
+        wire.events = accept(wire);
+      }
+      wire.events?.onFrame(frame);
+    });
+  }
+
+  #serverOptions() {
+    const { timeout, connectTimeout } = this.#settings;
+    return {
+      ...unlimited,
+      ...heartbeats(timeout),
+      handshakeInterval: connectTimeout * 1000,
+      curveServer: true,
+      curvePublicKey: this.#keys.publicKey,
+      curveSecretKey: this.#keys.secretKey,
+      zapDomain: DOMAIN,
+    };
+  }
+
+  /** Answers who may connect: whoever has the instance's certificate. */
+  async #admit(): Promise<void> {
+    if (this.#zap) return;
+    const zap = new this.#zmq.Reply({ linger: 0 });
+    this.#zap = zap;
+    await zap.bind(ZAP_ENDPOINT);
+    const own = Buffer.from(this.#settings.certificate.publicKey);
+    void readAll(zap, ([version, id, domain, address, , mechanism, key]) => {
+      const isOurs = `${domain}` === DOMAIN && `${mechanism}` === 'CURVE' && key !== undefined && own.equals(key);
+      if (!isOurs) this.#settings.refused(`${address}`);
+      const [status, text] = isOurs ? ['200', 'OK'] : ['400', 'unknown key'];
+      return zap.send([version ?? '', id ?? '', status, text, '', '']);
+    });
+  }
+
+  // ---- whom this process connects to
+
+  /** Connects to another process; `onLost` is called if that can't be. */
+  connect(uri: string, events: WireEvents): Wire {
+    const { timeout, connectTimeout } = this.#settings;
+    const dealer = new this.#zmq.Dealer({ ...unlimited, ...heartbeats(timeout), ...this.#clientKeys() });
+    const wire = new ConnectedWire(dealer, events, () => this.#connected.delete(wire));
+    this.#connected.add(wire);
+    const timer = setTimeout(() => wire.lose(`${uri} is not reached in ${connectTimeout}s`), connectTimeout * 1000);
+    let isUp = false;
+    watch(dealer, {
+      handshake: () => {
+        isUp = true;
+        clearTimeout(timer);
+      },
+      disconnect: () => {
+        const why = isUp ? 'the connection broke' : `${uri} does not let this process in: it has another certificate`;
+        setTimeout(() => wire.lose(why), LAST_FRAMES);
+      },
+      end: () => clearTimeout(timer),
+    });
+    try {
+      dealer.connect(uri);
+    } catch (error) {
+      const why = `cannot connect to ${uri}: ${(error as Error).message}`;
+      queueMicrotask(() => wire.lose(why));
+    }
+    void readAll(dealer, ([frame]) => {
+      if (frame) wire.receive(frame);
+    });
+    return wire;
+  }
+
+  #clientKeys() {
+    return {
+      curveServerKey: this.#keys.publicKey,
+      curvePublicKey: this.#keys.publicKey,
+      curveSecretKey: this.#keys.secretKey,
+    };
+  }
+
+  // ---- the feed
+
+  /**
+   * Lets other processes follow the feed.
+   *
+   * @param subscribed a process follows from now on
+   * @throws FluxError what binding fails with
+   */
+  async bindFeed(uri: string): Promise<string> {
+    await this.#admit();
+    this.#publisher = new this.#zmq.XPublisher({ ...this.#serverOptions(), verbosity: 'allSubs' });
+    return bindTo(this.#publisher, uri);
+  }
+
+  /** Sends a frame to all who follow; who reads too slowly misses some. */
+  publish(frame: Buffer): void {
+    void this.#publisher?.send(frame).catch(() => {});
+  }
+
+  /** @param interrupted frames may be missed from now on */
+  follow(uri: string, onFrame: (frame: Buffer) => void, interrupted: () => void): void {
+    const subscriber = new this.#zmq.Subscriber({
+      receiveHighWaterMark: 0,
+      linger: 0,
+      ...heartbeats(this.#settings.timeout),
+      ...this.#clientKeys(),
+    });
+    this.#subscribers.add(subscriber);
+    watch(subscriber, { disconnect: interrupted });
+    subscriber.subscribe();
+    subscriber.connect(uri);
+    void readAll(subscriber, ([frame]) => {
+      if (frame) onFrame(frame);
+    });
+  }
+
+  close(): void {
+    for (const wire of this.#connected) wire.close();
+    for (const socket of [this.#router, this.#publisher, this.#zap, ...this.#subscribers]) socket?.close();
+  }
+}
+
+const unlimited = { sendHighWaterMark: 0, receiveHighWaterMark: 0, linger: LINGER } as const;
+
+/** ZeroMQ's own threads ask and answer, so that a busy process is not taken for a dead one. */
+function heartbeats(timeout: number) {
+  return timeout > 0 ? { heartbeatInterval: (timeout * 1000) / 4, heartbeatTimeout: timeout * 1000 } : {};
+}
+
+async function bindTo(socket: ZeroMq.Router | ZeroMq.XPublisher, uri: string): Promise<string> {
+  try {
+    await socket.bind(uri);
+  } catch (error) {
+    throw new FluxError(asFluxError(error).errno, `cannot bind to ${uri}: ${(error as Error).message}`);
+  }
+  return socket.lastEndpoint ?? uri;
+}
+
+/** Hands each message to `take` until the socket closes. */
+async function readAll(
+  socket: AsyncIterable<Buffer[]>,
+  take: (frames: readonly (Buffer | undefined)[]) => void | Promise<void>,
+): Promise<void> {
+  try {
+    for await (const frames of socket) await take(frames);
+  } catch (error) {
+    // Closed while it was read.
+    if (!/closed/i.test((error as Error).message)) throw error;
+  }
+}
+
+type SocketEvent = 'handshake' | 'disconnect' | 'end';
+
+function watch(socket: ZeroMq.Socket, listeners: Partial<Record<SocketEvent, () => void>>): void {
+  for (const [name, listener] of Object.entries(listeners))
+    if (listener) socket.events.on(name as SocketEvent, listener);
+}
+
+/** A process that has connected to this one. */
+class AcceptedWire implements Wire {
+  readonly #router: ZeroMq.Router;
+  readonly #id: Buffer;
+  readonly #gone: () => void;
+  events: WireEvents | undefined;
+
+  constructor(router: ZeroMq.Router, id: Buffer, gone: () => void) {
+    this.#router = router;
+    this.#id = id;
+    this.#gone = gone;
+  }
+
+  send(frame: Buffer): void {
+    this.#router.send([this.#id, frame]).catch(() => {
+      setTimeout(() => {
+        const { events } = this;
+        this.close();
+        events?.onLost('the connection broke');
+      }, LAST_FRAMES);
+    });
+  }
+
+  close(): void {
+    this.events = undefined;
+    this.#gone();
+  }
+}
+
+/** A process that this one has connected to. */
+class ConnectedWire implements Wire {
+  readonly #dealer: ZeroMq.Dealer;
+  readonly #events: WireEvents;
+  readonly #gone: () => void;
+  #isClosed = false;
+
+  constructor(dealer: ZeroMq.Dealer, events: WireEvents, gone: () => void) {
+    this.#dealer = dealer;
+    this.#events = events;
+    this.#gone = gone;
+  }
+
+  send(frame: Buffer): void {
+    if (!this.#isClosed) this.#dealer.send(frame).catch((error: Error) => this.lose(error.message));
+  }
+
+  receive(frame: Buffer): void {
+    if (!this.#isClosed) this.#events.onFrame(frame);
+  }
+
+  lose(why: string): void {
+    if (this.#isClosed) return;
+    this.#dealer.linger = 0;
+    this.close();
+    this.#events.onLost(why);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#gone();
+    this.#dealer.close();
+  }
+}
