@@ -1,60 +1,15 @@
 /** What services reach on a real machine: clock, random numbers, processes, and what the machine has. */
 
-import { randomUUID } from 'node:crypto';
 import type { World } from '../core/broker/module-host.ts';
-import type { Clock, Random, SpawnEvents, Timer } from '../core/broker/service.ts';
+import type { SpawnEvents } from '../core/broker/service.ts';
 import { FluxError } from '../core/errno.ts';
+import { clock, random } from '../core/node/clock.ts';
 import type { Instance } from '../core/node/instance.ts';
 import { nodesOfRanks } from '../core/overlay/placement.ts';
 import { countCoresAndGpus, hwloc, rusage, spawnProcess, spawnProcessSoon, topology } from '../native/index.ts';
 import type { Process, ProcessSpec } from '../native/process.ts';
 import type { Machine, Machines } from './resource/machine.ts';
 import type { Parent } from './resource/parent.ts';
-
-/** What setTimeout can wait for; anything longer would come at once. */
-const TIMEOUT_MAX = 2 ** 31 - 1;
-
-/** A timer for any time, that may never come. */
-function longTimer(milliseconds: number, callback: () => void): Timer {
-  let left = milliseconds;
-  let timer: NodeJS.Timeout;
-  const wait = () => {
-    const part = Math.min(left, TIMEOUT_MAX);
-    left -= part;
-    timer = setTimeout(left > 0 ? wait : callback, part);
-  };
-  wait();
-  return { cancel: () => clearTimeout(timer) };
-}
-
-/** When `performance.now()` was 0 by the wall clock, in milliseconds. */
-let origin = performance.timeOrigin;
-/** How far the two clocks part before somebody has set the one: Date.now() has no fractions, and reading both takes time. */
-const CLOCK_SET_MS = 50;
-
-/** Seconds since the epoch, with fractions that Date.now() does not have; never back, unless the clock was set. */
-function now(): number {
-  const elapsed = performance.now();
-  const behind = Date.now() - (origin + elapsed);
-  if (Math.abs(behind) > CLOCK_SET_MS) origin += behind;
-  return (origin + elapsed) / 1000;
-}
-
-const clock: Clock = {
-  now,
-  monotonic: () => performance.now() / 1000,
-  after(seconds, callback) {
-    if (seconds <= 0) {
-      const immediate = setImmediate(callback);
-      return { cancel: () => clearImmediate(immediate) };
-    }
-    return longTimer(seconds * 1000, callback);
-  },
-};
-
-// randomUUID() returns a tree of twenty strings; a copy is one, and there are many that live long.
-const uuid = () => Buffer.from(randomUUID(), 'latin1').toString('latin1');
-const random: Random = { uuid, number: () => Math.random() };
 
 /** Who is told that a process was stopped by a signal, by process id. */
 const stopListeners = new Map<number, () => void>();

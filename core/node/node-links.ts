@@ -10,7 +10,7 @@
  *         goodbye  ───────────────────▶
  */
 
-import { randomUUID } from 'node:crypto';
+import type { Clock, Random, Timer } from '../broker/service.ts';
 import { FluxError } from '../errno.ts';
 import type { JsonObject } from '../json.ts';
 import { unpack } from '../message/unpack.ts';
@@ -29,11 +29,11 @@ import {
 import { NodeLink } from '../overlay/node-link.ts';
 import type { Placement } from '../overlay/placement.ts';
 import { FLUX_CORE_VERSION } from './instance.ts';
-import type { Wire, WireEvents, ZmqWires } from './zmq-wires.ts';
+import type { Wire, WireEvents, Wires } from './zmq-wires.ts';
 
 /** How this process reaches others. */
 export interface LinkSettings {
-  readonly wires: ZmqWires;
+  readonly wires: Wires;
   /** Where the processes are that this one connects to, by their indices. */
   readonly uris: ReadonlyMap<number, string>;
   /** Where the feed of events is; absent in the process that has it, and where there is none. */
@@ -41,6 +41,8 @@ export interface LinkSettings {
 }
 
 export interface NodeLinksHost {
+  readonly clock: Clock;
+  readonly random: Random;
   readonly instanceId: string;
   readonly placement: Placement;
   /** The process of each rank. */
@@ -81,7 +83,7 @@ interface Neighbour {
   /** Whether it gets events over the link. */
   wantsEvents: boolean;
   isDirty: boolean;
-  /** Milliseconds of performance.now(). */
+  /** Seconds of the clock's `monotonic`. */
   lastSent: number;
   lastProgress: number;
   acknowledged: number;
@@ -90,24 +92,22 @@ interface Neighbour {
 export class NodeLinks {
   readonly #host: NodeLinksHost;
   readonly #settings: LinkSettings;
-  readonly #session = randomUUID();
+  readonly #session: string;
   readonly #feed: EventFeed;
   // Neighbours that are there, and those that this process greets.
   readonly #neighbours = new Map<number, Neighbour>();
   #dirty: Neighbour[] = [];
   #isHeldUp = false;
   #followsFeed = false;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #isClosed = false;
 
   constructor(host: NodeLinksHost, settings: LinkSettings) {
     this.#host = host;
     this.#settings = settings;
+    this.#session = host.random.uuid();
     this.#feed = new EventFeed({
-      after: (seconds, callback) => {
-        const timer = setTimeout(callback, seconds * 1000);
-        return { cancel: () => clearTimeout(timer) };
-      },
+      after: (seconds, callback) => host.clock.after(seconds, callback),
       deliver: (_, frame) => this.#handOn(frame),
       ask: (first, last) => this.#parent()?.wire.send(encodeResend(first, last)),
     });
@@ -128,8 +128,16 @@ export class NodeLinks {
         (frame) => this.#takeFeed(frame),
         () => this.#wantEvents(true),
       );
-    const period = Math.max(0.1, Math.min(this.#host.keepAlive, this.#host.timeout / 4 || 1) / 2);
-    this.#timer = setInterval(() => this.#look(), period * 1000);
+    this.#lookSoon();
+  }
+
+  #lookSoon(): void {
+    const { clock, keepAlive, timeout } = this.#host;
+    const period = Math.max(0.1, Math.min(keepAlive, timeout / 4 || 1) / 2);
+    this.#timer = clock.after(period, () => {
+      this.#look();
+      if (!this.#isClosed) this.#lookSoon();
+    });
   }
 
   /** Beside the threads' own rings, as many as one can tell them apart by. */
@@ -159,12 +167,12 @@ export class NodeLinks {
   }
 
   #add(node: number, wire: Wire, isParent: boolean, session: string): Neighbour {
-    const now = performance.now();
+    const now = this.#host.clock.monotonic();
     const link = new NodeLink({
       sequence: () => this.#feed.sequence,
       isCongested: () => this.#host.isCongested(),
       transmit: (frame) => {
-        neighbour.lastSent = performance.now();
+        neighbour.lastSent = this.#host.clock.monotonic();
         wire.send(frame);
       },
       deliver: (to, from, source, start, end) => this.#host.deliver(to, from, source, start, end),
@@ -403,13 +411,13 @@ export class NodeLinks {
 
   #look(): void {
     this.#keepAlive(this.#host.keepAlive);
-    const now = performance.now();
+    const now = this.#host.clock.monotonic();
     for (const neighbour of [...this.#neighbours.values()]) {
       const { link } = neighbour;
       if (link.waitingBytes === 0 || link.acknowledged !== neighbour.acknowledged) {
         neighbour.acknowledged = link.acknowledged;
         neighbour.lastProgress = now;
-      } else if (link.isOpen && this.#host.timeout && now - neighbour.lastProgress > 4000 * this.#host.timeout)
+      } else if (link.isOpen && this.#host.timeout && now - neighbour.lastProgress > 4 * this.#host.timeout)
         this.#lose(neighbour, `it has taken nothing for ${4 * this.#host.timeout}s`);
     }
     if (this.#isHeldUp) this.#checkBacklog();
@@ -417,7 +425,7 @@ export class NodeLinks {
 
   /** Says to those that this process is there who have heard nothing of it for so many seconds. */
   #keepAlive(seconds: number): void {
-    const before = performance.now() - seconds * 1000;
+    const before = this.#host.clock.monotonic() - seconds;
     for (const { link, lastSent } of this.#neighbours.values()) if (lastSent <= before) link.keepAlive();
   }
 
@@ -434,7 +442,7 @@ export class NodeLinks {
   close(): void {
     this.flush();
     this.#isClosed = true;
-    clearInterval(this.#timer);
+    this.#timer?.cancel();
     this.#feed.stop();
     const { own } = this.#host.placement;
     for (const { wire } of this.#neighbours.values())

@@ -18,6 +18,7 @@ import { endpoint, indexOf, threadOf } from '../ring/endpoint.ts';
 import { LargeBuffers } from '../ring/large-buffers.ts';
 import { Mailbox } from '../ring/mailbox.ts';
 import { bundlesFolder } from './bundles.ts';
+import { clock, random } from './clock.ts';
 import { Connections } from './connections.ts';
 import { type Instance, socketPath, topologyOf } from './instance.ts';
 import { LogWriter } from './log-writer.ts';
@@ -180,6 +181,8 @@ export class FluxNode {
     const parent = topology.parent(plan.firstRank);
     return new NodeLinks(
       {
+        clock,
+        random,
         instanceId: instance.id,
         placement: instance.placement,
         nodeOfRank,

@@ -12,6 +12,19 @@ import { asFluxError, FluxError } from '../errno.ts';
 import type { Certificate } from '../formats/certificate.ts';
 import { encodeZ85 } from '../formats/z85.ts';
 
+/** What processes are linked by. */
+export interface Wires {
+  /** Takes connections from now on. */
+  serve(events: ServerEvents): void;
+  /** Connects to another process; `onLost` is called if that can't be. */
+  connect(uri: string, events: WireEvents): Wire;
+  /** Sends a frame to all who follow the feed; who reads too slowly misses some. */
+  publish(frame: Buffer): void;
+  /** @param interrupted frames may be missed from now on */
+  follow(uri: string, onFrame: (frame: Buffer) => void, interrupted: () => void): void;
+  close(): void;
+}
+
 /** A connection to another process. */
 export interface Wire {
   send(frame: Buffer): void;
@@ -55,7 +68,7 @@ const PROBES = [0, 50, 250, 1000];
 // It has a native part: only instances of several processes load it.
 const load = (): typeof ZeroMq => createRequire(import.meta.url)('zeromq') as typeof ZeroMq;
 
-export class ZmqWires {
+export class ZmqWires implements Wires {
   readonly #zmq = load();
   readonly #settings: WireSettings;
   readonly #keys: { readonly publicKey: string; readonly secretKey: string };
@@ -88,7 +101,6 @@ export class ZmqWires {
     return bindTo(this.#router, uri);
   }
 
-  /** Takes connections from now on. */
   serve({ accept, probe, subscribed }: ServerEvents): void {
     const router = this.#router!;
     const probes = () => {
@@ -142,7 +154,6 @@ export class ZmqWires {
 
   // ---- whom this process connects to
 
-  /** Connects to another process; `onLost` is called if that can't be. */
   connect(uri: string, events: WireEvents): Wire {
     const { timeout, connectTimeout } = this.#settings;
     const dealer = new this.#zmq.Dealer({ ...unlimited, ...heartbeats(timeout), ...this.#clientKeys() });
@@ -195,12 +206,10 @@ export class ZmqWires {
     return bindTo(this.#publisher, uri);
   }
 
-  /** Sends a frame to all who follow; who reads too slowly misses some. */
   publish(frame: Buffer): void {
     void this.#publisher?.send(frame).catch(() => {});
   }
 
-  /** @param interrupted frames may be missed from now on */
   follow(uri: string, onFrame: (frame: Buffer) => void, interrupted: () => void): void {
     const subscriber = new this.#zmq.Subscriber({
       receiveHighWaterMark: 0,
