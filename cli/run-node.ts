@@ -6,6 +6,8 @@ import { asFluxError } from '../core/errno.ts';
 import { parseDuration } from '../core/formats/duration.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Bootstrap, type Launched, type LinkWishes, ownCard } from '../core/node/bootstrap.ts';
+import type { BootstrapConfig } from '../core/node/bootstrap-config.ts';
+import { configuredHosts, configuredStart } from '../core/node/configured-start.ts';
 import { awaitEnd } from '../core/node/follower.ts';
 import { tbonAttribute } from '../core/node/instance-attributes.ts';
 import { FluxNode } from '../core/node/node.ts';
@@ -68,8 +70,11 @@ export async function runLaunched(
   settings: StartOptions,
   { ranks = 1, alone = false, pmi }: LaunchOptions,
 ): Promise<number> {
-  const { attributes = {} } = settings;
-  const bootstrap = pmi ? new Bootstrap(pmi, process.env) : await Bootstrap.open(attributes['broker.boot-method']);
+  const { attributes = {}, config = {} } = settings;
+  const method = attributes['broker.boot-method'];
+  const configured = pmi ? undefined : configuredHosts(config, method);
+  if (configured) return runConfigured(configured, settings);
+  const bootstrap = pmi ? new Bootstrap(pmi, process.env) : await Bootstrap.open(method);
   try {
     const launched = await bootstrap.gather(ownCard(attributes.hostname, ranks, !alone));
     if (!launched.isHost) {
@@ -86,6 +91,14 @@ export async function runLaunched(
   } finally {
     bootstrap.close();
   }
+}
+
+/** Runs the rank that the configuration gives to this host. */
+async function runConfigured(bootstrap: BootstrapConfig, settings: StartOptions): Promise<number> {
+  const { attributes = {}, config = {} } = settings;
+  const { machine, timeout, connectTimeout, log } = linkWishes(attributes, config);
+  const start = await configuredStart({ bootstrap, config, attributes, machine, timeout, connectTimeout, log });
+  return runNode({ ...settings, ...start });
 }
 
 async function runHost(bootstrap: Bootstrap, launched: Launched, settings: StartOptions): Promise<number> {
@@ -107,7 +120,7 @@ function linkWishes(attributes: Readonly<Record<string, string>>, config: JsonOb
   return {
     address: () => ownAddress(get('interface-hint')),
     prefersTcp: get('prefertcp') !== '0',
-    machine: () => ({ hostname: attributes.hostname ?? os.hostname(), ...countCoresAndGpus() }),
+    machine: { hostname: attributes.hostname ?? os.hostname(), ...countCoresAndGpus() },
     timeout: parseDuration(get('tcp_user_timeout')),
     connectTimeout: parseDuration(get('connect_timeout')),
     parents: (placement, size) => parentNodes(placement, treeOf(set, config, placement, size).topology),

@@ -2,13 +2,9 @@
 
 import type { World } from '../core/broker/module-host.ts';
 import type { SpawnEvents } from '../core/broker/service.ts';
-import { FluxError } from '../core/errno.ts';
 import { clock, random } from '../core/node/clock.ts';
-import type { Instance } from '../core/node/instance.ts';
-import { nodesOfRanks } from '../core/overlay/placement.ts';
-import { countCoresAndGpus, hwloc, rusage, spawnProcess, spawnProcessSoon, topology } from '../native/index.ts';
+import { rusage, spawnProcess, spawnProcessSoon } from '../native/index.ts';
 import type { Process, ProcessSpec } from '../native/process.ts';
-import type { Machine, Machines } from './resource/machine.ts';
 import type { Parent } from './resource/parent.ts';
 
 /** Who is told that a process was stopped by a signal, by process id. */
@@ -38,32 +34,4 @@ export const realWorld: World = { clock, random, rusage, spawn, spawnSoon: spawn
 export async function openParent(uri: string): Promise<Parent> {
   const { Handle } = await import('../core/handle/handle.ts');
   return Handle.open(uri, { env: {} });
-}
-
-/** What the machines have that the ranks of an instance are on. */
-export function machinesOf({ hostname, placement, size }: Instance): Machines {
-  let own: Machine | undefined;
-  let nodeOfRank: Int32Array | undefined;
-  return {
-    look(rank) {
-      // One process looks when it is asked; several have told each other.
-      if (placement.nodes.length === 1) {
-        own ??= { hostname, ...countCoresAndGpus() };
-        return own;
-      }
-      nodeOfRank ??= nodesOfRanks(placement.nodes, size);
-      return placement.nodes[nodeOfRank[rank]!]!.machine;
-    },
-    describe() {
-      const { xml, notice } = topology();
-      if (xml === undefined) throw new FluxError('ENOSYS', notice);
-      return xml;
-    },
-    read(xml) {
-      const described = hwloc({ xml, bound: false });
-      if (!described) throw new FluxError('ENOSYS', 'there is no hwloc to read its description of a machine');
-      const name = /<info name="HostName" value="([^"]*)"/.exec(xml)?.[1] ?? '';
-      return { hostname: name, cores: described.cores, gpus: described.gpus };
-    },
-  };
 }

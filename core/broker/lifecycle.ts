@@ -144,6 +144,7 @@ export class Lifecycle {
       case 'join':
         if (this.#earlySignal !== undefined) this.signal(this.#earlySignal);
         else if (this.#broker.rank === 0) this.post('parent-none');
+        else if (this.#parentLost) this.#checkParent();
         else void this.#monitorParent();
         return;
       case 'config-sync':

@@ -17,7 +17,7 @@ import { IdSet } from '../formats/idset.ts';
 import { TaskMap } from '../formats/taskmap.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../json.ts';
 import { unpack } from '../message/unpack.ts';
-import type { NodeFacts, Placement } from '../overlay/placement.ts';
+import type { MachineFacts, Placement } from '../overlay/placement.ts';
 import { openPmiBy } from '../pmi/methods.ts';
 import type { Pmi } from '../pmi/pmi.ts';
 import type { Enclosing } from './instance-attributes.ts';
@@ -70,8 +70,7 @@ export interface LinkWishes {
   readonly address: () => string;
   /** Whether processes on one machine speak TCP, too. */
   readonly prefersTcp: boolean;
-  /** What the machine has. */
-  readonly machine: () => NodeFacts['machine'];
+  readonly machine: MachineFacts;
   /** Seconds: tbon.tcp_user_timeout, tbon.connect_timeout. */
   readonly timeout: number;
   readonly connectTimeout: number;
@@ -175,41 +174,40 @@ export class Bootstrap {
     const opened = wishes && (await this.#listen(plan, node, wishes));
     await this.#pmi.barrier();
     if (!opened) return {};
-    const facts = nodes.map(({ ranks }): NodeFacts => ({ ranks, machine: { hostname: '', cores: 0, gpus: 0 } }));
+    const placement = { own: node, nodes: nodes.map(({ ranks }) => ({ ranks })) };
     const uris = new Map<number, string>();
     let feedUri: string | undefined;
-    const parents = wishes.parents({ own: node, nodes: facts }, size);
-    // Rank 0's process has to know the machines of all, the others only where their parents are.
-    const wanted = node === 0 ? nodes.keys() : new Set([0, node, ...parents]);
-    for (const other of wanted) {
-      const fields = { uri: 's', feed: 's?', hostname: 's', cores: 'i', gpus: 'i' } as const;
-      const { uri, feed, ...machine } = unpack(parseJson(await this.#pmi.get(nodeKey(other))) as JsonObject, fields);
-      facts[other] = { ranks: nodes[other]!.ranks, machine };
+    const parents = wishes.parents(placement, size);
+    for (const other of node === 0 ? [] : new Set([0, ...parents])) {
+      const card = parseJson(await this.#pmi.get(nodeKey(other))) as JsonObject;
+      const { uri, feed } = unpack(card, { uri: 's', feed: 's?' });
       if (parents.includes(other)) uris.set(other, uri);
-      if (node > 0) feedUri ??= feed;
+      feedUri ??= feed;
     }
     return {
-      shared: { instanceId, startTime, placement: { own: node, nodes: facts } },
-      links: { wires: opened.wires, uris, feedUri },
+      shared: { instanceId, startTime, placement },
+      links: { wires: opened.wires, uris, feedUri, machine: wishes.machine },
     };
   }
 
   async #listen({ nodes, instanceId }: LaunchPlan, node: number, wishes: LinkWishes) {
-    const { address, prefersTcp, machine, timeout, connectTimeout, log } = wishes;
+    const { address, prefersTcp, timeout, connectTimeout, log } = wishes;
     const secret = Buffer.from((await this.#pmi.get(SECRET_KEY)).slice(SECRET.length), 'hex');
+    const isLocal =
+      !prefersTcp && process.platform === 'linux' && nodes.every((each) => each.machine === nodes[0]!.machine);
     const wires = new ZmqWires({
       certificate: { publicKey: secret.subarray(0, KEY_BYTES), secretKey: secret.subarray(KEY_BYTES) },
       timeout,
       connectTimeout,
+      // An address in brackets is of IPv6.
+      ipv6: !isLocal && address().startsWith('['),
       refused: (from) => log(`a process at ${from} was not let in: it has another certificate`),
     });
-    const isLocal =
-      !prefersTcp && process.platform === 'linux' && nodes.every((each) => each.machine === nodes[0]!.machine);
     // Without a folder, which nobody has to remove.
     const bindUri = (what: string) => (isLocal ? `ipc://@flux-${instanceId}-${what}` : `tcp://${address()}:*`);
     const uri = await wires.bind(bindUri(String(node)));
     const feed = node === 0 ? await wires.bindFeed(bindUri('feed')) : undefined;
-    await this.#pmi.put(nodeKey(node), stringifyJson({ uri, ...machine(), ...(feed !== undefined && { feed }) }));
+    await this.#pmi.put(nodeKey(node), stringifyJson({ uri, ...(feed !== undefined && { feed }) }));
     return { wires };
   }
 

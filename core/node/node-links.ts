@@ -27,7 +27,7 @@ import {
   frameType,
 } from '../overlay/node-frames.ts';
 import { NodeLink } from '../overlay/node-link.ts';
-import type { Placement } from '../overlay/placement.ts';
+import type { MachineFacts, Placement } from '../overlay/placement.ts';
 import { FLUX_CORE_VERSION } from './instance.ts';
 import type { Wire, WireEvents, Wires } from './zmq-wires.ts';
 
@@ -38,6 +38,8 @@ export interface LinkSettings {
   readonly uris: ReadonlyMap<number, string>;
   /** Where the feed of events is; absent in the process that has it, and where there is none. */
   readonly feedUri?: string | undefined;
+  /** What the machine of this process has. */
+  readonly machine: MachineFacts;
 }
 
 export interface NodeLinksHost {
@@ -64,7 +66,8 @@ export interface NodeLinksHost {
   setHeldUp(isHeldUp: boolean): void;
   /** A neighbour is there; it may have been lost before. */
   joined(node: number): void;
-  lost(node: number, why: string): void;
+  /** @param wasJoined whether it was there before */
+  lost(node: number, why: string, wasJoined: boolean): void;
   /** What a process further down tells that of rank 0. */
   note(note: JsonObject): void;
   log(severity: 'debug' | 'err', text: string): void;
@@ -99,6 +102,8 @@ export class NodeLinks {
   #dirty: Neighbour[] = [];
   #isHeldUp = false;
   #followsFeed = false;
+  #isPlaced: boolean;
+  #postponed: (() => void)[] = [];
   #timer: Timer | undefined;
   #isClosed = false;
 
@@ -106,6 +111,7 @@ export class NodeLinks {
     this.#host = host;
     this.#settings = settings;
     this.#session = host.random.uuid();
+    this.#isPlaced = host.parentNode === undefined;
     this.#feed = new EventFeed({
       after: (seconds, callback) => host.clock.after(seconds, callback),
       deliver: (_, frame) => this.#handOn(frame),
@@ -162,6 +168,7 @@ export class NodeLinks {
         ranks: nodes[own]!.ranks,
         session: this.#session,
         events: node === this.#host.parentNode,
+        machine: { ...this.#settings.machine },
       }),
     );
   }
@@ -200,12 +207,25 @@ export class NodeLinks {
     let neighbour: Neighbour | undefined;
     return {
       onFrame: (frame) =>
-        this.#guard(neighbour?.node, () => {
-          if (neighbour) this.#receive(neighbour, frame);
-          else neighbour = this.#welcome(wire, frame);
-        }),
-      onLost: (why) => neighbour && this.#lose(neighbour, why),
+        this.#whenPlaced(() =>
+          this.#guard(neighbour?.node, () => {
+            if (neighbour) this.#receive(neighbour, frame);
+            else neighbour = this.#welcome(wire, frame);
+          }),
+        ),
+      onLost: (why) => this.#whenPlaced(() => neighbour && this.#lose(neighbour, why)),
     };
+  }
+
+  /** Does it once this process knows which events have been: from then on it can tell those below. */
+  #whenPlaced(action: () => void): void {
+    if (this.#isPlaced) action();
+    else this.#postponed.push(action);
+  }
+
+  #place(): void {
+    this.#isPlaced = true;
+    for (const action of this.#postponed.splice(0)) action();
   }
 
   /** What a neighbour sends is right, or the link to it is lost. */
@@ -233,6 +253,7 @@ export class NodeLinks {
       ranks: 's',
       session: 's',
       events: 'b',
+      machine: 'o',
     });
     const fault = this.#fault(hello);
     if (fault !== undefined) {
@@ -245,6 +266,7 @@ export class NodeLinks {
     neighbour.wantsEvents = hello.events;
     wire.send(encodeJsonFrame(FrameType.welcome, { session: this.#session, sequence: this.#feed.sequence }));
     this.#host.joined(hello.node);
+    if (hello.events) this.tell({ node: hello.node, machine: hello.machine });
     neighbour.link.open();
     return neighbour;
   }
@@ -274,9 +296,11 @@ export class NodeLinks {
       this.#lose(neighbour, errstr ?? 'it does not say welcome');
       return;
     }
-    if (neighbour.node === this.#host.parentNode) this.#feed.start(sequence);
     neighbour.link.open();
     this.#host.joined(neighbour.node);
+    if (neighbour.node !== this.#host.parentNode) return;
+    this.#feed.start(sequence);
+    this.#place();
   }
 
   // ---- frames
@@ -435,7 +459,7 @@ export class NodeLinks {
     neighbour.wire.close();
     if (this.#isClosed) return;
     if (this.#isHeldUp) this.#checkBacklog();
-    this.#host.lost(neighbour.node, why);
+    this.#host.lost(neighbour.node, why, neighbour.link.isOpen);
   }
 
   /** Ends all links, in order: what was sent arrives, and nobody takes the end for a failure. */

@@ -203,9 +203,10 @@ export class FluxNode {
         isCongested: () => this.#congested.size > 0,
         setHeldUp: (isHeldUp) => this.#connections.setHeldUp(isHeldUp),
         joined: (node) => this.#tellRouters('link.joined', { node }),
-        lost: (node, why) => this.#linkLost(node, why),
+        lost: (node, why, wasJoined) => this.#linkLost(node, why, wasJoined),
         note: (note) => {
-          if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(plan), 'panic', note);
+          if (note.machine) this.#control.notify(leaderThread(plan), 'node.machine', note);
+          else if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(plan), 'panic', note);
         },
         log: (severity, text) => this.#log(plan.firstRank, severity, text, 'overlay'),
       },
@@ -377,7 +378,9 @@ export class FluxNode {
     else if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(this.plan), 'panic', note);
   }
 
-  #linkLost(node: number, why: string): void {
+  #linkLost(node: number, why: string, wasJoined: boolean): void {
+    // Who never became part of the instance has failed.
+    if (!wasJoined) this.#exitCode = 1;
     this.#tellRouters('link.lost', { node, why });
     // Who starts all processes together starts none again.
     const { ranks } = this.instance.placement.nodes[node]!;

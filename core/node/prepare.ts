@@ -96,11 +96,7 @@ export function prepare(options: StartOptions): Prepared {
   const environment = cleanEnvironment(options.environment ?? process.env);
   const hostname = set.get('hostname') ?? os.hostname();
   const hostnames = hostnamesOf(options.hosts, hostname, size);
-  const {
-    placement = aloneOn(hostname, size),
-    instanceId = randomUUID(),
-    startTime = Date.now() / 1000,
-  } = options.shared ?? {};
+  const { placement = alone(size), instanceId = randomUUID(), startTime = Date.now() / 1000 } = options.shared ?? {};
   const { uri: topo, hosts, topology } = treeOf(set, config, placement, size);
   const ranks = [...IdSet.parse(placement.nodes[placement.own]!.ranks)];
   const plan = makePlan(os.availableParallelism(), topology, config, ranks);
@@ -174,9 +170,9 @@ export function treeOf(set: ReadonlyMap<string, string>, config: JsonObject, { n
   return { uri, hosts, topology: Topology.create(uri, size, { hosts, nodeOfRank: nodesOfRanks(nodes, size) }) };
 }
 
-/** One process has all ranks; what its machine has it looks up itself. */
-function aloneOn(hostname: string, size: number): Placement {
-  return { own: 0, nodes: [{ ranks: IdSet.range(0, size - 1).encode(), machine: { hostname, cores: 0, gpus: 0 } }] };
+/** One process has all ranks. */
+function alone(size: number): Placement {
+  return { own: 0, nodes: [{ ranks: IdSet.range(0, size - 1).encode() }] };
 }
 
 /** What rank 0 alone has. */

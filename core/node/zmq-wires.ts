@@ -52,6 +52,8 @@ export interface WireSettings {
   readonly timeout: number;
   /** Seconds in which it has to be there (tbon.connect_timeout). */
   readonly connectTimeout: number;
+  /** Whether addresses may be of IPv6. */
+  readonly ipv6?: boolean;
   /** Told who was not let in. */
   readonly refused: (address: string) => void;
 }
@@ -71,6 +73,7 @@ const load = (): typeof ZeroMq => createRequire(import.meta.url)('zeromq') as ty
 export class ZmqWires implements Wires {
   readonly #zmq = load();
   readonly #settings: WireSettings;
+  readonly #common: { readonly ipv6: boolean };
   readonly #keys: { readonly publicKey: string; readonly secretKey: string };
   #zap: ZeroMq.Reply | undefined;
   #router: ZeroMq.Router | undefined;
@@ -81,6 +84,7 @@ export class ZmqWires implements Wires {
 
   constructor(settings: WireSettings) {
     this.#settings = settings;
+    this.#common = { ipv6: settings.ipv6 ?? false };
     const { publicKey, secretKey } = settings.certificate;
     this.#keys = { publicKey: encodeZ85(publicKey), secretKey: encodeZ85(secretKey) };
   }
@@ -92,17 +96,18 @@ export class ZmqWires implements Wires {
    *
    * @param uri `tcp://ADDRESS:*` for any free port, or `ipc://PATH`
    * @returns where it is
-   * @throws FluxError what binding fails with
+   * @throws FluxError what binding fails with; all sockets are closed then
    */
   async bind(uri: string): Promise<string> {
     await this.#admit();
     // No send ever waits: one that would has nobody to go to, and must not keep the others.
     this.#router = new this.#zmq.Router({ ...this.#serverOptions(), mandatory: true, sendTimeout: 0 });
-    return bindTo(this.#router, uri);
+    return this.#bindTo(this.#router, uri);
   }
 
   serve({ accept, probe, subscribed }: ServerEvents): void {
-    const router = this.#router!;
+    const router = this.#router;
+    if (!router) return;
     const probes = () => {
       for (const delay of PROBES) setTimeout(probe, delay).unref();
     };
@@ -128,6 +133,7 @@ export class ZmqWires implements Wires {
     const { timeout, connectTimeout } = this.#settings;
     return {
       ...unlimited,
+      ...this.#common,
       ...heartbeats(timeout),
       handshakeInterval: connectTimeout * 1000,
       curveServer: true,
@@ -135,6 +141,16 @@ export class ZmqWires implements Wires {
       curveSecretKey: this.#keys.secretKey,
       zapDomain: DOMAIN,
     };
+  }
+
+  async #bindTo(socket: ZeroMq.Router | ZeroMq.XPublisher, uri: string): Promise<string> {
+    try {
+      await socket.bind(uri);
+    } catch (error) {
+      this.close();
+      throw new FluxError(asFluxError(error).errno, `cannot bind to ${uri}: ${(error as Error).message}`);
+    }
+    return socket.lastEndpoint ?? uri;
   }
 
   /** Answers who may connect: whoever has the instance's certificate. */
@@ -186,6 +202,7 @@ export class ZmqWires implements Wires {
 
   #clientKeys() {
     return {
+      ...this.#common,
       curveServerKey: this.#keys.publicKey,
       curvePublicKey: this.#keys.publicKey,
       curveSecretKey: this.#keys.secretKey,
@@ -198,12 +215,12 @@ export class ZmqWires implements Wires {
    * Lets other processes follow the feed.
    *
    * @param subscribed a process follows from now on
-   * @throws FluxError what binding fails with
+   * @throws FluxError what binding fails with; all sockets are closed then
    */
   async bindFeed(uri: string): Promise<string> {
     await this.#admit();
     this.#publisher = new this.#zmq.XPublisher({ ...this.#serverOptions(), verbosity: 'allSubs' });
-    return bindTo(this.#publisher, uri);
+    return this.#bindTo(this.#publisher, uri);
   }
 
   publish(frame: Buffer): void {
@@ -237,15 +254,6 @@ const unlimited = { sendHighWaterMark: 0, receiveHighWaterMark: 0, linger: LINGE
 /** ZeroMQ's own threads ask and answer, so that a busy process is not taken for a dead one. */
 function heartbeats(timeout: number) {
   return timeout > 0 ? { heartbeatInterval: (timeout * 1000) / 4, heartbeatTimeout: timeout * 1000 } : {};
-}
-
-async function bindTo(socket: ZeroMq.Router | ZeroMq.XPublisher, uri: string): Promise<string> {
-  try {
-    await socket.bind(uri);
-  } catch (error) {
-    throw new FluxError(asFluxError(error).errno, `cannot bind to ${uri}: ${(error as Error).message}`);
-  }
-  return socket.lastEndpoint ?? uri;
 }
 
 /** Hands each message to `take` until the socket closes. */

@@ -45,6 +45,7 @@ export class Overlay {
   readonly #monitors = new RequestList();
   readonly #listeners: ChildListener[] = [];
   #refuseChildren = false;
+  #isParentGone = false;
   #awaitsChildren = false;
 
   /**
@@ -80,7 +81,7 @@ export class Overlay {
 
   /** Says hello to the parent. */
   join(): void {
-    if (!this.parent) return;
+    if (!this.parent || this.#isParentGone) return;
     this.parent.isOnline = true;
     this.#tellParent(this.#health.status);
   }
@@ -103,6 +104,7 @@ export class Overlay {
   /** Says goodbye to the parent. */
   leave(): void {
     this.#tellParent('offline');
+    this.#isParentGone = true;
     this.#closeParent();
   }
 
@@ -137,7 +139,8 @@ export class Overlay {
   }
 
   #loseParent(why: string): void {
-    if (!this.parent?.isOnline) return;
+    if (this.#isParentGone) return;
+    this.#isParentGone = true;
     this.#closeParent();
     this.#host.log('crit', why);
     this.#host.parentLost(why);

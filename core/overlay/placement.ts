@@ -8,8 +8,13 @@ import type { Topology } from './topology.ts';
 export interface NodeFacts {
   /** The ranks that it hosts, as an idset (RFC 22). */
   readonly ranks: string;
-  /** The machine that it is on, as each of its ranks has it. */
-  readonly machine: { readonly hostname: string; readonly cores: number; readonly gpus: number };
+}
+
+/** What the machine of a process has. */
+export interface MachineFacts {
+  readonly hostname: string;
+  readonly cores: number;
+  readonly gpus: number;
 }
 
 /** Plain data, the same in all processes but for `own`. */

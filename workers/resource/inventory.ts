@@ -108,16 +108,16 @@ export class Inventory {
   }
 
   /**
-   * Takes what the ranks have, unless it is known already.
+   * Takes what the ranks have, unless it is known already; waits until all processes have told.
    *
    * @param partitions whether each has a share of it
    * @throws FluxError EINVAL: there are more ranks than cores to share
    */
-  discover(partitions: boolean): void {
+  async discover(partitions: boolean): Promise<void> {
     if (this.#R) return;
     const ranksOf = new Map<Machine, number[]>();
     for (let rank = 0; rank < this.#context.size; rank++) {
-      const machine = this.#machines.look(rank);
+      const machine = this.#machines.look(rank) ?? (await this.#machines.wait(rank));
       const ranks = ranksOf.get(machine);
       if (ranks) ranks.push(rank);
       else ranksOf.set(machine, [rank]);

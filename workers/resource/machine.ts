@@ -1,14 +1,14 @@
 /** Machines as the module `resource` sees them: what ranks on them have. */
 
-export interface Machine {
-  readonly hostname: string;
-  readonly cores: number;
-  readonly gpus: number;
-}
+import type { MachineFacts } from '../../core/overlay/placement.ts';
+
+export type Machine = MachineFacts;
 
 export interface Machines {
-  /** Looks at the machine that a rank is on. */
-  look(rank: number): Machine;
+  /** The machine that a rank is on; undefined while its process has not told of it. */
+  look(rank: number): Machine | undefined;
+  /** Resolves to it once it is known. */
+  wait(rank: number): Promise<Machine>;
   /** hwloc's description of it, XML; throws FluxError ENOSYS without hwloc. */
   describe(): string;
   /** Reads hwloc's description of a machine; throws FluxError EINVAL: it is none; ENOSYS: there is no hwloc. */

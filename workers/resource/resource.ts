@@ -17,7 +17,7 @@ import { Availability } from './availability.ts';
 import { Drain } from './drain.ts';
 import { Inventory, machineSet } from './inventory.ts';
 import { Journal } from './journal.ts';
-import type { Machines } from './machine.ts';
+import type { Machine, Machines } from './machine.ts';
 import { Monitor } from './monitor.ts';
 import type { OpenParent } from './parent.ts';
 import { type ResourceArguments, type ResourceSettings, resourceArguments, resourceSettings } from './settings.ts';
@@ -64,7 +64,7 @@ class Resource implements Service {
     const oldest = Math.min(checkpoint, this.#context.clock.now() - settings.history);
     if (truncates && past.length && settings.history !== Infinity) await this.#journal.forget(oldest);
     if (verifies) await this.#verify(settings, drain);
-    this.#inventory.discover(settings.partitions);
+    await this.#inventory.discover(settings.partitions);
     const monitor = new Monitor(this.#context, this.#journal, this.#inventory.size);
     this.#resources = new Availability(this.#inventory, monitor, drain, exclude);
     this.#acquire = new Acquire(this.#resources);
@@ -97,10 +97,19 @@ class Resource implements Service {
   /** Ranks that lack what is configured are drained. */
   async #verify({ verify, resources }: ResourceSettings, drain: Drain): Promise<void> {
     if (!verify || !resources) return;
-    for (let rank = 0; rank < this.#context.size; rank++) {
-      const own = machineSet(IdSet.from([rank]), this.#machines.look(rank));
+    const check = async (rank: number, machine: Machine) => {
+      const own = machineSet(IdSet.from([rank]), machine);
       const { verdict, text } = verifyResources(this.#inventory.set, own, verify);
       if (verdict !== 'match') await drain.drainUnfit(rank, text);
+    };
+    for (let rank = 0; rank < this.#context.size; rank++) {
+      const machine = this.#machines.look(rank);
+      if (machine) await check(rank, machine);
+      else
+        this.#machines
+          .wait(rank)
+          .then((late) => check(rank, late))
+          .catch((error: Error) => this.#context.log('err', error.message));
     }
   }
 

@@ -18,6 +18,7 @@ import type { Methods } from '../../core/handle/methods.ts';
 import { type JsonObject, parseJson } from '../../core/json.ts';
 import { decodeMessage, encodeMessage } from '../../core/message/codec.ts';
 import { type Message, MessageType } from '../../core/message/message.ts';
+import { unpack } from '../../core/message/unpack.ts';
 import { readConfigPath } from '../../core/node/config-files.ts';
 import { type Instance, topologyOf } from '../../core/node/instance.ts';
 import {
@@ -42,9 +43,10 @@ import { bundledModule } from '../bundled.ts';
 import type { ConnectorHost } from '../connector-local/connector.ts';
 import type { StoreThread } from '../content/access.ts';
 import { PluginPool } from '../job-ingest/plugin-pool.ts';
+import { RealMachines } from '../machines.ts';
 import { resolveModule } from '../module-files.ts';
 import type { ProgramThread } from '../shell/host.ts';
-import { machinesOf, openParent, realWorld } from '../world.ts';
+import { openParent, realWorld } from '../world.ts';
 import { Rank, type RankHost } from './rank.ts';
 
 /** Ranks that are started before timers and rings have their turn. */
@@ -68,6 +70,7 @@ export class Router {
   readonly #store: StoreThread;
   readonly #topology: Topology;
   readonly #nodeOfRank: Int32Array;
+  readonly #machines: RealMachines;
   /** Where rank 0's events go beside this thread. */
   readonly #eventEndpoints: readonly number[];
   readonly #bus: EventBus;
@@ -99,6 +102,7 @@ export class Router {
     this.#control = control;
     this.#plan = plan;
     this.#instance = instance;
+    this.#machines = new RealMachines(instance);
     this.#topology = topologyOf(instance);
     this.#nodeOfRank = nodesOfRanks(instance.placement.nodes, instance.size);
     this.#eventEndpoints = [
@@ -149,7 +153,7 @@ export class Router {
         await this.#control.rpc(MAIN, 'listen', { rank });
       },
       readConfig: () => (instance.configPath === undefined ? undefined : readConfigPath(instance.configPath)),
-      machines: machinesOf(instance),
+      machines: this.#machines,
       openParent,
       engineInfo: () => this.#control.rpc(MAIN, 'engine.info'),
       severed: (rank) => {
@@ -385,6 +389,13 @@ export class Router {
           this.#remotes.delete(address);
           rank.modules.exited(module, new FluxError('EHOSTUNREACH', text));
         }
+        return undefined;
+      },
+    },
+    'node.machine': {
+      handler: (request) => {
+        const { node, machine } = request.unpack({ node: 'i', machine: 'o' });
+        this.#machines.learn(node, unpack(machine, { hostname: 's', cores: 'i', gpus: 'i' }));
         return undefined;
       },
     },

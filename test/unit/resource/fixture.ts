@@ -86,6 +86,7 @@ export class Fixture {
     const machine = options.machine ?? { hostname: 'node0', cores: 4, gpus: 0 };
     const machines: Machines = {
       look: () => machine,
+      wait: async () => machine,
       describe: () => '<topology/>',
       read: (xml) => ({ ...machine, cores: Number(xml) }),
     };

@@ -1,0 +1,99 @@
+/**
+ * The start of a process whose place the configuration tells: [bootstrap] names the hosts, each of which has one rank, where
+ * they listen, and the certificate that they share.
+ */
+
+import { createHash } from 'node:crypto';
+import { FluxError } from '../errno.ts';
+import { Hostlist } from '../formats/hostlist.ts';
+import type { JsonObject } from '../json.ts';
+import type { MachineFacts } from '../overlay/placement.ts';
+import {
+  type BootstrapConfig,
+  bindUri,
+  certificatePath,
+  connectUri,
+  parseBootstrap,
+  rankOfHost,
+} from './bootstrap-config.ts';
+import { readCertificate } from './certificate-file.ts';
+import type { StartOptions } from './prepare.ts';
+import { treeOf } from './prepare.ts';
+import { ZmqWires } from './zmq-wires.ts';
+
+/** The name of this way to start, as the attribute broker.boot-method tells it. */
+export const CONFIG_METHOD = 'config';
+
+/**
+ * What [bootstrap] says of the instance.
+ *
+ * @param method the attribute broker.boot-method
+ * @returns undefined when the instance is started in another way
+ * @throws FluxError EINVAL: what is wrong with the table, or that there is none where it is asked for
+ */
+export function configuredHosts(config: JsonObject, method: string | undefined): BootstrapConfig | undefined {
+  if (method !== undefined && method !== CONFIG_METHOD) return undefined;
+  const bootstrap = parseBootstrap(config);
+  if (!bootstrap && method === CONFIG_METHOD)
+    throw new FluxError('EINVAL', `broker.boot-method is '${CONFIG_METHOD}', and the configuration has no [bootstrap]`);
+  return bootstrap;
+}
+
+export interface ConfiguredStart {
+  readonly bootstrap: BootstrapConfig;
+  readonly config: JsonObject;
+  /** Attributes that are set. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly machine: MachineFacts;
+  /** Seconds: tbon.tcp_user_timeout, tbon.connect_timeout. */
+  readonly timeout: number;
+  readonly connectTimeout: number;
+  log(text: string): void;
+}
+
+/**
+ * What this process starts with; it listens afterwards if other ranks are to connect to it.
+ *
+ * @throws FluxError EINVAL: this host is none of the instance's, or an endpoint is missing; what reading the certificate or
+ * binding fails with
+ */
+export async function configuredStart(start: ConfiguredStart): Promise<StartOptions> {
+  const { bootstrap, config, machine, timeout, connectTimeout, log } = start;
+  const { size, hosts, enableIpv6 } = bootstrap;
+  const rank = rankOfHost(bootstrap, machine.hostname);
+  const attributes = { 'tbon.topo': 'custom', ...tbonTopo(config), ...start.attributes };
+  if (size === 1) return { size, bootMethod: CONFIG_METHOD, attributes };
+  const certificate = readCertificate(certificatePath(bootstrap)!);
+  const wires = new ZmqWires({
+    certificate,
+    timeout,
+    connectTimeout,
+    ipv6: enableIpv6,
+    refused: (from) => log(`a process at ${from} was not let in: it has another certificate`),
+  });
+  const placement = { own: rank, nodes: Array.from({ length: size }, (_, each) => ({ ranks: String(each) })) };
+  const { topology } = treeOf(new Map(Object.entries(attributes)), config, placement, size);
+  if (topology.children(rank).length) await wires.bind(bindUri(bootstrap, rank));
+  const parent = topology.parent(rank);
+  const uris = new Map(parent === undefined ? [] : [[parent, connectUri(bootstrap, parent)]]);
+  const names = hosts.map(({ host }) => host);
+  return {
+    size,
+    bootMethod: CONFIG_METHOD,
+    attributes,
+    hosts: Hostlist.from(names).encode(),
+    mapping: `[[0,${size},1,1]]`,
+    shared: { instanceId: idOf(names, certificate.publicKey), startTime: Date.now() / 1000, placement },
+    links: { wires, uris, machine },
+  };
+}
+
+function tbonTopo(config: JsonObject): Record<string, string> {
+  const topo = (config.tbon as JsonObject | undefined)?.topo;
+  return typeof topo === 'string' ? { 'tbon.topo': topo } : {};
+}
+
+/** The same for all processes with the same hosts and certificate, so that those of another instance are told apart. */
+function idOf(hosts: readonly string[], publicKey: Uint8Array): string {
+  return createHash('sha1').update(hosts.join()).update(publicKey).digest('hex');
+}
