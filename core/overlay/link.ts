@@ -23,6 +23,15 @@ export interface LinkEvents {
   onControl(type: number, status: number, link: Link): void;
 }
 
+/** The neighbour at the other end of a link. */
+export interface FarEnd {
+  readonly uuid: string;
+  /** Whether another process hosts it. */
+  readonly isRemote: boolean;
+  /** Hands it a message, in order. */
+  transmit(message: Message): void;
+}
+
 export class Link {
   readonly rank: number;
   readonly uuid: string;
@@ -30,15 +39,16 @@ export class Link {
   readonly #transmit: (message: Message) => void;
   readonly #events: LinkEvents;
   readonly #tracer: Tracer;
+  readonly isRemote: boolean;
   isOnline = false;
+  /** Of a link to another process: how often something was sent, and came, so that who looks now and then sees silence. */
+  sentCount = 0;
+  receivedCount = 0;
 
-  /**
-   * @param rank the neighbour
-   * @param transmit hands a message to the other end, in order
-   */
-  constructor(rank: number, uuid: string, transmit: (message: Message) => void, events: LinkEvents, tracer: Tracer) {
+  constructor(rank: number, { uuid, transmit, isRemote }: FarEnd, events: LinkEvents, tracer: Tracer) {
     this.rank = rank;
     this.uuid = uuid;
+    this.isRemote = isRemote;
     this.#transmit = transmit;
     this.#events = events;
     this.#tracer = tracer;
@@ -46,12 +56,14 @@ export class Link {
 
   send(message: Message): void {
     this.tracker.sent(message);
+    this.sentCount++;
     if (!this.#tracer.isIdle) this.#tracer.link('tx', this.rank, message);
     this.#transmit(message);
   }
 
   /** Takes what the other end sent. */
   receive(message: Message): void {
+    this.receivedCount++;
     if (!this.#tracer.isIdle) this.#tracer.link('rx', this.rank, message);
     if (message.type === MessageType.control) {
       this.#events.onControl(message.word1, message.word2, this);

@@ -10,7 +10,8 @@ import { Tracer } from '../handle/trace.ts';
 import { type JsonObject, real } from '../json.ts';
 import { Role } from '../message/credentials.ts';
 import { Message } from '../message/message.ts';
-import { ControlType, Link, type LinkEvents } from './link.ts';
+import { ControlType, type FarEnd, Link, type LinkEvents } from './link.ts';
+import { Silence } from './silence.ts';
 import { isOnlineStatus, SubtreeHealth, type SubtreeStatus, statusNumber, subtreeStatuses } from './subtree.ts';
 import type { Topology } from './topology.ts';
 
@@ -32,8 +33,8 @@ export interface OverlayHost {
   hostname(rank: number): string;
 }
 
-/** Called when a child's status changes: the child, and whether it can still be talked to. */
-export type ChildListener = (rank: number, status: SubtreeStatus) => void;
+/** Called when a child's status changes, or whether it has fallen silent: torpid. */
+export type ChildListener = (rank: number, status: SubtreeStatus, isTorpid: boolean) => void;
 
 export class Overlay {
   readonly tracer: Tracer;
@@ -44,17 +45,15 @@ export class Overlay {
   readonly #healthRequests = new RequestList();
   readonly #monitors = new RequestList();
   readonly #listeners: ChildListener[] = [];
+  readonly #silence = new Silence();
   #refuseChildren = false;
   #isParentGone = false;
   #awaitsChildren = false;
 
   /**
-   * @param connect the far end of the link to a neighbour: its id, and what hands it a message
+   * @param connect the far end of the link to a neighbour
    */
-  constructor(
-    host: OverlayHost,
-    connect: (rank: number) => { readonly uuid: string; readonly transmit: (message: Message) => void },
-  ) {
+  constructor(host: OverlayHost, connect: (rank: number) => FarEnd) {
     this.#host = host;
     this.tracer = new Tracer(() => host.now());
     const children = host.topology.children(host.rank);
@@ -63,10 +62,7 @@ export class Overlay {
       onMessage: (message, link) => host.receiveFromPeer(message, link),
       onControl: (type, status, link) => this.#control(type, status, link),
     };
-    const link = (rank: number) => {
-      const { uuid, transmit } = connect(rank);
-      return new Link(rank, uuid, transmit, events, this.tracer);
-    };
+    const link = (rank: number) => new Link(rank, connect(rank), events, this.tracer);
     for (const rank of children) this.children.set(rank, link(rank));
     const parent = host.topology.parent(host.rank);
     this.parent = parent === undefined ? undefined : link(parent);
@@ -173,8 +169,8 @@ export class Overlay {
     if (wasOnline && !link.isOnline)
       for (const request of link.tracker.takeAll()) this.#host.failRequest(request, new FluxError('EHOSTUNREACH'));
     if (ownChanged) this.#tellParent(this.#health.status);
-    for (const listener of this.#listeners) listener(rank, status);
-    this.#monitors.respondAll(this.#monitored(rank, status));
+    if (!link.isOnline) this.#silence.forget(link);
+    this.#tellOfChild(rank, status);
     if (this.#healthRequests.count) this.#healthRequests.respondAll(this.#describeHealth());
     if (this.#awaitsChildren && this.#health.onlineCount === 0) {
       this.#awaitsChildren = false;
@@ -182,8 +178,43 @@ export class Overlay {
     }
   }
 
-  #monitored(rank: number, status: SubtreeStatus): JsonObject {
-    return { rank, status, torpid: false };
+  #tellOfChild(rank: number, status: SubtreeStatus): void {
+    const monitored = this.#monitored(rank, status);
+    for (const listener of this.#listeners) listener(rank, status, monitored.torpid);
+    this.#monitors.respondAll(monitored);
+  }
+
+  #monitored(rank: number, status: SubtreeStatus) {
+    return { rank, status, torpid: this.#silence.isTorpid(this.children.get(rank)!) };
+  }
+
+  /** Whether neighbours of this rank are in other processes, which may fall silent. */
+  get hasRemoteLinks(): boolean {
+    if (this.parent?.isRemote) return true;
+    for (const { isRemote } of this.children.values()) if (isRemote) return true;
+    return false;
+  }
+
+  /**
+   * Says to the parent that this rank is there when it has said nothing for `torpidMin` seconds, and notices children that
+   * have said nothing for `torpidMax`, 0 for ever; to be called more often than that.
+   */
+  checkSilence(torpidMin: number, torpidMax: number): void {
+    const now = this.#host.monotonic();
+    if (this.parent?.isRemote && this.parent.isOnline && this.#silence.sentNothing(this.parent, now, torpidMin))
+      this.parent.send(Message.control(ControlType.heartbeat, 0));
+    for (const link of this.children.values())
+      if (link.isRemote && link.isOnline && this.#silence.changes(link, now, torpidMax))
+        this.#torpidChanged(link, torpidMax);
+  }
+
+  #torpidChanged(link: Link, torpidMax: number): void {
+    const name = `${this.#host.hostname(link.rank)} (rank ${link.rank})`;
+    const text = this.#silence.isTorpid(link)
+      ? `is torpid: it has said nothing for ${torpidMax}s`
+      : 'is heard of again';
+    this.#host.log('err', `${name} ${text}`);
+    this.#tellOfChild(link.rank, this.#health.child(link.rank)!.status);
   }
 
   #describeHealth(): JsonObject {

@@ -162,3 +162,30 @@ test('exit codes, and starts that fail', async () => {
     assert.match(stderr, text);
   }
 });
+
+test('ranks of a process that stands still are torpid until it goes on', async () => {
+  const options = ['--procs=2', '-Stbon.torpid_min=0.1s', '-Stbon.torpid_max=0.5s', '-Slog-stderr-level=0'];
+  const instance = await startInstance(4, options);
+  await instance.flux(['overlay', 'status', '--wait=full', '--timeout=10s']);
+  await withHandle(instance.uri, async (handle) => {
+    const torpid = async () =>
+      ((await handle.rpc('groups.get', { name: 'broker.torpid' })) as { members: string }).members;
+    assert.equal(await torpid(), '');
+    const [other] = await processesOf(instance.pid);
+    process.kill(other!, 'SIGSTOP');
+    await until(async () => (await torpid()) === '2-3', 'they are torpid');
+    process.kill(other!, 'SIGCONT');
+    await until(async () => (await torpid()) === '', 'they are lively');
+    const table = { tbon: { torpid_max: '0' } };
+    await handle.rpc('config.load', table);
+    process.kill(other!, 'SIGSTOP');
+    const looks = Array.from({ length: 8 });
+    for (const _ of looks) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      assert.equal(await torpid(), '');
+    }
+    process.kill(other!, 'SIGCONT');
+    await handle.rpc('broker.ping', {}, { nodeid: 3 });
+  });
+  await instance.stop();
+});

@@ -30,6 +30,9 @@ interface Group {
   readonly watchers: RequestList;
 }
 
+/** Ranks that their parents have not heard of for long. */
+const TORPID = 'broker.torpid';
+
 /** Ranks that joined (true) or left (false), in the order in which they did. */
 type Changes = { set: boolean; ranks: IdSet }[];
 
@@ -44,9 +47,10 @@ class Groups {
 
   constructor(context: ServiceContext, host: GroupsHost) {
     this.#context = context;
-    this.#group('broker.torpid');
-    host.onChild((rank, status) => {
+    this.#group(TORPID);
+    host.onChild((rank, status, isTorpid) => {
       if (status === 'lost' || status === 'offline') this.#leaveAll(IdSet.from(host.subtree(rank)));
+      else this.#change(TORPID, IdSet.range(rank, rank), isTorpid);
     });
   }
 

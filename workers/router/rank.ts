@@ -23,9 +23,11 @@ import { serviceService } from '../../core/broker/services/service.ts';
 import { shutdownService } from '../../core/broker/services/shutdown.ts';
 import { stateMachineService } from '../../core/broker/services/state-machine.ts';
 import { type State, stateNumber } from '../../core/broker/state-machine.ts';
+import { parseDuration } from '../../core/formats/duration.ts';
 import type { Methods } from '../../core/handle/methods.ts';
 import type { JsonObject } from '../../core/json.ts';
 import type { Message } from '../../core/message/message.ts';
+import { isObject } from '../../core/message/unpack.ts';
 import { brokerUuid, type Instance } from '../../core/node/instance.ts';
 import { kvsShard } from '../../core/node/plan.ts';
 import { Overlay } from '../../core/overlay/overlay.ts';
@@ -76,6 +78,8 @@ export interface RankHost {
   readonly programs: ProgramThread | undefined;
   /** To rank 0, if it is on this thread. */
   directWays(): DirectWays | undefined;
+  /** Whether another process hosts a rank. */
+  isRemote(rank: number): boolean;
   /** What hands messages of a rank to its neighbour `to`. */
   connect(from: number, to: number): (message: Message) => void;
   /** Opens the socket of a rank's connector, if it is not open. */
@@ -207,7 +211,7 @@ export class Rank {
   }
 
   #makeOverlay(): Overlay {
-    const { instance, topology, world, connect } = this.#host;
+    const { instance, topology, world, connect, isRemote } = this.#host;
     const { broker, rank } = this;
     return new Overlay(
       {
@@ -225,7 +229,7 @@ export class Rank {
         },
         hostname: (other) => instance.hostnames[other] ?? '?',
       },
-      (other) => ({ uuid: brokerUuid(instance.id, other), transmit: connect(rank, other) }),
+      (other) => ({ uuid: brokerUuid(instance.id, other), isRemote: isRemote(other), transmit: connect(rank, other) }),
     );
   }
 
@@ -372,6 +376,17 @@ export class Rank {
 
   start(): void {
     this.lifecycle.start();
+    if (this.overlay.hasRemoteLinks) this.#checkSilence();
+  }
+
+  /** As [tbon] says now: its torpid_min and torpid_max may change. */
+  #checkSilence(): void {
+    const { attributes, config, world } = this.broker;
+    const table = isObject(config.tbon) ? config.tbon : {};
+    const seconds = (name: string) => parseDuration(String(table[name] ?? attributes.get(`tbon.${name}`)));
+    const torpidMin = seconds('torpid_min');
+    this.overlay.checkSilence(torpidMin, seconds('torpid_max'));
+    world.clock.after(Math.max(torpidMin / 4, 0.05), () => this.lifecycle.state === 'exit' || this.#checkSilence());
   }
 
   /** The instance can't go on with what happened here. */

@@ -148,6 +148,7 @@ export class Router {
       backingStore: () => undefined,
       programs: this.#plan.threads[thread]!.services.includes('rexec') ? this.#programs : undefined,
       directWays: () => this.#directWays,
+      isRemote: (rank) => this.#plan.threadOfRank[rank] === MAIN,
       connect: (from, to) => this.#connect(from, to),
       listen: async (rank) => {
         await this.#control.rpc(MAIN, 'listen', { rank });
