@@ -35,6 +35,8 @@ export interface Peer extends Port {
   readonly rank: number;
   /** Whether messages can be sent to it now. */
   readonly isOnline: boolean;
+  /** Whether it takes nothing of the much that it was sent. */
+  readonly isStuck: boolean;
 }
 
 /** The broker's own services; the methods of one are made when the first request for it comes. */
@@ -270,6 +272,10 @@ export class Broker {
   #sendToPeer(message: Message, peer: Peer | undefined): void {
     if (!peer?.isOnline) {
       this.#refuse(message, 'EHOSTUNREACH');
+      return;
+    }
+    if (peer.isStuck) {
+      this.failRequest(message, new FluxError('EAGAIN', `rank ${peer.rank} takes no requests: too many wait for it`));
       return;
     }
     peer.send(message);

@@ -185,7 +185,12 @@ export class Bootstrap {
       feedUri ??= feed;
     }
     return {
-      shared: { instanceId, startTime, placement },
+      shared: {
+        instanceId,
+        startTime,
+        placement,
+        processesHere: nodes.filter(({ machine }) => machine === nodes[node]!.machine).length,
+      },
       links: { wires: opened.wires, uris, feedUri, machine: wishes.machine },
     };
   }

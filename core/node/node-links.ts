@@ -64,6 +64,8 @@ export interface NodeLinksHost {
   isCongested(): boolean;
   /** Neighbours do not keep up with what comes from this process, or do again. */
   setHeldUp(isHeldUp: boolean): void;
+  /** A neighbour takes nothing any more of the much that it is sent, or does again. */
+  setStuck(node: number, isStuck: boolean): void;
   /** A neighbour is there; it may have been lost before. */
   joined(node: number): void;
   /** @param wasJoined whether it was there before */
@@ -73,9 +75,14 @@ export interface NodeLinksHost {
   log(severity: 'debug' | 'err', text: string): void;
 }
 
-/** Bytes that may wait for a neighbour before this process reads no more of its clients, and before it is lost. */
+/**
+ * Bytes that may wait for a neighbour before this process reads no more of its clients, and before the neighbour is lost.
+ * One that takes nothing is not waited for: who wants something of it is refused instead, and the others go on.
+ */
 const HOLD_BYTES = 16 * 1024 * 1024;
 const LOST_BYTES = 256 * 1024 * 1024;
+/** Seconds without progress after which a neighbour takes nothing. */
+const STUCK_AFTER = 1;
 
 interface Neighbour {
   readonly node: number;
@@ -86,6 +93,7 @@ interface Neighbour {
   /** Whether it gets events over the link. */
   wantsEvents: boolean;
   isDirty: boolean;
+  isStuck: boolean;
   /** Seconds of the clock's `monotonic`. */
   lastSent: number;
   lastProgress: number;
@@ -139,7 +147,7 @@ export class NodeLinks {
 
   #lookSoon(): void {
     const { clock, keepAlive, timeout } = this.#host;
-    const period = Math.max(0.1, Math.min(keepAlive, timeout / 4 || 1) / 2);
+    const period = Math.max(0.1, Math.min(keepAlive / 2, timeout / 8 || 1, STUCK_AFTER / 2));
     this.#timer = clock.after(period, () => {
       this.#look();
       if (!this.#isClosed) this.#lookSoon();
@@ -194,6 +202,7 @@ export class NodeLinks {
       session,
       wantsEvents: false,
       isDirty: false,
+      isStuck: false,
       lastSent: now,
       lastProgress: now,
       acknowledged: 0,
@@ -382,7 +391,7 @@ export class NodeLinks {
       const { waitingBytes } = neighbour.link;
       if (waitingBytes > LOST_BYTES)
         this.#lose(neighbour, `it does not take what it is sent: ${waitingBytes} bytes wait`);
-      else most = Math.max(most, waitingBytes);
+      else if (!neighbour.isStuck) most = Math.max(most, waitingBytes);
     }
     const isHeldUp = most > (this.#isHeldUp ? HOLD_BYTES / 2 : HOLD_BYTES);
     if (isHeldUp === this.#isHeldUp) return;
@@ -441,10 +450,21 @@ export class NodeLinks {
       if (link.waitingBytes === 0 || link.acknowledged !== neighbour.acknowledged) {
         neighbour.acknowledged = link.acknowledged;
         neighbour.lastProgress = now;
-      } else if (link.isOpen && this.#host.timeout && now - neighbour.lastProgress > 4 * this.#host.timeout)
+        this.#setStuck(neighbour, false);
+        continue;
+      }
+      if (link.waitingBytes > HOLD_BYTES && now - neighbour.lastProgress >= STUCK_AFTER)
+        this.#setStuck(neighbour, true);
+      if (link.isOpen && this.#host.timeout && now - neighbour.lastProgress > 4 * this.#host.timeout)
         this.#lose(neighbour, `it has taken nothing for ${4 * this.#host.timeout}s`);
     }
     if (this.#isHeldUp) this.#checkBacklog();
+  }
+
+  #setStuck(neighbour: Neighbour, isStuck: boolean): void {
+    if (neighbour.isStuck === isStuck) return;
+    neighbour.isStuck = isStuck;
+    this.#host.setStuck(neighbour.node, isStuck);
   }
 
   /** Says to those that this process is there who have heard nothing of it for so many seconds. */

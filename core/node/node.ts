@@ -202,6 +202,7 @@ export class FluxNode {
         release: (source) => buffers.give(source),
         isCongested: () => this.#congested.size > 0,
         setHeldUp: (isHeldUp) => this.#connections.setHeldUp(isHeldUp),
+        setStuck: (node, isStuck) => this.#tellRouters('link.stuck', { node, isStuck }),
         joined: (node) => this.#tellRouters('link.joined', { node }),
         lost: (node, why, wasJoined) => this.#linkLost(node, why, wasJoined),
         note: (note) => {

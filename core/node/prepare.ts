@@ -62,6 +62,8 @@ export interface SharedStart {
   /** Seconds since the epoch. */
   readonly startTime: number;
   readonly placement: Placement;
+  /** Processes of the instance on this machine, which share its processors; one when absent. */
+  readonly processesHere?: number;
 }
 
 /** Ranks of an instance, bounded by the doorbells' and endpoints' numbering only from far above. */
@@ -99,7 +101,8 @@ export function prepare(options: StartOptions): Prepared {
   const { placement = alone(size), instanceId = randomUUID(), startTime = Date.now() / 1000 } = options.shared ?? {};
   const { uri: topo, hosts, topology } = treeOf(set, config, placement, size);
   const ranks = [...IdSet.parse(placement.nodes[placement.own]!.ranks)];
-  const plan = makePlan(os.availableParallelism(), topology, config, ranks);
+  const cores = Math.max(1, Math.floor(os.availableParallelism() / (options.shared?.processesHere ?? 1)));
+  const plan = makePlan(cores, topology, config, ranks);
   const program = plan.firstRank === 0 ? programOf(options.command, set, environment) : undefined;
 
   const folders: InstanceFolder[] = [];

@@ -33,10 +33,13 @@ export class EventFeed {
   // What came before its turn.
   readonly #early = new Map<number, Buffer>();
   #wanted = 0;
+  #hasJoined: boolean;
   #timer: Timer | undefined;
 
-  constructor(host: EventFeedHost) {
+  /** @param hasJoined whether `start` need not tell first which events have been */
+  constructor(host: EventFeedHost, hasJoined = true) {
     this.#host = host;
+    this.#hasJoined = hasJoined;
   }
 
   /** Number of the last event that was handed on. */
@@ -44,16 +47,20 @@ export class EventFeed {
     return this.#sequence;
   }
 
-  /** This process joins after that event. */
-  start(sequence: number): void {
-    if (this.#sequence > 0) this.want(sequence);
-    else this.#sequence = sequence;
+  /** This process joins after that event; returns how many were handed on that had come before. */
+  start(sequence: number): number {
+    this.#hasJoined = true;
+    if (this.#sequence === 0) this.#sequence = sequence;
+    this.want(sequence);
+    for (const early of [...this.#early.keys()]) if (early <= this.#sequence) this.#early.delete(early);
+    const next = this.#early.get(this.#sequence + 1);
+    return next ? this.receive(this.#sequence + 1, next) : 0;
   }
 
   /** Takes an event, as a frame of its own; returns how many were handed on. */
   receive(sequence: number, frame: Buffer): number {
     if (sequence <= this.#sequence) return 0;
-    if (sequence > this.#sequence + 1) {
+    if (sequence > this.#sequence + 1 || !this.#hasJoined) {
       // What there is no room for is asked for when its turn comes.
       if (this.#early.size < KEPT_MAX) this.#early.set(sequence, frame);
       this.want(sequence - 1);
@@ -87,7 +94,7 @@ export class EventFeed {
   /** Somebody has seen this event: it is asked for if it does not come. */
   want(sequence: number): void {
     this.#wanted = Math.max(this.#wanted, sequence);
-    if (this.#wanted > this.#sequence) this.#timer ??= this.#host.after(GRACE, () => this.#ask());
+    if (this.#hasJoined && this.#wanted > this.#sequence) this.#timer ??= this.#host.after(GRACE, () => this.#ask());
   }
 
   #ask(): void {

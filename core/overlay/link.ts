@@ -41,6 +41,8 @@ export class Link {
   readonly #tracer: Tracer;
   readonly isRemote: boolean;
   isOnline = false;
+  /** Whether the other end takes nothing of the much that it was sent. */
+  isStuck = false;
   /** Of a link to another process: how often something was sent, and came, so that who looks now and then sees silence. */
   sentCount = 0;
   receivedCount = 0;

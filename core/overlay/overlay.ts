@@ -144,6 +144,7 @@ export class Overlay {
 
   /** Links to these neighbours work (again): children may say that they are here. */
   linksUp(links: readonly Link[]): void {
+    for (const link of links) link.isStuck = false;
     for (const link of links)
       if (link !== this.parent && this.#health.child(link.rank)?.status === 'lost') this.#setChild(link, 'offline');
   }

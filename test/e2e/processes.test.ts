@@ -189,3 +189,36 @@ test('ranks of a process that stands still are torpid until it goes on', async (
   });
   await instance.stop();
 });
+
+test('who floods ranks of a process that takes nothing is refused in the end, and nobody else is kept waiting', async () => {
+  const instance = await startInstance(6, ['--procs=3', '-Slog-stderr-level=0']);
+  await instance.flux(['overlay', 'status', '--wait=full', '--timeout=10s']);
+  await withHandle(instance.uri, async (flooder) =>
+    withHandle(instance.uri, async (other) => {
+      const [stopped] = await processesOf(instance.pid);
+      process.kill(stopped!, 'SIGSTOP');
+      const pad = 'x'.repeat(1024 * 1024);
+      const outcomes = new Map<string, number>();
+      const count = (code: string) => outcomes.set(code, (outcomes.get(code) ?? 0) + 1);
+      const ask = () =>
+        flooder.rpc('broker.ping', { pad }, { nodeid: 2 }).then(
+          () => count('ok'),
+          (error: { code: string }) => count(error.code),
+        );
+      const asked = Array.from({ length: 48 }, ask);
+      await until(async () => {
+        asked.push(ask());
+        return (outcomes.get('EAGAIN') ?? 0) > 0;
+      }, 'requests are refused');
+      const start = performance.now();
+      for (const nodeid of [0, 1, 4, 5]) await other.rpc('broker.ping', {}, { nodeid });
+      assert.ok(performance.now() - start < 1000, 'the others answer');
+      process.kill(stopped!, 'SIGCONT');
+      await Promise.all(asked);
+      assert.deepEqual([...outcomes.keys()].sort(), ['EAGAIN', 'ok']);
+      await until(async () => (await ask(), outcomes.get('ok')! > 48), 'it takes requests again');
+      await other.rpc('broker.ping', {}, { nodeid: 2 });
+    }),
+  );
+  await instance.stop();
+});

@@ -407,6 +407,15 @@ export class Router {
         return undefined;
       },
     },
+    'link.stuck': {
+      handler: (request) => {
+        const { node, isStuck } = request.unpack({ node: 'i', isStuck: 'b' });
+        this.#eachNeighbour(node, (_, links) => {
+          for (const link of links) link.isStuck = isStuck;
+        });
+        return undefined;
+      },
+    },
     'link.lost': {
       handler: (request) => {
         const { node, why } = request.unpack({ node: 'i', why: 's' });

@@ -40,6 +40,7 @@ class End {
   readonly rank = 1;
   readonly sent: Message[] = [];
   isOnline = true;
+  readonly isStuck = false;
 
   constructor(uuid: string, isRelay = false) {
     this.uuid = uuid;
