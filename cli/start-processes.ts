@@ -79,6 +79,8 @@ class Program {
     const args = [...process.execArgv, process.argv[1]!, 'broker', ...words];
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+      // A terminal's signals are for this process, which ends the others in order.
+      detached: true,
       env: { ...process.env, PMI_FD: String(PMI_FD), PMI_RANK: String(index), PMI_SIZE: String(this.#procs) },
     });
     const ended = new Promise<number>((resolve) => {

@@ -112,6 +112,15 @@ describe('three hosts', () => {
     assert.equal(await inInstance('run', '-N3', '-n3', 'echo', 'x'), 'x\nx\nx\n');
   });
 
+  test('a broker that is told to end leaves the instance, and may come back', async () => {
+    const leaving = brokers.get('c')!;
+    leaving.child.kill('SIGTERM');
+    assert.equal(await leaving.exited, 0);
+    assert.equal(await status(), '0 a: partial\n1 b: partial\n2 c: offline\n');
+    startAgain('c');
+    await inInstance('overlay', 'status', '--wait=full', '--timeout=20s');
+  });
+
   test('another broker with the same rank is refused, and nobody is disturbed', async () => {
     const second = start(config, 'c');
     assert.equal(await second.exited, 1);

@@ -437,9 +437,9 @@ export class Router {
     signal: {
       handler: (request) => {
         const { signum } = request.unpack({ signum: 'i' });
-        for (const { rank, lifecycle } of this.#ranks.values()) {
-          // Followers end as their parents do, but nobody else tells the programs that keep them from that.
-          if (rank === 0) lifecycle.signal(signum);
+        for (const { rank, lifecycle, overlay } of this.#ranks.values()) {
+          // Others end as their parents do, but nobody else tells the programs that keep them from that.
+          if (rank === 0 || overlay.parent?.isRemote) lifecycle.signal(signum);
           else lifecycle.abortProgram();
         }
         return undefined;
