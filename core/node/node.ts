@@ -8,34 +8,22 @@ import { fileURLToPath } from 'node:url';
 import { nativeStatus, takeStopped } from '../../native/index.ts';
 import type { AccessPolicy } from '../broker/access-policy.ts';
 import { FluxError } from '../errno.ts';
-import { parseDuration } from '../formats/duration.ts';
 import type { Methods } from '../handle/methods.ts';
 import type { JsonObject } from '../json.ts';
 import { decodeMessage, SEQUENCE_FROM_END } from '../message/codec.ts';
-import { nodesOfRanks } from '../overlay/placement.ts';
 import { createDoorbells } from '../ring/doorbell.ts';
-import { endpoint, indexOf, threadOf } from '../ring/endpoint.ts';
+import { indexOf, threadOf } from '../ring/endpoint.ts';
 import { LargeBuffers } from '../ring/large-buffers.ts';
 import { Mailbox } from '../ring/mailbox.ts';
 import { bundlesFolder } from './bundles.ts';
-import { clock, random } from './clock.ts';
 import { Connections } from './connections.ts';
-import { type Instance, socketPath, topologyOf } from './instance.ts';
+import { type Instance, socketPath } from './instance.ts';
+import { linkHost } from './link-host.ts';
 import { LogWriter } from './log-writer.ts';
 import { launcherMethods, ModuleLauncher } from './module-launcher.ts';
 import { type LinkSettings, NodeLinks } from './node-links.ts';
 import { optimizeSooner } from './optimize-sooner.ts';
-import {
-  eventEndpoints,
-  FEED_INDEX,
-  leaderThread,
-  MAIN,
-  type Plan,
-  rankIndex,
-  remoteRankIndex,
-  remoteRankOf,
-  THREADS_MAX,
-} from './plan.ts';
+import { FEED_INDEX, leaderThread, MAIN, type Plan, remoteRankOf, THREADS_MAX } from './plan.ts';
 import { discardFolders, type Prepared, prepare, type StartOptions } from './prepare.ts';
 import { type InstanceFolder, removeFolder } from './run-directory.ts';
 import { ThreadControl } from './thread-control.ts';
@@ -173,46 +161,18 @@ export class FluxNode {
   }
 
   #makeLinks(settings: LinkSettings, buffers: LargeBuffers): NodeLinks {
-    const { instance, plan } = this;
-    const attributes = new Map(instance.attributes);
-    const seconds = (name: string) => parseDuration(attributes.get(name)!);
-    const nodeOfRank = nodesOfRanks(instance.placement.nodes, instance.size);
-    const topology = topologyOf(instance);
-    const parent = topology.parent(plan.firstRank);
-    return new NodeLinks(
-      {
-        clock,
-        random,
-        instanceId: instance.id,
-        placement: instance.placement,
-        nodeOfRank,
-        parentNode: parent === undefined ? undefined : nodeOfRank[parent],
-        keepAlive: seconds('tbon.torpid_min'),
-        timeout: seconds('tbon.tcp_user_timeout'),
-        deliver: (to, from, source, start, end) => {
-          const thread = plan.threadOfRank[to] ?? MAIN;
-          if (thread === MAIN) return;
-          const [far, near] = [endpoint(thread, rankIndex(to)), endpoint(MAIN, remoteRankIndex(from))];
-          this.#mailbox.sendBytes(far, near, source, start, end);
-        },
-        deliverEvent: (source, start) => {
-          for (const to of eventEndpoints(plan, MAIN))
-            this.#mailbox.sendBytes(to, endpoint(MAIN, 0), source, start, source.length);
-        },
-        release: (source) => buffers.give(source),
-        isCongested: () => this.#congested.size > 0,
-        setHeldUp: (isHeldUp) => this.#connections.setHeldUp(isHeldUp),
-        setStuck: (node, isStuck) => this.#tellRouters('link.stuck', { node, isStuck }),
-        joined: (node) => this.#tellRouters('link.joined', { node }),
-        lost: (node, why, wasJoined) => this.#linkLost(node, why, wasJoined),
-        note: (note) => {
-          if (note.machine) this.#control.notify(leaderThread(plan), 'node.machine', note);
-          else if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(plan), 'panic', note);
-        },
-        log: (severity, text) => this.#log(plan.firstRank, severity, text, 'overlay'),
+    const host = linkHost(this.instance, this.plan, this.#mailbox, buffers, {
+      isCongested: () => this.#congested.size > 0,
+      setHeldUp: (isHeldUp) => this.#connections.setHeldUp(isHeldUp),
+      tellRouters: (topic, payload) => this.#tellRouters(topic, payload),
+      lost: (node, why, wasJoined) => this.#linkLost(node, why, wasJoined),
+      note: (note) => {
+        if (note.machine) this.#control.notify(leaderThread(this.plan), 'node.machine', note);
+        else if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(this.plan), 'panic', note);
       },
-      settings,
-    );
+      log: (severity, text) => this.#log(this.plan.firstRank, severity, text, 'overlay'),
+    });
+    return new NodeLinks(host, settings);
   }
 
   #setCongested(thread: number, congested: boolean): void {

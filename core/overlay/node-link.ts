@@ -25,6 +25,8 @@ const FRAME_BYTES = 256 * 1024;
 export interface NodeLinkHost {
   /** The last event that this process has handed on. */
   sequence(): number;
+  /** Whether events still come here; if not, nothing waits for them. Absent: always. */
+  awaitsEvents?(): boolean;
   /** Whether threads of this process do not keep up. */
   isCongested(): boolean;
   transmit(frame: Buffer): void;
@@ -142,11 +144,16 @@ export class NodeLink {
     if (this.#held.length === 1) this.release();
   }
 
+  /** Whether its sender had seen events that this process has yet to see. */
+  #isEarly(frame: Buffer): boolean {
+    return recordsHeader(frame).sequence > this.#host.sequence() && this.#host.awaitsEvents?.() !== false;
+  }
+
   /** Hands on what waited for events that have come, or for threads that keep up again. */
   release(): void {
     let count = 0;
     for (const frame of this.#held) {
-      if (this.#host.isCongested() || recordsHeader(frame).sequence > this.#host.sequence()) break;
+      if (this.#host.isCongested() || this.#isEarly(frame)) break;
       count++;
       this.#taken = (this.#taken + frame.length) | 0;
       forEachRecord(frame, this.#host.deliver);

@@ -1,0 +1,54 @@
+/** What the links of a process are connected with in it: its threads by the mailbox, and its ranks. */
+
+import { parseDuration } from '../formats/duration.ts';
+import type { JsonObject } from '../json.ts';
+import { nodesOfRanks } from '../overlay/placement.ts';
+import { endpoint } from '../ring/endpoint.ts';
+import type { LargeBuffers } from '../ring/large-buffers.ts';
+import type { Mailbox } from '../ring/mailbox.ts';
+import { clock, random } from './clock.ts';
+import { type Instance, topologyOf } from './instance.ts';
+import type { NodeLinksHost } from './node-links.ts';
+import { eventEndpoints, MAIN, type Plan, rankIndex, remoteRankIndex } from './plan.ts';
+
+/** What the process does with what its links tell. */
+export interface LinkEvents extends Pick<NodeLinksHost, 'isCongested' | 'setHeldUp' | 'lost' | 'note' | 'log'> {
+  tellRouters(topic: string, payload: JsonObject): void;
+}
+
+export function linkHost(
+  instance: Instance,
+  plan: Plan,
+  mailbox: Mailbox,
+  buffers: LargeBuffers,
+  { tellRouters, ...events }: LinkEvents,
+): NodeLinksHost {
+  const attributes = new Map(instance.attributes);
+  const seconds = (name: string) => parseDuration(attributes.get(name)!);
+  const nodeOfRank = nodesOfRanks(instance.placement.nodes, instance.size);
+  const parent = topologyOf(instance).parent(plan.firstRank);
+  const eventTargets = eventEndpoints(plan, MAIN);
+  return {
+    ...events,
+    clock,
+    random,
+    instanceId: instance.id,
+    placement: instance.placement,
+    nodeOfRank,
+    parentNode: parent === undefined ? undefined : nodeOfRank[parent],
+    keepAlive: seconds('tbon.torpid_min'),
+    timeout: seconds('tbon.tcp_user_timeout'),
+    deliver: (to, from, source, start, end) => {
+      const thread = plan.threadOfRank[to] ?? MAIN;
+      if (thread === MAIN) return;
+      const [far, near] = [endpoint(thread, rankIndex(to)), endpoint(MAIN, remoteRankIndex(from))];
+      mailbox.sendBytes(far, near, source, start, end);
+    },
+    deliverEvent: (source, start) => {
+      for (const to of eventTargets) mailbox.sendBytes(to, endpoint(MAIN, 0), source, start, source.length);
+    },
+    release: (source) => buffers.give(source),
+    setStuck: (node, isStuck) => tellRouters('link.stuck', { node, isStuck }),
+    joined: (node) => tellRouters('link.joined', { node }),
+  };
+}
