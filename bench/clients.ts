@@ -9,9 +9,11 @@ import { contentRates } from './content.ts';
 import { eventThroughput, eventToClients, eventToRanks } from './event.ts';
 import type { Figure } from './figure.ts';
 import { barrier, jobCommands, jobMemory, mockRates, ranksRate, realRates, submissions } from './jobs.ts';
-import { commitRates, fence, manyKeys } from './kvs.ts';
+import { commitRates, manyKeys } from './kvs.ts';
 import { appendCounts, directorySizes, namespaceCounts, storedBytes, valueSizes, watcherCounts } from './kvs-growth.ts';
+import { fence, procsBarrier } from './meeting.ts';
 import { pingLatency, pingThroughput } from './ping.ts';
+import { linkRates, procsTimes } from './procs.ts';
 import { type Scale, scaled } from './scale.ts';
 
 type Benchmark = (uri: string, scale: Scale, flux: string) => Figure[] | Promise<Figure[]>;
@@ -43,6 +45,9 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'jobs-mock': mockRates,
   'jobs-memory': jobMemory,
   'jobs-ranks': ranksRate,
+  'procs-link': linkRates,
+  'procs-times': procsTimes,
+  'procs-barrier': (uri, scale) => procsBarrier(uri, scaled(scale, 50, 8, 2)),
   'job-barrier': (_, scale, flux) => barrier(flux, scale),
 };
 

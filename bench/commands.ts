@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { type Figure, figure } from './figure.ts';
 import { type Scale, scaled } from './scale.ts';
 
-function run(argv: readonly string[], input = ''): { readonly seconds: number; readonly stdout: string } {
+/** Runs a command, which must not fail. */
+export function run(argv: readonly string[], input = ''): { readonly seconds: number; readonly stdout: string } {
   const start = performance.now();
   const { status, signal, stdout, stderr } = spawnSync(argv[0]!, argv.slice(1), { input, encoding: 'utf8' });
   const seconds = (performance.now() - start) / 1000;

@@ -65,26 +65,28 @@ export async function eventToRanks(uri: string, rounds: number): Promise<Figure[
   return [figure(`event.to-${size}-ranks`, 'ms', 'less', times)];
 }
 
-/** From the publisher's request until one client on every rank has the event; all of them are in one process. */
-export async function eventToClients(uri: string, rounds: number): Promise<Figure[]> {
-  const handle = await Handle.open(uri);
-  const size = Number(await handle.attribute('size'));
-  const subscribers: WireClient[] = [];
-  for (let rank = 0; rank < size; rank++) {
-    const subscriber = await WireClient.connect(await handle.attribute('local-uri', { nodeid: rank }));
-    const subscribed = subscriber.next();
-    subscriber.send(subscribe);
+/** A client on each of these ranks that is subscribed to the event; all of them are in this process. */
+export async function subscribers(handle: Handle, ranks: readonly number[]): Promise<WireClient[]> {
+  const clients: WireClient[] = [];
+  for (const nodeid of ranks) {
+    const client = await WireClient.connect(await handle.attribute('local-uri', { nodeid }));
+    const subscribed = client.next();
+    client.send(subscribe);
     await subscribed;
-    subscribers.push(subscriber);
+    clients.push(client);
   }
-  await handle.close();
+  return clients;
+}
+
+/** Milliseconds from each of so many requests to publish the event until all subscribers have it. */
+export async function eventTimes(uri: string, clients: readonly WireClient[], rounds: number): Promise<number[]> {
   const publisher = await WireClient.connect(uri);
   const times: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    let missing = size;
+    let missing = clients.length;
     const all = new Promise<void>((resolve) => {
-      for (const subscriber of subscribers)
-        subscriber.onMessages = () => {
+      for (const client of clients)
+        client.onMessages = () => {
           if (--missing === 0) resolve();
         };
     });
@@ -93,6 +95,20 @@ export async function eventToClients(uri: string, rounds: number): Promise<Figur
     await all;
     times.push(performance.now() - start);
   }
-  for (const client of [...subscribers, publisher]) client.close();
+  publisher.close();
+  return times;
+}
+
+/** From the publisher's request until one client on every rank has the event. */
+export async function eventToClients(uri: string, rounds: number): Promise<Figure[]> {
+  const handle = await Handle.open(uri);
+  const size = Number(await handle.attribute('size'));
+  const clients = await subscribers(
+    handle,
+    Array.from({ length: size }, (_, rank) => rank),
+  );
+  await handle.close();
+  const times = await eventTimes(uri, clients, rounds);
+  for (const client of clients) client.close();
   return [figure(`event.to-${size}-clients`, 'ms', 'less', times)];
 }

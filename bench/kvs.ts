@@ -1,10 +1,8 @@
 /** Commits and lookups, as many clients and few send them. */
 
-import { fileURLToPath } from 'node:url';
 import { CommitFlag } from '../core/formats/kvs-flags.ts';
 import { Handle } from '../core/handle/handle.ts';
 import { Kvs } from '../core/handle/kvs.ts';
-import type { LastFence } from './fencer.ts';
 import { type Figure, figure } from './figure.ts';
 import { commit, fillDirectory, lookup, unlink } from './kvs-requests.ts';
 import { rates, round } from './rate.ts';
@@ -64,30 +62,4 @@ export async function manyKeys(uri: string, scale: Scale): Promise<Figure[]> {
   client.close();
   await handle.close();
   return [figure(`kvs.put-${count}`, 's', 'less', puts), figure(`kvs.get-${count}`, 's', 'less', gets)];
-}
-
-/** From the event that sends them there until a module on each rank is through a fence, into which it puts a key. */
-export async function fence(uri: string, rounds: number): Promise<Figure[]> {
-  const handle = await Handle.open(uri);
-  const size = Number(await handle.attribute('size'));
-  const ranks = Array.from({ length: size }, (_, rank) => rank);
-  const path = fileURLToPath(new URL('./fencer.js', import.meta.url));
-  await Promise.all(ranks.map((nodeid) => handle.rpc('module.load', { path, args: [] }, { nodeid })));
-  const times: number[] = [];
-  // As many again warm up.
-  for (let round = 1; round <= 2 * rounds; round++) {
-    await handle.publish('bench.fence');
-    // Asking earlier would slow down what is measured.
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    let last: LastFence[];
-    do last = await Promise.all(ranks.map((nodeid) => handle.rpc<LastFence>('fencer.last', null, { nodeid })));
-    while (last.some(({ count }) => count < round));
-    const failed = last.find(({ error }) => error !== undefined);
-    if (failed) throw new Error(`a fence failed: ${failed.error}`);
-    const starts = last.map(({ start }) => Number(BigInt(start) / 1000n));
-    const ends = last.map(({ end }) => Number(BigInt(end) / 1000n));
-    if (round > rounds) times.push((Math.max(...ends) - Math.min(...starts)) / 1000);
-  }
-  await handle.close();
-  return [figure(`kvs.fence-${size}`, 'ms', 'less', times)];
 }

@@ -17,6 +17,7 @@ import { jobRestarts } from './jobs.ts';
 import { restartTimes } from './kvs-store.ts';
 import { workerRates } from './kvs-workers.ts';
 import { microFigures } from './micro.ts';
+import { hydraStarts, procsShapes, procsStarts } from './procs.ts';
 import { ringFigures } from './ring.ts';
 import { type Scale, scaled } from './scale.ts';
 import { schedFigures } from './sched.ts';
@@ -25,21 +26,22 @@ interface Benchmark {
   readonly name: string;
   /** Whether it can be done with a peer too. */
   readonly compares: boolean;
-  run(flux: string, scale: Scale): Promise<Figure[]> | Figure[];
+  run(flux: string, scale: Scale, isPeer: boolean): Promise<Figure[]> | Figure[];
 }
 
 const clients = fileURLToPath(new URL('./clients.js', import.meta.url));
 
-/** A benchmark of `clients.ts`, in an instance of so many ranks. */
-function inInstance(name: string, size: (scale: Scale) => number, compares = true): Benchmark {
+/** A benchmark of `clients.ts`, in an instance of so many ranks in so many processes; peers have one for each rank anyway. */
+function inInstance(name: string, size: (scale: Scale) => number, compares = true, procs = 1): Benchmark {
   return {
     name,
     compares,
-    async run(flux, scale) {
+    async run(flux, scale, isPeer) {
       // Peers log by the megabyte when a program writes faster than they read.
       const argv = [
         'start',
         `--test-size=${size(scale)}`,
+        ...(procs > 1 && !isPeer ? [`--procs=${procs}`] : []),
         '-Slog-stderr-level=2',
         process.execPath,
         clients,
@@ -63,6 +65,14 @@ function inInstance(name: string, size: (scale: Scale) => number, compares = tru
 
 /** A process takes minutes to come to rest. */
 const jobMemory = inInstance('jobs-memory', () => 1);
+
+/** In instances of several shapes, one after the other. */
+async function procsTimes(flux: string, scale: Scale): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const { procs, size } of procsShapes(scale))
+    figures.push(...(await inInstance('procs-times', () => size, false, procs).run(flux, scale, false)));
+  return figures;
+}
 
 const benchmarks: readonly Benchmark[] = [
   { name: 'micro', compares: false, run: (_, scale) => microFigures(scaled(scale, 500, 100, 1)) },
@@ -90,13 +100,14 @@ const benchmarks: readonly Benchmark[] = [
   inInstance('jobs', () => 1),
   // Two cores that each pretend to work for a millisecond would be the limit.
   inInstance('jobs-mock', (scale) => scaled(scale, 32, 32, 1)),
-  { ...jobMemory, run: (flux, scale) => (scale === 'short' ? [] : jobMemory.run(flux, scale)) },
+  { ...jobMemory, run: (flux, scale, isPeer) => (scale === 'short' ? [] : jobMemory.run(flux, scale, isPeer)) },
   { name: 'jobs-restart', compares: true, run: jobRestarts },
   ...[1, 64, 1024].map((size) => {
     const rate = inInstance('jobs-ranks', () => size, size <= 64);
     return {
       ...rate,
-      run: (flux: string, scale: Scale) => (startSizes(scale).includes(size) ? rate.run(flux, scale) : []),
+      run: (flux: string, scale: Scale, isPeer: boolean) =>
+        startSizes(scale).includes(size) ? rate.run(flux, scale, isPeer) : [],
     };
   }),
   // Each rank has the cores of the machine.
@@ -108,6 +119,11 @@ const benchmarks: readonly Benchmark[] = [
     run: (flux: string, scale: Scale) =>
       startSizes(scale).includes(size) ? startFigures(flux, size, size > 1024 ? 1 : scaled(scale, 7, 3, 1)) : [],
   })),
+  inInstance('procs-link', () => 2, true, 2),
+  { name: 'procs-times', compares: false, run: procsTimes },
+  inInstance('procs-barrier', (scale) => scaled(scale, 1024, 1024, 6), false, 4),
+  { name: 'procs-start', compares: false, run: procsStarts },
+  { name: 'procs-hydra', compares: false, run: hydraStarts },
 ];
 
 /** Says on a terminal what is under way. */
@@ -134,10 +150,10 @@ async function main(): Promise<void> {
   const peers: Figure[] = [];
   for (const [index, benchmark] of wanted.entries()) {
     progress(`${index + 1}/${wanted.length} ${benchmark.name}`);
-    figures.push(...(await benchmark.run(values.flux, scale)));
+    figures.push(...(await benchmark.run(values.flux, scale, false)));
     if (values.peer === undefined || !benchmark.compares) continue;
     progress(`${index + 1}/${wanted.length} ${benchmark.name}, peer`);
-    peers.push(...(await benchmark.run(values.peer, scale)));
+    peers.push(...(await benchmark.run(values.peer, scale, true)));
   }
   progress('');
   console.log(formatTable(figures, new Map(peers.map((each) => [each.name, each]))));

@@ -8,23 +8,30 @@ const frame = requestFrame('broker.ping', { seq: 1, pad: '' });
 /** Pings before the first that counts: the engine's code is compiled when it has run often. */
 const WARM_UP = 3000;
 
+async function ping(client: WireClient, frame: Buffer): Promise<number> {
+  const start = performance.now();
+  const answer = client.next();
+  client.send(frame);
+  await answer;
+  return performance.now() - start;
+}
+
+/** Milliseconds that each of so many requests takes, one after the other. */
+export async function pingTimes(client: WireClient, frame: Buffer, count: number, warmUp = WARM_UP): Promise<number[]> {
+  for (let i = 0; i < warmUp; i++) await ping(client, frame);
+  const times: number[] = [];
+  for (let i = 0; i < count; i++) times.push(await ping(client, frame));
+  return times;
+}
+
 /** One ping at a time, milliseconds apart as `flux ping` sends them, and one right after the other. */
 export async function pingLatency(uri: string, count: number): Promise<Figure[]> {
   const client = await WireClient.connect(uri);
-  const ping = async (): Promise<number> => {
-    const start = performance.now();
-    const answer = client.next();
-    client.send(frame);
-    await answer;
-    return performance.now() - start;
-  };
-  for (let i = 0; i < WARM_UP; i++) await ping();
-  const busy: number[] = [];
-  for (let i = 0; i < count; i++) busy.push(await ping());
+  const busy = await pingTimes(client, frame, count);
   const apart: number[] = [];
   for (let i = 0; i < count / 2; i++) {
     await new Promise((resolve) => setTimeout(resolve, 1));
-    apart.push(await ping());
+    apart.push(await ping(client, frame));
   }
   client.close();
   return [figure('ping.latency', 'ms', 'less', busy), figure('ping.latency-1ms-apart', 'ms', 'less', apart)];

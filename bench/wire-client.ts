@@ -7,15 +7,15 @@
 import net from 'node:net';
 import { strerror } from '../core/errno.ts';
 import { encodeFrame, FrameReader } from '../core/message/framing.ts';
-import { Message, MessageType, type Payload } from '../core/message/message.ts';
+import { Message, MessageType, NODEID_ANY, type Payload } from '../core/message/message.ts';
 
 /** Offsets from the end of an encoded message (RFC 3): its type, and the errnum of a response. */
 const TYPE_FROM_END = 18;
 const ERRNUM_FROM_END = 8;
 
 /** A request as bytes, to be sent again and again; the matchtag is its last word (RFC 3). */
-export function requestFrame(topic: string, payload?: Payload, flags = 0): Buffer {
-  return encodeFrame(Message.request({ topic, payload, flags, matchtag: 1 }));
+export function requestFrame(topic: string, payload?: Payload, flags = 0, nodeid = NODEID_ANY): Buffer {
+  return encodeFrame(Message.request({ topic, payload, flags, nodeid, matchtag: 1 }));
 }
 
 export class WireClient {

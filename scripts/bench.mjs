@@ -16,7 +16,7 @@ export async function buildBench() {
     'bench/clients.ts',
     'bench/ring.worker.ts',
     'bench/subscriber.ts',
-    'bench/fencer.ts',
+    'bench/meeter.ts',
   ];
   await build({ ...common, entryPoints, outdir, outbase: 'bench', packages: 'external' });
   return path.join(outdir, 'main.js');
