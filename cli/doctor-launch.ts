@@ -1,6 +1,7 @@
 /** What `flux doctor` finds of the launcher of this process: what it offers, and whether that works. */
 
 import { asFluxError } from '../core/errno.ts';
+import { Hostlist } from '../core/formats/hostlist.ts';
 import { Bootstrap, ownCard } from '../core/node/bootstrap.ts';
 import { openPmiBy } from '../core/pmi/methods.ts';
 import type { Pmi } from '../core/pmi/pmi.ts';
@@ -73,10 +74,11 @@ async function examineExchange(pmi: Pmi, timeout: number, environment: Environme
   const own = ownCard();
   const start = performance.now();
   try {
-    await within(timeout, new Bootstrap(pmi, environment).gather(own));
+    const { plan } = await within(timeout, new Bootstrap(pmi, environment).gather(own));
+    const hosts = Hostlist.from(new Set(Hostlist.parse(plan.hosts).expand())).encode();
     const milliseconds = (performance.now() - start).toFixed(1);
     await pmi.finalize();
-    return ok(`All ${pmi.size} run on ${own.hostname}, and found each other in ${milliseconds} ms.`);
+    return ok(`All ${pmi.size} run on ${hosts}, and found each other in ${milliseconds} ms.`);
   } catch (error) {
     const { code, message } = asFluxError(error);
     const why = code === 'ETIMEDOUT' ? `not all of them came within ${timeout} s` : message;

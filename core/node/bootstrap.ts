@@ -244,7 +244,9 @@ export class Bootstrap {
     const text = (await this.#get(key)) ?? (await this.#get('PMI_process_mapping'));
     if (text === undefined) return null;
     try {
-      return TaskMap.parse(text).encode();
+      const map = TaskMap.parse(text);
+      // Where the blocks are fewer they repeat, if the launcher means that.
+      return map.taskCount === this.size ? map.encode() : null;
     } catch (error) {
       throw new FluxError('EINVAL', `${key}: ${asFluxError(error).message}`, { cause: error });
     }

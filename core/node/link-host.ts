@@ -6,7 +6,7 @@ import { nodesOfRanks } from '../overlay/placement.ts';
 import { endpoint } from '../ring/endpoint.ts';
 import type { LargeBuffers } from '../ring/large-buffers.ts';
 import type { Mailbox } from '../ring/mailbox.ts';
-import { clock, random } from './clock.ts';
+import { clock } from './clock.ts';
 import { type Instance, topologyOf } from './instance.ts';
 import type { NodeLinksHost } from './node-links.ts';
 import { eventEndpoints, MAIN, type Plan, rankIndex, remoteRankIndex } from './plan.ts';
@@ -14,6 +14,8 @@ import { eventEndpoints, MAIN, type Plan, rankIndex, remoteRankIndex } from './p
 /** What the process does with what its links tell. */
 export interface LinkEvents extends Pick<NodeLinksHost, 'isCongested' | 'setHeldUp' | 'lost' | 'note' | 'log'> {
   tellRouters(topic: string, payload: JsonObject): void;
+  /** Tells the threads that run programs, or follow the KVS for those who watch it. */
+  tellThreads(topic: string, payload: JsonObject): void;
 }
 
 export function linkHost(
@@ -21,7 +23,7 @@ export function linkHost(
   plan: Plan,
   mailbox: Mailbox,
   buffers: LargeBuffers,
-  { tellRouters, ...events }: LinkEvents,
+  { tellRouters, tellThreads, ...events }: LinkEvents,
 ): NodeLinksHost {
   const attributes = new Map(instance.attributes);
   const seconds = (name: string) => parseDuration(attributes.get(name)!);
@@ -31,7 +33,6 @@ export function linkHost(
   return {
     ...events,
     clock,
-    random,
     instanceId: instance.id,
     placement: instance.placement,
     nodeOfRank,
@@ -49,6 +50,7 @@ export function linkHost(
     },
     release: (source) => buffers.give(source),
     setStuck: (node, isStuck) => tellRouters('link.stuck', { node, isStuck }),
+    setReader: (reader) => tellThreads('reader.slow', reader),
     joined: (node) => tellRouters('link.joined', { node }),
   };
 }

@@ -10,7 +10,7 @@
  *         goodbye  ───────────────────▶
  */
 
-import type { Clock, Random, Timer } from '../broker/service.ts';
+import type { Clock, Timer } from '../broker/service.ts';
 import { FluxError } from '../errno.ts';
 import type { JsonObject } from '../json.ts';
 import { unpack } from '../message/unpack.ts';
@@ -28,8 +28,9 @@ import {
 } from '../overlay/node-frames.ts';
 import { NodeLink } from '../overlay/node-link.ts';
 import type { MachineFacts, Placement } from '../overlay/placement.ts';
-import { FLUX_CORE_VERSION } from './instance.ts';
-import type { Wire, WireEvents, Wires } from './zmq-wires.ts';
+import { Backlog, type Backlogged, STUCK_AFTER } from './backlog.ts';
+import { decodeHello, decodeWelcome, encodeHello, encodeRefusal, encodeWelcome, faultOf, type Hello } from './hello.ts';
+import type { Wire, WireEvents, Wires } from './wires.ts';
 
 /** How this process reaches others. */
 export interface LinkSettings {
@@ -44,7 +45,6 @@ export interface LinkSettings {
 
 export interface NodeLinksHost {
   readonly clock: Clock;
-  readonly random: Random;
   readonly instanceId: string;
   readonly placement: Placement;
   /** The process of each rank. */
@@ -70,45 +70,35 @@ export interface NodeLinksHost {
   joined(node: number): void;
   /** @param wasJoined whether it was there before */
   lost(node: number, why: string, wasJoined: boolean): void;
+  /** A reader of programs' output is slow, or is not any more. */
+  setReader(reader: JsonObject): void;
   /** What a process further down tells that of rank 0. */
   note(note: JsonObject): void;
   log(severity: 'debug' | 'err', text: string): void;
 }
 
-/**
- * Bytes that may wait for a neighbour before this process reads no more of its clients, and before the neighbour is lost.
- * One that takes nothing is not waited for: who wants something of it is refused instead, and the others go on.
- */
-const HOLD_BYTES = 16 * 1024 * 1024;
-const LOST_BYTES = 256 * 1024 * 1024;
-/** Seconds without progress after which a neighbour takes nothing. */
-const STUCK_AFTER = 1;
-
-interface Neighbour {
+interface Neighbour extends Backlogged {
   readonly node: number;
   readonly wire: Wire;
   readonly link: NodeLink;
   readonly isParent: boolean;
-  readonly session: string;
+  /** Whether the link is one of the tree in which rank 0's process is above all. */
+  readonly isOfTree: boolean;
   /** Whether it gets events over the link. */
   wantsEvents: boolean;
   isDirty: boolean;
-  isStuck: boolean;
   /** Seconds of the clock's `monotonic`. */
   lastSent: number;
-  lastProgress: number;
-  acknowledged: number;
 }
 
 export class NodeLinks {
   readonly #host: NodeLinksHost;
   readonly #settings: LinkSettings;
-  readonly #session: string;
   readonly #feed: EventFeed;
   // Neighbours that are there, and those that this process greets.
   readonly #neighbours = new Map<number, Neighbour>();
   #dirty: Neighbour[] = [];
-  #isHeldUp = false;
+  readonly #backlog: Backlog<Neighbour>;
   #followsFeed = false;
   #isPlaced: boolean;
   #postponed: (() => void)[] = [];
@@ -118,8 +108,16 @@ export class NodeLinks {
   constructor(host: NodeLinksHost, settings: LinkSettings) {
     this.#host = host;
     this.#settings = settings;
-    this.#session = host.random.uuid();
     this.#isPlaced = host.parentNode === undefined;
+    this.#backlog = new Backlog(
+      {
+        timeout: host.timeout,
+        setHeldUp: (isHeldUp) => host.setHeldUp(isHeldUp),
+        setStuck: ({ node }, isStuck) => host.setStuck(node, isStuck),
+        lose: (neighbour, why) => this.#lose(neighbour, why),
+      },
+      this.#neighbours,
+    );
     this.#feed = new EventFeed({
       after: (seconds, callback) => host.clock.after(seconds, callback),
       deliver: (_, frame) => this.#handOn(frame),
@@ -149,14 +147,10 @@ export class NodeLinks {
     const { clock, keepAlive, timeout } = this.#host;
     const period = Math.max(0.1, Math.min(keepAlive / 2, timeout / 8 || 1, STUCK_AFTER / 2));
     this.#timer = clock.after(period, () => {
-      this.#look();
+      this.#keepAlive(keepAlive);
+      this.#backlog.look(clock.monotonic());
       if (!this.#isClosed) this.#lookSoon();
     });
-  }
-
-  /** Beside the threads' own rings, as many as one can tell them apart by. */
-  get count(): number {
-    return this.#neighbours.size;
   }
 
   // ---- greetings
@@ -166,22 +160,14 @@ export class NodeLinks {
       onFrame: (frame) => this.#guard(node, () => this.#receive(neighbour, frame)),
       onLost: (why) => this.#lose(neighbour, why),
     });
-    const neighbour = this.#add(node, wire, true, '');
-    const { own, nodes } = this.#host.placement;
-    wire.send(
-      encodeJsonFrame(FrameType.hello, {
-        version: FLUX_CORE_VERSION,
-        instance: this.#host.instanceId,
-        node: own,
-        ranks: nodes[own]!.ranks,
-        session: this.#session,
-        events: node === this.#host.parentNode,
-        machine: { ...this.#settings.machine },
-      }),
-    );
+    const neighbour = this.#add(node, wire, true, node === this.#host.parentNode);
+    const { placement, instanceId, parentNode } = this.#host;
+    const { own, nodes } = placement;
+    const hello = { instance: instanceId, node: own, ranks: nodes[own]!.ranks, events: node === parentNode };
+    wire.send(encodeHello(hello, this.#settings.machine));
   }
 
-  #add(node: number, wire: Wire, isParent: boolean, session: string): Neighbour {
+  #add(node: number, wire: Wire, isParent: boolean, isOfTree: boolean): Neighbour {
     const now = this.#host.clock.monotonic();
     const link = new NodeLink({
       sequence: () => this.#feed.sequence,
@@ -199,7 +185,7 @@ export class NodeLinks {
       wire,
       link,
       isParent,
-      session,
+      isOfTree,
       wantsEvents: false,
       isDirty: false,
       isStuck: false,
@@ -250,61 +236,38 @@ export class NodeLinks {
   }
 
   #welcome(wire: Wire, frame: Buffer): Neighbour | undefined {
-    // Nor does one that was lost, and does not know yet.
-    if (frameType(frame) !== FrameType.hello) {
+    const hello = decodeHello(frame);
+    if (!hello) {
+      // As one does that was lost, and does not know yet.
       this.#host.log('debug', 'a process sends before it says hello');
       return undefined;
     }
-    const hello = unpack(decodeJsonFrame(frame), {
-      version: 's',
-      instance: 's',
-      node: 'i',
-      ranks: 's',
-      session: 's',
-      events: 'b',
-      machine: 'o',
-    });
     const fault = this.#fault(hello);
     if (fault !== undefined) {
       this.#host.log('err', `process ${hello.node} (ranks ${hello.ranks}) may not join: ${fault}`);
-      wire.send(encodeJsonFrame(FrameType.welcome, { errstr: fault }));
+      wire.send(encodeRefusal(fault));
       wire.close();
       return undefined;
     }
-    const neighbour = this.#add(hello.node, wire, false, hello.session);
+    const neighbour = this.#add(hello.node, wire, false, hello.events);
     neighbour.wantsEvents = hello.events;
-    wire.send(encodeJsonFrame(FrameType.welcome, { session: this.#session, sequence: this.#feed.sequence }));
+    wire.send(encodeWelcome(this.#feed.sequence));
     this.#host.joined(hello.node);
     if (hello.events) this.tell({ node: hello.node, machine: hello.machine });
     neighbour.link.open();
     return neighbour;
   }
 
-  /** Why a process may not join; undefined when it may. */
-  #fault(hello: {
-    version: string;
-    instance: string;
-    node: number;
-    ranks: string;
-    session: string;
-  }): string | undefined {
-    const { instanceId, placement } = this.#host;
+  #fault(hello: Hello): string | undefined {
     if (this.#isClosed) return 'this part of the instance is shutting down';
-    if (hello.version !== FLUX_CORE_VERSION)
-      return `its version ${hello.version} is not ${FLUX_CORE_VERSION}, that of the process it connects to`;
-    if (hello.instance !== instanceId) return 'it belongs to another instance';
-    if (placement.nodes[hello.node]?.ranks !== hello.ranks)
-      return `ranks ${hello.ranks} are not those of process ${hello.node}`;
-    if (this.#neighbours.has(hello.node)) return `another process hosts ranks ${hello.ranks}`;
-    return undefined;
+    const { instanceId, placement } = this.#host;
+    const ranks = placement.nodes[hello.node]?.ranks;
+    const taken = `another process hosts ranks ${hello.ranks}`;
+    return faultOf(hello, instanceId, ranks) ?? (this.#neighbours.has(hello.node) ? taken : undefined);
   }
 
   #welcomed(neighbour: Neighbour, frame: Buffer): void {
-    const { errstr, sequence } = unpack(decodeJsonFrame(frame), { errstr: 's?', sequence: 'i?' });
-    if (errstr !== undefined || sequence === undefined) {
-      this.#lose(neighbour, errstr ?? 'it does not say welcome');
-      return;
-    }
+    const sequence = decodeWelcome(frame);
     neighbour.link.open();
     this.#host.joined(neighbour.node);
     if (neighbour.node !== this.#host.parentNode) return;
@@ -343,7 +306,20 @@ export class NodeLinks {
   /** Notes go towards the process of rank 0, but for those that are about the link. */
   #note(neighbour: Neighbour, note: JsonObject): void {
     if (typeof note.events === 'boolean') neighbour.wantsEvents = note.events;
+    else if (note.reader) this.#spread(note, neighbour);
     else this.tell(note);
+  }
+
+  /** Tells all other processes that a reader of programs' output is slow, or is not any more. */
+  spread(reader: JsonObject): void {
+    this.#spread({ reader }, undefined);
+  }
+
+  #spread(note: JsonObject, from: Neighbour | undefined): void {
+    if (from) this.#host.setReader(note.reader as JsonObject);
+    const frame = encodeJsonFrame(FrameType.note, note);
+    for (const neighbour of this.#neighbours.values())
+      if (neighbour.isOfTree && neighbour !== from) neighbour.wire.send(frame);
   }
 
   /** Tells the process of rank 0 something. */
@@ -376,27 +352,13 @@ export class NodeLinks {
     for (const neighbour of dirty) {
       neighbour.isDirty = false;
       neighbour.link.flush();
-      if (neighbour.link.waitingBytes > HOLD_BYTES) this.#checkBacklog();
+      this.#backlog.sent(neighbour);
     }
   }
 
   /** Threads keep up again. */
   relieved(): void {
     for (const { node, link } of this.#neighbours.values()) this.#guard(node, () => link.release());
-  }
-
-  #checkBacklog(): void {
-    let most = 0;
-    for (const neighbour of [...this.#neighbours.values()]) {
-      const { waitingBytes } = neighbour.link;
-      if (waitingBytes > LOST_BYTES)
-        this.#lose(neighbour, `it does not take what it is sent: ${waitingBytes} bytes wait`);
-      else if (!neighbour.isStuck) most = Math.max(most, waitingBytes);
-    }
-    const isHeldUp = most > (this.#isHeldUp ? HOLD_BYTES / 2 : HOLD_BYTES);
-    if (isHeldUp === this.#isHeldUp) return;
-    this.#isHeldUp = isHeldUp;
-    this.#host.setHeldUp(isHeldUp);
   }
 
   // ---- events
@@ -442,31 +404,6 @@ export class NodeLinks {
 
   // ---- life
 
-  #look(): void {
-    this.#keepAlive(this.#host.keepAlive);
-    const now = this.#host.clock.monotonic();
-    for (const neighbour of [...this.#neighbours.values()]) {
-      const { link } = neighbour;
-      if (link.waitingBytes === 0 || link.acknowledged !== neighbour.acknowledged) {
-        neighbour.acknowledged = link.acknowledged;
-        neighbour.lastProgress = now;
-        this.#setStuck(neighbour, false);
-        continue;
-      }
-      if (link.waitingBytes > HOLD_BYTES && now - neighbour.lastProgress >= STUCK_AFTER)
-        this.#setStuck(neighbour, true);
-      if (link.isOpen && this.#host.timeout && now - neighbour.lastProgress > 4 * this.#host.timeout)
-        this.#lose(neighbour, `it has taken nothing for ${4 * this.#host.timeout}s`);
-    }
-    if (this.#isHeldUp) this.#checkBacklog();
-  }
-
-  #setStuck(neighbour: Neighbour, isStuck: boolean): void {
-    if (neighbour.isStuck === isStuck) return;
-    neighbour.isStuck = isStuck;
-    this.#host.setStuck(neighbour.node, isStuck);
-  }
-
   /** Says to those that this process is there who have heard nothing of it for so many seconds. */
   #keepAlive(seconds: number): void {
     const before = this.#host.clock.monotonic() - seconds;
@@ -478,7 +415,7 @@ export class NodeLinks {
     this.#neighbours.delete(neighbour.node);
     neighbour.wire.close();
     if (this.#isClosed) return;
-    if (this.#isHeldUp) this.#checkBacklog();
+    this.#backlog.relax();
     this.#host.lost(neighbour.node, why, neighbour.link.isOpen);
   }
 

@@ -23,7 +23,7 @@ import { LogWriter } from './log-writer.ts';
 import { launcherMethods, ModuleLauncher } from './module-launcher.ts';
 import { type LinkSettings, NodeLinks } from './node-links.ts';
 import { optimizeSooner } from './optimize-sooner.ts';
-import { FEED_INDEX, leaderThread, MAIN, type Plan, remoteRankOf, THREADS_MAX } from './plan.ts';
+import { FEED_INDEX, hasReaders, leaderThread, MAIN, type Plan, remoteRankOf, THREADS_MAX } from './plan.ts';
 import { discardFolders, type Prepared, prepare, type StartOptions } from './prepare.ts';
 import { type InstanceFolder, removeFolder } from './run-directory.ts';
 import { ThreadControl } from './thread-control.ts';
@@ -165,6 +165,10 @@ export class FluxNode {
       isCongested: () => this.#congested.size > 0,
       setHeldUp: (isHeldUp) => this.#connections.setHeldUp(isHeldUp),
       tellRouters: (topic, payload) => this.#tellRouters(topic, payload),
+      tellThreads: (topic, payload) => {
+        for (const { index, services } of this.plan.threads)
+          if (hasReaders(services)) this.#control.notify(index, topic, payload);
+      },
       lost: (node, why, wasJoined) => this.#linkLost(node, why, wasJoined),
       note: (note) => {
         if (note.machine) this.#control.notify(leaderThread(this.plan), 'node.machine', note);
@@ -275,6 +279,7 @@ export class FluxNode {
           return empty(() => this.#rankExited(rank, exitCode));
         },
       },
+      'reader.slow': { handler: (request) => empty(() => this.#links?.spread(request.payload as JsonObject)) },
       'engine.info': { handler: () => this.#describe() },
       ...this.#logWriter.methods,
       ...launcherMethods(() => this.#launcher),

@@ -194,6 +194,11 @@ export function kvsShards(plan: Plan): number {
   return count;
 }
 
+/** Whether services of a thread send much to readers that may be slow. */
+export function hasReaders(services: readonly string[]): boolean {
+  return services.includes('rexec') || services.includes('kvs-watch');
+}
+
 /** The thread that hosts rank 0; main where another process does, by which what comes from there comes. */
 export function leaderThread(plan: Plan): number {
   return plan.threadOfRank[0]!;

@@ -2,8 +2,6 @@
  * ZeroMQ between the processes of an instance: a ROUTER that others connect to with a DEALER each, and the feed of events,
  * PUB to SUB. All of it is encrypted by CURVE with the instance's certificate (ZeroMQ RFC 25, 26), and ZAP (RFC 27) lets in
  * nobody who has another one.
- *
- * A wire is one connection: it carries frames in order, until it is lost, and then never again.
  */
 
 import { createRequire } from 'node:module';
@@ -11,40 +9,7 @@ import type * as ZeroMq from 'zeromq';
 import { asFluxError, FluxError } from '../errno.ts';
 import type { Certificate } from '../formats/certificate.ts';
 import { encodeZ85 } from '../formats/z85.ts';
-
-/** What processes are linked by. */
-export interface Wires {
-  /** Takes connections from now on. */
-  serve(events: ServerEvents): void;
-  /** Connects to another process; `onLost` is called if that can't be. */
-  connect(uri: string, events: WireEvents): Wire;
-  /** Sends a frame to all who follow the feed; who reads too slowly misses some. */
-  publish(frame: Buffer): void;
-  /** @param interrupted frames may be missed from now on */
-  follow(uri: string, onFrame: (frame: Buffer) => void, interrupted: () => void): void;
-  close(): void;
-}
-
-/** A connection to another process. */
-export interface Wire {
-  send(frame: Buffer): void;
-  /** Nothing comes from it any more; what was sent still goes. */
-  close(): void;
-}
-
-export interface WireEvents {
-  onFrame(frame: Buffer): void;
-  onLost(why: string): void;
-}
-
-export interface ServerEvents {
-  /** There is a connection, whose first frame is yet to come. */
-  accept(wire: Wire): WireEvents;
-  /** Some connection broke: the one that nothing can be sent on. */
-  probe(): void;
-  /** Somebody follows the feed. */
-  subscribed(): void;
-}
+import type { ServerEvents, Wire, WireEvents, Wires } from './wires.ts';
 
 export interface WireSettings {
   readonly certificate: Pick<Certificate, 'publicKey' | 'secretKey'>;
@@ -100,8 +65,7 @@ export class ZmqWires implements Wires {
    */
   async bind(uri: string): Promise<string> {
     await this.#admit();
-    // No send ever waits: one that would has nobody to go to, and must not keep the others.
-    this.#router = new this.#zmq.Router({ ...this.#serverOptions(), mandatory: true, sendTimeout: 0 });
+    this.#router = new this.#zmq.Router({ ...this.#serverOptions(), mandatory: true });
     return this.#bindTo(this.#router, uri);
   }
 
@@ -224,7 +188,7 @@ export class ZmqWires implements Wires {
   }
 
   publish(frame: Buffer): void {
-    void this.#publisher?.send(frame).catch(() => {});
+    if (this.#publisher) post(this.#publisher, frame, () => {});
   }
 
   follow(uri: string, onFrame: (frame: Buffer) => void, interrupted: () => void): void {
@@ -249,7 +213,21 @@ export class ZmqWires implements Wires {
   }
 }
 
-const unlimited = { sendHighWaterMark: 0, receiveHighWaterMark: 0, linger: LINGER } as const;
+/**
+ * No send ever waits: there is room for any, or the other side is gone. A socket that might wait does so now and then, to let
+ * others have their turn, and refuses what is sent meanwhile.
+ */
+const prompt = { sendTimeout: 0 } as const;
+
+function post<T>(socket: { send(message: T): Promise<void> }, message: T, failed: (error: Error) => void): void {
+  try {
+    socket.send(message).catch(failed);
+  } catch (error) {
+    failed(error as Error);
+  }
+}
+
+const unlimited = { ...prompt, sendHighWaterMark: 0, receiveHighWaterMark: 0, linger: LINGER } as const;
 
 /** ZeroMQ's own threads ask and answer, so that a busy process is not taken for a dead one. */
 function heartbeats(timeout: number) {
@@ -290,7 +268,7 @@ class AcceptedWire implements Wire {
   }
 
   send(frame: Buffer): void {
-    this.#router.send([this.#id, frame]).catch(() => {
+    post(this.#router, [this.#id, frame], () => {
       setTimeout(() => {
         const { events } = this;
         this.close();
@@ -319,7 +297,7 @@ class ConnectedWire implements Wire {
   }
 
   send(frame: Buffer): void {
-    if (!this.#isClosed) this.#dealer.send(frame).catch((error: Error) => this.lose(error.message));
+    if (!this.#isClosed) post(this.#dealer, frame, (error) => this.lose(error.message));
   }
 
   receive(frame: Buffer): void {

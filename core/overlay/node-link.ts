@@ -25,8 +25,8 @@ const FRAME_BYTES = 256 * 1024;
 export interface NodeLinkHost {
   /** The last event that this process has handed on. */
   sequence(): number;
-  /** Whether events still come here; if not, nothing waits for them. Absent: always. */
-  awaitsEvents?(): boolean;
+  /** Whether that event may still come; if not, nothing waits for it. Absent: all come. */
+  awaitsEvent?(sequence: number): boolean;
   /** Whether threads of this process do not keep up. */
   isCongested(): boolean;
   transmit(frame: Buffer): void;
@@ -146,7 +146,8 @@ export class NodeLink {
 
   /** Whether its sender had seen events that this process has yet to see. */
   #isEarly(frame: Buffer): boolean {
-    return recordsHeader(frame).sequence > this.#host.sequence() && this.#host.awaitsEvents?.() !== false;
+    const { sequence } = recordsHeader(frame);
+    return sequence > this.#host.sequence() && this.#host.awaitsEvent?.(sequence) !== false;
   }
 
   /** Hands on what waited for events that have come, or for threads that keep up again. */

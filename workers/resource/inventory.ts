@@ -4,8 +4,9 @@
  */
 
 import fs from 'node:fs';
-import type { ServiceContext } from '../../core/broker/service.ts';
+import type { ServiceContext, Timer } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
+import { parseDuration } from '../../core/formats/duration.ts';
 import { Hostlist } from '../../core/formats/hostlist.ts';
 import { IdSet } from '../../core/formats/idset.ts';
 import { resourceSetFromJson, resourceSetToJson } from '../../core/formats/resource-json.ts';
@@ -108,7 +109,8 @@ export class Inventory {
   }
 
   /**
-   * Takes what the ranks have, unless it is known already; waits until all processes have told.
+   * Takes what the ranks have, unless it is known already. Processes have some time to tell; ranks of those that do not are
+   * left out, so that the others can be used.
    *
    * @param partitions whether each has a share of it
    * @throws FluxError EINVAL: there are more ranks than cores to share
@@ -116,18 +118,42 @@ export class Inventory {
   async discover(partitions: boolean): Promise<void> {
     if (this.#R) return;
     const ranksOf = new Map<Machine, number[]>();
-    for (let rank = 0; rank < this.#context.size; rank++) {
-      const machine = this.#machines.look(rank) ?? (await this.#machines.wait(rank));
+    const missing: number[] = [];
+    const all = Array.from({ length: this.#context.size }, (_, rank) => rank);
+    for (const [rank, machine] of (await this.#machinesOf(all)).entries()) {
+      if (!machine) {
+        missing.push(rank);
+        continue;
+      }
       const ranks = ranksOf.get(machine);
       if (ranks) ranks.push(rank);
       else ranksOf.set(machine, [rank]);
     }
+    if (missing.length)
+      this.#context.log('err', `ranks ${IdSet.from(missing).encode()} have not told what they have: they are left out`);
     const sets = Array.from(ranksOf, ([machine, ranks]) =>
       partitions ? sharedSet(ranks, machine) : machineSet(IdSet.from(ranks), machine),
     );
     const { nodes } = ResourceSet.empty.append(...sets);
     const set = new ResourceSet(nodes, { expiration: this.#job?.expiration ?? 0 });
     this.#define(resourceSetToJson(set), 'dynamic-discovery', set);
+  }
+
+  /**
+   * The machines of ranks; undefined of processes that do not tell in twice the time that they have to connect.
+   */
+  async #machinesOf(ranks: readonly number[]): Promise<(Machine | undefined)[]> {
+    const known = ranks.map((rank) => this.#machines.look(rank));
+    if (known.every(Boolean)) return known;
+    const { clock } = this.#context;
+    const seconds = 2 * parseDuration(this.#context.attribute('tbon.connect_timeout') ?? '30s');
+    let timer: Timer | undefined;
+    const isLate = new Promise<void>((resolve) => {
+      timer = clock.after(seconds, resolve);
+    });
+    await Promise.race([Promise.all(ranks.map((rank) => this.#machines.wait(rank))), isLate]);
+    timer?.cancel();
+    return ranks.map((rank) => this.#machines.look(rank));
   }
 
   /** Keeps R and posts that it is defined. */

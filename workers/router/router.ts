@@ -24,6 +24,7 @@ import { type Instance, topologyOf } from '../../core/node/instance.ts';
 import {
   eventEndpoints,
   FEED_INDEX,
+  hasReaders,
   kvsShards,
   leaderThread,
   MAIN,
@@ -332,9 +333,10 @@ export class Router {
     if (uuid === undefined || this.#slowClients.has(client) === isSlow) return;
     if (isSlow) this.#slowClients.add(client);
     else this.#slowClients.delete(client);
+    const reader = { client: uuid, isSlow };
     for (const { index, services } of this.#plan.threads)
-      if (services.includes('rexec') || services.includes('kvs-watch'))
-        this.#control.notify(index, 'reader.slow', { client: uuid, isSlow });
+      if (hasReaders(services)) this.#control.notify(index, 'reader.slow', reader);
+    if (this.#instance.placement.nodes.length > 1) this.#control.notify(MAIN, 'reader.slow', reader);
   }
 
   // ---- what the main thread tells

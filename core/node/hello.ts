@@ -1,0 +1,68 @@
+/** How processes greet each other: the one that connects says what it is, the other one welcomes it, or says why not. */
+
+import { FluxError } from '../errno.ts';
+import type { JsonObject } from '../json.ts';
+import { unpack } from '../message/unpack.ts';
+import { decodeJsonFrame, encodeJsonFrame, FrameType, frameType } from '../overlay/node-frames.ts';
+import type { MachineFacts } from '../overlay/placement.ts';
+import { FLUX_CORE_VERSION } from './instance.ts';
+
+export interface Hello {
+  readonly version: string;
+  readonly instance: string;
+  /** Index of the process that says it, and its ranks. */
+  readonly node: number;
+  readonly ranks: string;
+  /** Whether it wants events over this link. */
+  readonly events: boolean;
+  readonly machine: JsonObject;
+}
+
+export function encodeHello(hello: Omit<Hello, 'version' | 'machine'>, machine: MachineFacts): Buffer {
+  return encodeJsonFrame(FrameType.hello, { version: FLUX_CORE_VERSION, ...hello, machine: { ...machine } });
+}
+
+/**
+ * Reads a hello.
+ *
+ * @returns undefined when the frame is something else
+ * @throws FluxError EPROTO: it has not what a hello has
+ */
+export function decodeHello(frame: Buffer): Hello | undefined {
+  if (frameType(frame) !== FrameType.hello) return undefined;
+  const fields = { version: 's', instance: 's', node: 'i', ranks: 's', events: 'b', machine: 'o' } as const;
+  return unpack(decodeJsonFrame(frame), fields);
+}
+
+/**
+ * Why a process may not join; undefined when it may.
+ *
+ * @param ranks those that the process has which it says it is, if there is one
+ */
+export function faultOf(hello: Hello, instance: string, ranks: string | undefined): string | undefined {
+  if (hello.version !== FLUX_CORE_VERSION)
+    return `its version ${hello.version} is not ${FLUX_CORE_VERSION}, that of the process it connects to`;
+  if (hello.instance !== instance) return 'it belongs to another instance';
+  if (ranks !== hello.ranks) return `ranks ${hello.ranks} are not those of process ${hello.node}`;
+  return undefined;
+}
+
+/** @param sequence of the last event that this process has handed on */
+export function encodeWelcome(sequence: number): Buffer {
+  return encodeJsonFrame(FrameType.welcome, { sequence });
+}
+
+export function encodeRefusal(errstr: string): Buffer {
+  return encodeJsonFrame(FrameType.welcome, { errstr });
+}
+
+/**
+ * Reads a welcome: the number of the last event that the other side has handed on.
+ *
+ * @throws FluxError EPERM: why this process may not join
+ */
+export function decodeWelcome(frame: Buffer): number {
+  const { errstr, sequence } = unpack(decodeJsonFrame(frame), { errstr: 's?', sequence: 'i?' });
+  if (errstr !== undefined || sequence === undefined) throw new FluxError('EPERM', errstr ?? 'it does not say welcome');
+  return sequence;
+}
