@@ -1,6 +1,7 @@
 /** Hosts that are namespaces of this machine, and programs that launchers start on all of them. */
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { flux, type Outcome, run } from './instance.ts';
@@ -47,6 +48,27 @@ describe('hosts', { skip: lacksNamespaces() }, () => {
       assert.equal(await print(host, 'cat /proc/1/cmdline | tr "\\0" " "'), `sh ${hosts.folder}/keep ${name}`);
       assert.equal(await print(host, 'ls $TMPDIR'), host === 0 ? 'file' : '');
     }
+  });
+
+  test('an instance of brokers that nobody launched, by the configuration', async () => {
+    const config = path.join(hosts.folder, 'flux.toml');
+    const certificate = path.join(hosts.folder, 'curve.cert');
+    await run(flux, ['keygen', certificate]);
+    const bootstrap = [
+      `curve_cert = "${certificate}"`,
+      'default_port = 8050',
+      'default_bind = "tcp://*:%p"',
+      'default_connect = "tcp://%h:%p"',
+      'hosts = [{ host = "h[0-2]" }, { host = "h3", parent = "h1" }]',
+    ];
+    fs.writeFileSync(config, ['[bootstrap]', ...bootstrap].join('\n'));
+    const broker = [flux, 'broker', '-c', config];
+    const others = [3, 1, 2].map((host) => startOn(host, broker));
+    const script = 'flux overlay status --no-pretty; flux resource list -no {nodelist}; flux run -N4 hostname | sort';
+    const { stdout, stderr, exit } = await hosts.run(0, [...broker, 'sh', '-c', script]);
+    assert.deepEqual([stderr, exit], ['', 0]);
+    assert.equal(stdout, '0 h0: full\n1 h1: full\n3 h3: full\n2 h2: full\nh[0-3]\nh0\nh1\nh2\nh3\n');
+    for (const other of others) assert.equal(await other.exited, 0, other.stderr());
   });
 
   test('they reach each other by name, unless one is cut off', async () => {
