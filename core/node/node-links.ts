@@ -14,7 +14,7 @@ import type { Clock, Timer } from '../broker/service.ts';
 import { FluxError } from '../errno.ts';
 import type { JsonObject } from '../json.ts';
 import { unpack } from '../message/unpack.ts';
-import { EventFeed } from '../overlay/event-feed.ts';
+import { EventFeed, type EventFeedHost } from '../overlay/event-feed.ts';
 import {
   decodeJsonFrame,
   decodeResend,
@@ -87,6 +87,10 @@ interface Neighbour extends Backlogged {
   /** Whether it gets events over the link. */
   wantsEvents: boolean;
   isDirty: boolean;
+  /** Of a parent: the last event before this process joined there. */
+  joinedAfter: number;
+  /** Of a parent: it gets no more events itself. */
+  isCutOff: boolean;
   /** Seconds of the clock's `monotonic`. */
   lastSent: number;
 }
@@ -100,6 +104,10 @@ export class NodeLinks {
   #dirty: Neighbour[] = [];
   readonly #backlog: Backlog<Neighbour>;
   #followsFeed = false;
+  /** The process above that brings events when the feed does not. */
+  #source: number | undefined;
+  /** The last event that may come: once this process is cut off from rank 0, those that its source has. */
+  #lastEvent = Number.POSITIVE_INFINITY;
   #isPlaced: boolean;
   #postponed: (() => void)[] = [];
   #timer: Timer | undefined;
@@ -118,11 +126,13 @@ export class NodeLinks {
       },
       this.#neighbours,
     );
-    this.#feed = new EventFeed({
+    this.#source = host.parentNode;
+    const feedHost: EventFeedHost = {
       after: (seconds, callback) => host.clock.after(seconds, callback),
       deliver: (_, frame) => this.#handOn(frame),
       ask: (first, last) => this.#parent()?.wire.send(encodeResend(first, last)),
-    });
+    };
+    this.#feed = new EventFeed(feedHost, this.#isPlaced);
   }
 
   /** Connects to the processes above, and takes the connections of those below. */
@@ -171,6 +181,7 @@ export class NodeLinks {
     const now = this.#host.clock.monotonic();
     const link = new NodeLink({
       sequence: () => this.#feed.sequence,
+      awaitsEvent: (sequence) => sequence <= this.#lastEvent,
       isCongested: () => this.#host.isCongested(),
       transmit: (frame) => {
         neighbour.lastSent = this.#host.clock.monotonic();
@@ -188,6 +199,8 @@ export class NodeLinks {
       isOfTree,
       wantsEvents: false,
       isDirty: false,
+      joinedAfter: 0,
+      isCutOff: false,
       isStuck: false,
       lastSent: now,
       lastProgress: now,
@@ -254,6 +267,7 @@ export class NodeLinks {
     wire.send(encodeWelcome(this.#feed.sequence));
     this.#host.joined(hello.node);
     if (hello.events) this.tell({ node: hello.node, machine: hello.machine });
+    if (this.#lastEvent !== Number.POSITIVE_INFINITY) wire.send(this.#encodeLastEvent());
     neighbour.link.open();
     return neighbour;
   }
@@ -270,9 +284,43 @@ export class NodeLinks {
     const sequence = decodeWelcome(frame);
     neighbour.link.open();
     this.#host.joined(neighbour.node);
-    if (neighbour.node !== this.#host.parentNode) return;
-    this.#feed.start(sequence);
+    neighbour.joinedAfter = sequence;
+    if (neighbour.node === this.#source) this.#followEvents(neighbour);
+  }
+
+  /** From now on events come from that process when the feed does not bring them. */
+  #followEvents({ node, wire, joinedAfter }: Neighbour): void {
+    if (!this.#isPlaced) this.#feed.start(joinedAfter);
+    if (node !== this.#host.parentNode) {
+      this.#followsFeed = false;
+      wire.send(encodeJsonFrame(FrameType.note, { events: true }));
+      wire.send(encodeResend(this.#feed.sequence + 1, 0xffffffff));
+    }
+    this.relieved();
     this.#place();
+  }
+
+  /** The process that events came from is lost, or has none after `last`: another one above has them, or none. */
+  #changeSource(last: number): void {
+    const above = [...this.#neighbours.values()].filter(({ isParent, isCutOff }) => isParent && !isCutOff);
+    const next = above.find(({ link }) => link.isOpen) ?? above[0];
+    if (!next) this.#cutOff(last);
+    else {
+      this.#source = next.node;
+      if (next.link.isOpen) this.#followEvents(next);
+    }
+  }
+
+  /** Nothing waits for events that never come; those below look elsewhere for them. */
+  #cutOff(last: number): void {
+    this.#lastEvent = last;
+    for (const { isParent, wire } of this.#neighbours.values()) if (!isParent) wire.send(this.#encodeLastEvent());
+    this.#place();
+    this.relieved();
+  }
+
+  #encodeLastEvent(): Buffer {
+    return encodeJsonFrame(FrameType.note, { lastEvent: this.#lastEvent });
   }
 
   // ---- frames
@@ -306,7 +354,10 @@ export class NodeLinks {
   /** Notes go towards the process of rank 0, but for those that are about the link. */
   #note(neighbour: Neighbour, note: JsonObject): void {
     if (typeof note.events === 'boolean') neighbour.wantsEvents = note.events;
-    else if (note.reader) this.#spread(note, neighbour);
+    else if (typeof note.lastEvent === 'number') {
+      neighbour.isCutOff = true;
+      if (neighbour.node === this.#source) this.#changeSource(note.lastEvent);
+    } else if (note.reader) this.#spread(note, neighbour);
     else this.tell(note);
   }
 
@@ -329,8 +380,7 @@ export class NodeLinks {
   }
 
   #parent(): Neighbour | undefined {
-    const { parentNode } = this.#host;
-    return parentNode === undefined ? undefined : this.#neighbours.get(parentNode);
+    return this.#source === undefined ? undefined : this.#neighbours.get(this.#source);
   }
 
   // ---- records
@@ -413,10 +463,13 @@ export class NodeLinks {
   #lose(neighbour: Neighbour, why: string): void {
     if (this.#neighbours.get(neighbour.node) !== neighbour) return;
     this.#neighbours.delete(neighbour.node);
+    // It may not know: what it sends from now on would come to nobody.
+    neighbour.wire.send(encodeJsonFrame(FrameType.goodbye, { reason: why }));
     neighbour.wire.close();
     if (this.#isClosed) return;
     this.#backlog.relax();
     this.#host.lost(neighbour.node, why, neighbour.link.isOpen);
+    if (neighbour.node === this.#source) this.#changeSource(this.#feed.sequence);
   }
 
   /** Ends all links, in order: what was sent arrives, and nobody takes the end for a failure. */

@@ -64,7 +64,7 @@ export class SimulatedClient {
     this.credentials = credentials;
     this.#toRank = sim.network.line(
       `client ${endpoint}→${this.rank}`,
-      (message) => host.connector.receive(endpoint, message),
+      (message) => sim.fabric.fromClient(host.rank, () => host.connector.receive(endpoint, message)),
       true,
     );
     this.#fromRank = sim.network.line(`${this.rank}→client ${endpoint}`, (message) => this.#receive(message), true);
@@ -161,6 +161,13 @@ export class SimulatedClient {
       this.isConnected = false;
     });
     this.#fromRank.close();
+  }
+
+  /** The broker is gone without a word. */
+  lost(): void {
+    this.isConnected = false;
+    this.#toRank.cut();
+    this.#fromRank.cut();
   }
 
   // ---- what comes in

@@ -1,10 +1,4 @@
-/**
- * What ranks of a simulation have around them: the lines between them, the way of events, and what in a real node the
- * main thread does.
- *
- * Events go down the tree as responses do, over the same lines, so every rank sees both in the order in which rank 0
- * sent them.
- */
+/** What ranks of a simulation have around them, and what in a real node the main thread does. */
 
 import type { AccessPolicy } from '../../core/broker/access-policy.ts';
 import type { ResourceUsage } from '../../core/broker/common-methods.ts';
@@ -15,17 +9,14 @@ import type { LogSink } from '../../core/broker/services/log.ts';
 import type { State } from '../../core/broker/state-machine.ts';
 import { errno, FluxError } from '../../core/errno.ts';
 import type { JsonObject } from '../../core/json.ts';
-import { type Message, MessageType } from '../../core/message/message.ts';
+import type { Message } from '../../core/message/message.ts';
 import { bundledModule } from '../../workers/bundled.ts';
 import type { ConnectorHost } from '../../workers/connector-local/connector.ts';
 import type { Machines } from '../../workers/resource/machine.ts';
 import { SlowReaders } from '../../workers/rexec/slow-readers.ts';
 import { Rank, type RankHost } from '../../workers/router/rank.ts';
-import type { Line } from './network.ts';
+import type { Fabric } from './fabric.ts';
 import type { Simulation, SimulationOptions } from './simulation.ts';
-
-/** The states in which a rank that fails takes the instance with it. */
-const startingStates: readonly State[] = ['load-builtins', 'join', 'config-sync', 'init', 'quorum'];
 
 /** An event bus that counts, so that a test can see what is left. */
 class CountingBus extends EventBus {
@@ -63,6 +54,7 @@ export interface LogLine {
 
 const simMachines: Machines = {
   look: () => ({ hostname: 'sim', cores: 4, gpus: 0 }),
+  wait: async () => ({ hostname: 'sim', cores: 4, gpus: 0 }),
   describe: () => '<topology/>',
   read: () => ({ hostname: 'sim', cores: 4, gpus: 0 }),
 };
@@ -70,7 +62,7 @@ const simMachines: Machines = {
 export class SimulatedNode {
   readonly #sim: Simulation;
   readonly #options: SimulationOptions;
-  readonly #lines = new Map<string, Line>();
+  readonly #fabric: Fabric;
   readonly #buses: CountingBus[] = [];
   /** Exit codes of the ranks that have ended. */
   readonly exitCodes = new Map<number, number>();
@@ -86,9 +78,10 @@ export class SimulatedNode {
   /** Told of each state that a rank enters. */
   onState: (rank: number, state: State) => void = () => {};
 
-  constructor(sim: Simulation, options: SimulationOptions) {
+  constructor(sim: Simulation, options: SimulationOptions, fabric: Fabric) {
     this.#sim = sim;
     this.#options = options;
+    this.#fabric = fabric;
   }
 
   /** Subscriptions of one rank's modules and clients. */
@@ -97,7 +90,7 @@ export class SimulatedNode {
   }
 
   makeRank(rank: number): Rank {
-    const bus = new CountingBus((event) => this.#forward(event, rank));
+    const bus = new CountingBus((event) => this.#fabric.broadcast(event, rank));
     this.#buses[rank] = bus;
     this.history[rank] = [];
     return new Rank(rank, this.#host(rank, bus));
@@ -133,16 +126,15 @@ export class SimulatedNode {
         guard: { enter: () => {}, leave: () => {} },
       },
       directWays: () => undefined,
-      connect: (from, to) => (message) => this.#line(from, to).send(message),
+      isRemote: (other) => this.#fabric.isRemote(rank, other),
+      connect: (from, to) => this.#fabric.connect(from, to),
       listen: async () => {
         this.listening.add(rank);
       },
       readConfig: () => this.#options.readConfig?.(),
       machines: simMachines,
       engineInfo: async () => ({}),
-      severed: () => {
-        this.#sim.ranks[rank]!.broker.cutOff();
-      },
+      severed: () => this.#fabric.severed(rank),
       stateChanged: (_, state) => {
         this.history[rank]!.push(state);
         this.onState(rank, state);
@@ -157,8 +149,8 @@ export class SimulatedNode {
   }
 
   world(rank: number): World {
-    const { agenda, random, programs } = this.#sim;
-    const clock = agenda.clock(`rank ${rank}`);
+    const { random, programs } = this.#sim;
+    const clock = this.#fabric.clock(rank);
     return {
       clock,
       random,
@@ -189,43 +181,12 @@ export class SimulatedNode {
 
   #exited(rank: number, exitCode: number): void {
     this.exitCodes.set(rank, exitCode);
-    const leader = this.#sim.ranks[0]!;
-    if (rank > 0 && exitCode && startingStates.includes(leader.lifecycle.state)) leader.lifecycle.panic(exitCode);
+    this.#fabric.exited(rank, exitCode);
   }
 
-  // ---- between ranks
-
-  #line(from: number, to: number): Line {
-    const key = `${from}-${to}`;
-    let line = this.#lines.get(key);
-    if (!line) {
-      line = this.#sim.network.line(`${from}→${to}`, (message) => this.#arrive(message, from, to));
-      this.#lines.set(key, line);
-    }
-    return line;
-  }
-
-  #arrive(message: Message, from: number, to: number): void {
-    const { overlay } = this.#sim.ranks[to]!;
-    if (overlay.parent?.rank !== from) overlay.children.get(from)!.receive(message);
-    else if (message.type === MessageType.event) this.#takeEvent(message, to);
-    else overlay.parent.receive(message);
-  }
-
-  /** Every rank passes events on before it looks at them itself. */
-  #takeEvent(event: Message, rank: number): void {
-    if (!this.#sim.ranks[rank]!.broker.isOnline) return;
-    this.#forward(event, rank);
+  /** Hands an event to the subscribers of a rank. */
+  deliverEvent(event: Message, rank: number): void {
     this.#buses[rank]!.deliver(event);
-  }
-
-  #forward(event: Message, rank: number): void {
-    for (const child of this.#sim.topology.children(rank)) this.#line(rank, child).send(event);
-  }
-
-  sever(rank: number, other: number): void {
-    this.#line(rank, other).cut();
-    this.#line(other, rank).cut();
   }
 }
 

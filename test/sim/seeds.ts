@@ -20,19 +20,47 @@ export function forSeeds(
   runs: number,
   scenario: (random: SeededRandom, seed: number) => Promise<void>,
 ): void {
-  const { FLUX_SIM_SEED: only, FLUX_SIM_RUNS: wanted } = process.env;
-  const seeds = only ? [Number(only)] : Array.from({ length: Number(wanted ?? runs) }, (_, index) => index + 1);
-  test(name, async () => {
-    for (const seed of seeds) {
-      try {
-        await scenario(new SeededRandom(seed), seed);
-      } catch (error) {
-        if (error instanceof Error)
-          error.stack = `seed ${seed} (FLUX_SIM_SEED=${seed} to see it again): ${error.stack}`;
-        throw error;
-      }
-    }
+  const { only, count } = wishes(runs);
+  const seeds = only === undefined ? Array.from({ length: count }, (_, index) => index + 1) : [only];
+  test(name, () => tryAll(seeds, scenario));
+}
+
+/** As `forSeeds`, with the seeds that `found` something, and new ones, other ones each time; the first is said before. */
+export function forNewSeeds(
+  name: string,
+  runs: number,
+  found: readonly number[],
+  scenario: (random: SeededRandom, seed: number) => Promise<void>,
+): void {
+  const { only, count } = wishes(runs);
+  const first = newSeed();
+  const seeds = only === undefined ? [...found, ...Array.from({ length: count }, (_, index) => first + index)] : [only];
+  test(name, async (context) => {
+    if (only === undefined) context.diagnostic(`${count} new seeds from ${first} on`);
+    await tryAll(seeds, scenario);
   });
+}
+
+/** A seed that no run had before, most likely, with room for others behind it. */
+export const newSeed = () => 1000 + Math.floor(Math.random() * 2 ** 31);
+
+function wishes(runs: number): { readonly only: number | undefined; readonly count: number } {
+  const { FLUX_SIM_SEED: only, FLUX_SIM_RUNS: wanted } = process.env;
+  return { only: only === undefined ? undefined : Number(only), count: Number(wanted ?? runs) };
+}
+
+async function tryAll(
+  seeds: readonly number[],
+  scenario: (random: SeededRandom, seed: number) => Promise<void>,
+): Promise<void> {
+  for (const seed of seeds) {
+    try {
+      await scenario(new SeededRandom(seed), seed);
+    } catch (error) {
+      if (error instanceof Error) error.stack = `seed ${seed} (FLUX_SIM_SEED=${seed} to see it again): ${error.stack}`;
+      throw error;
+    }
+  }
 }
 
 /** How large instances are: most runs are small, because small ones find most, and a few are large. */

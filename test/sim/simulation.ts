@@ -15,22 +15,30 @@ import type { JsonObject } from '../../core/json.ts';
 import type { Credentials } from '../../core/message/credentials.ts';
 import { type Instance, topologyOf } from '../../core/node/instance.ts';
 import { sharedAttributes } from '../../core/node/instance-attributes.ts';
+import { nodesOfRanks } from '../../core/overlay/placement.ts';
 import { type CustomHost, Topology } from '../../core/overlay/topology.ts';
 import { defaultRc, type Rank } from '../../workers/router/rank.ts';
 import { Agenda } from './agenda.ts';
 import { owner, SimulatedClient } from './client.ts';
+import type { Fabric } from './fabric.ts';
 import { RemoteModules } from './modules.ts';
 import { Network } from './network.ts';
 import { SimulatedNode } from './node.ts';
+import { Processes } from './processes.ts';
 import { type Program, Programs } from './programs.ts';
 import { SeededRandom } from './random.ts';
 import { Runner } from './runner.ts';
+import { TreeOfLines } from './tree.ts';
 
 export interface SimulationOptions {
   readonly seed?: number;
   readonly size?: number;
   /** Value of tbon.topo. */
   readonly topology?: string;
+  /** The ranks of each process, as idsets; absent: each rank is as if on a machine of its own. */
+  readonly placement?: readonly string[] | undefined;
+  /** Whether processes have a feed of events; without it events go over their links. */
+  readonly hasFeed?: boolean;
   readonly customHosts?: readonly CustomHost[];
   readonly attributes?: Readonly<Record<string, string>>;
   readonly config?: JsonObject;
@@ -57,6 +65,10 @@ export class Simulation {
   readonly topology: Topology;
   readonly remoteModules: RemoteModules;
   readonly node: SimulatedNode;
+  /** What is between the ranks. */
+  readonly fabric: Fabric;
+  /** The processes of the instance, when it has several. */
+  readonly processes: Processes | undefined;
   readonly ranks: readonly Rank[];
   readonly clients: SimulatedClient[] = [];
   readonly #runner: Runner;
@@ -69,7 +81,9 @@ export class Simulation {
     this.instance = describeInstance(options);
     this.topology = topologyOf(this.instance);
     this.remoteModules = new RemoteModules(this.network, options.remoteModules ?? {});
-    this.node = new SimulatedNode(this, options);
+    this.processes = options.placement && new Processes(this, options.hasFeed ?? true);
+    this.fabric = this.processes ?? new TreeOfLines(this);
+    this.node = new SimulatedNode(this, options, this.fabric);
     this.ranks = Array.from({ length: this.instance.size }, (_, rank) => this.node.makeRank(rank));
   }
 
@@ -82,7 +96,9 @@ export class Simulation {
   /** Starts ranks, in random order within `seconds`. */
   startRanks(ranks: Iterable<number>, seconds = 0.01): void {
     for (const rank of ranks)
-      this.agenda.at(this.agenda.time + seconds * this.random.number(), () => this.ranks[rank]!.start());
+      this.agenda.at(this.agenda.time + seconds * this.random.number(), () =>
+        this.fabric.starts(rank, () => this.ranks[rank]!.start()),
+      );
   }
 
   /** Starts all ranks and goes on until rank 0 runs. */
@@ -117,13 +133,15 @@ export class Simulation {
   connect(rank = 0, credentials: Credentials = owner): SimulatedClient {
     const client = new SimulatedClient(this, this.ranks[rank]!, this.clients.length + 1, credentials);
     this.clients.push(client);
-    this.ranks[rank]!.connector.connected(client.endpoint, credentials, client.endpoint);
+    this.fabric.fromClient(rank, () =>
+      this.ranks[rank]!.connector.connected(client.endpoint, credentials, client.endpoint),
+    );
     return client;
   }
 
   /** A client's connection is over, as its rank sees it. */
   clientGone({ rank, endpoint }: SimulatedClient): void {
-    this.ranks[rank]!.connector.disconnected(endpoint);
+    this.fabric.fromClient(rank, () => this.ranks[rank]!.connector.disconnected(endpoint));
   }
 
   clientAt(endpoint: number): SimulatedClient | undefined {
@@ -134,7 +152,7 @@ export class Simulation {
 
   /** What two neighbours send each other is lost from now on, and neither learns of it. */
   sever(rank: number, other: number): void {
-    this.node.sever(rank, other);
+    this.fabric.sever(rank, other);
   }
 
   // ---- time: see Runner
@@ -169,18 +187,16 @@ const RUNDIR = '/sim/rundir';
 
 function describeInstance(options: SimulationOptions): Instance {
   const { size = 1, topology: topo = 'kary:2', customHosts = [], config = {}, command } = options;
+  const nodes = (options.placement ?? [IdSet.range(0, size - 1).encode()]).map((ranks) => ({ ranks }));
   const set = new Map(Object.entries({ 'tbon.topo': topo, ...options.attributes }));
   const hostnames = Array.from({ length: size }, (_, rank) => `sim${rank}`);
-  const topology = Topology.create(topo, size, { hosts: customHosts });
+  const topology = Topology.create(topo, size, { hosts: customHosts, nodeOfRank: nodesOfRanks(nodes, size) });
   return {
     id: 'simulation',
     size,
     topology: topo,
     customHosts,
-    placement: {
-      own: 0,
-      nodes: [{ ranks: IdSet.range(0, size - 1).encode(), machine: { hostname: 'sim', cores: 4, gpus: 0 } }],
-    },
+    placement: { own: 0, nodes },
     owner: owner.userid,
     hostnames,
     hostname: 'sim',

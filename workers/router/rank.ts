@@ -12,7 +12,7 @@ import type { World } from '../../core/broker/module-host.ts';
 import { builtinModules } from '../../core/broker/module-table.ts';
 import { type BuiltinModule, type ModuleSource, Modules } from '../../core/broker/modules.ts';
 import { RcPrograms } from '../../core/broker/rc.ts';
-import type { ModuleDefinition } from '../../core/broker/service.ts';
+import type { ModuleDefinition, Timer } from '../../core/broker/service.ts';
 import { attrService } from '../../core/broker/services/attr.ts';
 import { brokerService } from '../../core/broker/services/broker.ts';
 import { eventService } from '../../core/broker/services/event.ts';
@@ -125,6 +125,7 @@ export class Rank {
   readonly #programs: RcPrograms;
   #followConfig: () => Promise<void> = async () => {};
   #listening: Promise<void> | undefined;
+  #silenceTimer: Timer | undefined;
 
   constructor(rank: number, host: RankHost) {
     this.rank = rank;
@@ -371,6 +372,7 @@ export class Rank {
       this.broker.closeDirectWay();
       this.lifecycle.post('goodbye');
     }
+    if (state === 'exit') this.#silenceTimer?.cancel();
     this.#host.stateChanged(this.rank, state);
   }
 
@@ -386,7 +388,7 @@ export class Rank {
     const seconds = (name: string) => parseDuration(String(table[name] ?? attributes.get(`tbon.${name}`)));
     const torpidMin = seconds('torpid_min');
     this.overlay.checkSilence(torpidMin, seconds('torpid_max'));
-    world.clock.after(Math.max(torpidMin / 4, 0.05), () => this.lifecycle.state === 'exit' || this.#checkSilence());
+    this.#silenceTimer = world.clock.after(Math.max(torpidMin / 4, 0.05), () => this.#checkSilence());
   }
 
   /** The instance can't go on with what happened here. */

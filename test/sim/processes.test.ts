@@ -1,0 +1,61 @@
+// Instances of several processes while links break and stall, processes stand still and crash, and events get lost: see
+// faulty-run.ts for what is wrong then. What failed once is tried each time; the other seeds are new ones.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { drawPlan, type Plan, runPlan } from './faulty-run.ts';
+import { forNewSeeds } from './seeds.ts';
+
+/** Seeds of runs that failed, and what they found. */
+const found = [
+  // A process that had an event of the feed before it was welcome asked for those before, and was cut off for it.
+  5, 38,
+  // A process that lost the parent that it had events from hung for lack of them, though it had another.
+  110, 148, 240, 319,
+  // A process that was cut off from rank 0 waited for events before it took what processes below it sent.
+  239,
+  // The process that it had events from was cut off, and only that process knew.
+  2057271439,
+  // What had waited for an event was handed on without it, once this process was cut off.
+  1254370337,
+];
+
+forNewSeeds('processes of an instance go on, whatever befalls others', 60, found, async (_, seed) => {
+  await runPlan(drawPlan(seed));
+});
+
+test('a seed stands for one run', async () => {
+  for (const seed of [6, 48]) {
+    const plan = drawPlan(seed);
+    assert.deepEqual(await runPlan(plan), await runPlan(plan));
+  }
+});
+
+/** Processes in a row, each rank below that of the one before. */
+const row: Plan = {
+  seed: 1,
+  size: 5,
+  placement: ['0', '1', '2', '3', '4'],
+  topology: 'kary:1',
+  hasFeed: true,
+  seconds: 2,
+  actions: 100,
+  isEarly: false,
+  faults: [],
+};
+
+test('the end of the process of rank 0 ends all', async () => {
+  await runPlan({ ...row, faults: [{ at: 1, kind: 'crash', process: 0, learning: 0.1 }] });
+});
+
+test('a process in the middle takes those below along', async () => {
+  await runPlan({ ...row, faults: [{ at: 1, kind: 'crash', process: 2, learning: 15 }] });
+});
+
+test('who alone learns late that a connection broke learns it', async () => {
+  for (const learning of [
+    { client: 0, server: 20 },
+    { client: 20, server: 0 },
+  ])
+    await runPlan({ ...row, faults: [{ at: 1, kind: 'break', process: 3, parent: 2, learning }] });
+});
