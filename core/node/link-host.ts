@@ -2,7 +2,7 @@
 
 import { parseDuration } from '../formats/duration.ts';
 import type { JsonObject } from '../json.ts';
-import { nodesOfRanks } from '../overlay/placement.ts';
+import { nodesOfRanks, parentNodes } from '../overlay/placement.ts';
 import { endpoint } from '../ring/endpoint.ts';
 import type { LargeBuffers } from '../ring/large-buffers.ts';
 import type { Mailbox } from '../ring/mailbox.ts';
@@ -28,7 +28,6 @@ export function linkHost(
   const attributes = new Map(instance.attributes);
   const seconds = (name: string) => parseDuration(attributes.get(name)!);
   const nodeOfRank = nodesOfRanks(instance.placement.nodes, instance.size);
-  const parent = topologyOf(instance).parent(plan.firstRank);
   const eventTargets = eventEndpoints(plan, MAIN);
   return {
     ...events,
@@ -36,7 +35,7 @@ export function linkHost(
     instanceId: instance.id,
     placement: instance.placement,
     nodeOfRank,
-    parentNode: parent === undefined ? undefined : nodeOfRank[parent],
+    parentNode: parentNodes(instance.placement, topologyOf(instance))[0],
     keepAlive: seconds('tbon.torpid_min'),
     timeout: seconds('tbon.tcp_user_timeout'),
     deliver: (to, from, source, start, end) => {

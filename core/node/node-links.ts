@@ -49,7 +49,7 @@ export interface NodeLinksHost {
   readonly placement: Placement;
   /** The process of each rank. */
   readonly nodeOfRank: Int32Array;
-  /** The process that hosts the parent of this process's first rank; undefined in that of rank 0. */
+  /** The process above that events come from; undefined in that of rank 0. */
   readonly parentNode: number | undefined;
   /** Seconds of silence after which this process says that it is there (tbon.torpid_min). */
   readonly keepAlive: number;
@@ -314,8 +314,8 @@ export class NodeLinks {
   /** Nothing waits for events that never come; those below look elsewhere for them. */
   #cutOff(last: number): void {
     this.#lastEvent = last;
+    // Who has not joined ends, and takes nobody in before.
     for (const { isParent, wire } of this.#neighbours.values()) if (!isParent) wire.send(this.#encodeLastEvent());
-    this.#place();
     this.relieved();
   }
 

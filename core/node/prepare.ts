@@ -9,7 +9,7 @@ import { FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
 import { IdSet } from '../formats/idset.ts';
 import { type JsonObject, stringifyJson } from '../json.ts';
-import { nodesOfRanks, type Placement, usualTopology } from '../overlay/placement.ts';
+import { checkPlacement, nodesOfRanks, type Placement, usualTopology } from '../overlay/placement.ts';
 import { Topology } from '../overlay/topology.ts';
 import { parseBootstrap } from './bootstrap-config.ts';
 import { initialProgram, leadsProcessGroup } from './initial-program.ts';
@@ -170,7 +170,9 @@ export function prepare(options: StartOptions): Prepared {
 export function treeOf(set: ReadonlyMap<string, string>, config: JsonObject, { nodes }: Placement, size: number) {
   const uri = topologyUri(set, config) ?? usualTopology(nodes, size);
   const hosts = uri === 'custom' ? (parseBootstrap(config)?.hosts ?? []) : [];
-  return { uri, hosts, topology: Topology.create(uri, size, { hosts, nodeOfRank: nodesOfRanks(nodes, size) }) };
+  const topology = Topology.create(uri, size, { hosts, nodeOfRank: nodesOfRanks(nodes, size) });
+  checkPlacement(nodes, topology);
+  return { uri, hosts, topology };
 }
 
 /** One process has all ranks. */

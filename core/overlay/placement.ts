@@ -53,7 +53,32 @@ export function usualTopology(nodes: readonly NodeFacts[], size: number): string
   return size > FLAT_SIZE_MAX && nodes.length > 1 && nodes.length < size ? 'procs:32' : 'kary:32';
 }
 
-/** The processes that host the parents of a process's ranks. */
+/**
+ * Checks that no process is above itself by way of others: they would wait for each other.
+ *
+ * @throws FluxError EINVAL: two that are
+ */
+export function checkPlacement(nodes: readonly NodeFacts[], topology: Topology): void {
+  const nodeOfRank = nodesOfRanks(nodes, topology.size);
+  const above = nodes.map(() => new Set<number>());
+  for (let rank = 1; rank < topology.size; rank++) {
+    const [own, parent] = [nodeOfRank[rank]!, nodeOfRank[topology.parent(rank)!]!];
+    if (own !== parent) above[own]!.add(parent);
+  }
+  // Takes away, again and again, processes above which there are none any more.
+  const below = nodes.map((): number[] => []);
+  for (const [own, parents] of above.entries()) for (const parent of parents) below[parent]!.push(own);
+  const free = above.flatMap((parents, node) => (parents.size ? [] : [node]));
+  for (let node = free.pop(); node !== undefined; node = free.pop())
+    for (const child of below[node]!) if (above[child]!.delete(node) && above[child]!.size === 0) free.push(child);
+  const stuck = above.findIndex((parents) => parents.size > 0);
+  if (stuck < 0) return;
+  const [other] = above[stuck]!;
+  const both = `the process of ranks ${nodes[other!]!.ranks} and that of ranks ${nodes[stuck]!.ranks}`;
+  throw new FluxError('EINVAL', `${both} would be above each other; the tree 'procs:32' fits any processes`);
+}
+
+/** The processes that host the parents of a process's ranks, that of the first of them first. */
 export function parentNodes({ own, nodes }: Placement, topology: Topology): number[] {
   const nodeOfRank = nodesOfRanks(nodes, topology.size);
   const parents = new Set<number>();
