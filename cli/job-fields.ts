@@ -8,7 +8,7 @@ import { resourceCounts } from './instance-info.ts';
 import type { JobInfo } from './listed-job.ts';
 import { type Field, OutputFormat } from './output-format.ts';
 import type { SchedState } from './resource-inventory.ts';
-import { localUri } from './uri-resolve.ts';
+import { localUri } from './uri-forms.ts';
 
 interface JobField extends Field<JobInfo> {
   readonly attrs: readonly string[];

@@ -10,7 +10,7 @@ import type { JsonObject, JsonValue, Real } from '../core/json.ts';
 import { isObject } from '../core/message/unpack.ts';
 import type { InstanceInfo } from './instance-info.ts';
 import { type Naming, PENDING, RUNNING, resultNaming, stateNaming } from './job-naming.ts';
-import { isLocalForced, localUri } from './uri-resolve.ts';
+import { isLocalForced, localUri } from './uri-forms.ts';
 import { userName } from './users.ts';
 
 const RUN = 16;

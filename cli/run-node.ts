@@ -102,14 +102,14 @@ async function runConfigured(bootstrap: BootstrapConfig, settings: StartOptions)
 }
 
 async function runHost(bootstrap: Bootstrap, launched: Launched, settings: StartOptions): Promise<number> {
-  const { options, enclosing } = launched;
+  const { options } = launched;
   const attributes = { ...options.attributes, ...settings.attributes };
   const linked = await bootstrap.link(launched, linkWishes(attributes, settings.config ?? {}));
   return runNode({ ...options, ...settings, ...linked, attributes }, async (node) => {
     const isLeader = node.plan.firstRank === 0;
     await Promise.all([
       bootstrap.announce(launched, node.uri),
-      isLeader && enclosing && tellParent(node.instance, enclosing),
+      isLeader && options.enclosing && tellParent(node.instance, options.enclosing),
     ]);
   });
 }

@@ -9,8 +9,6 @@ import { fetchRunningJob } from './job-fetch.ts';
 import { hostOf, isLocalForced, localUri, remoteUri } from './uri-forms.ts';
 import { uriOfProcess } from './uri-process.ts';
 
-export { isLocalForced, localUri, remoteUri };
-
 /** What each scheme of a target means. */
 export const schemes: Readonly<Record<string, string>> = {
   jobid: 'the instance that a job is: JOBID, JOBID/JOBID, / for the outermost one, .. for the enclosing one',

@@ -2,7 +2,6 @@
 
 import { FluxError } from '../core/errno.ts';
 import type { Instance } from '../core/node/instance.ts';
-import { nodesOfRanks } from '../core/overlay/placement.ts';
 import { countCoresAndGpus, hwloc, topology } from '../native/index.ts';
 import type { Machine, Machines } from './resource/machine.ts';
 
@@ -11,27 +10,23 @@ export class RealMachines implements Machines {
   /** By process. */
   readonly #known = new Map<number, Machine>();
   readonly #waiting = new Map<number, (() => void)[]>();
-  #nodeOfRank: Int32Array | undefined;
+  readonly #nodeOfRank: Int32Array;
 
-  constructor(instance: Instance) {
+  /** @param nodeOfRank the process of each rank */
+  constructor(instance: Instance, nodeOfRank: Int32Array) {
     this.#instance = instance;
-  }
-
-  #nodeOf(rank: number): number {
-    const { placement, size } = this.#instance;
-    this.#nodeOfRank ??= nodesOfRanks(placement.nodes, size);
-    return this.#nodeOfRank[rank]!;
+    this.#nodeOfRank = nodeOfRank;
   }
 
   look(rank: number): Machine | undefined {
     const { hostname, placement } = this.#instance;
-    const node = this.#nodeOf(rank);
+    const node = this.#nodeOfRank[rank]!;
     if (node === placement.own && !this.#known.has(node)) this.#known.set(node, { hostname, ...countCoresAndGpus() });
     return this.#known.get(node);
   }
 
   async wait(rank: number): Promise<Machine> {
-    const node = this.#nodeOf(rank);
+    const node = this.#nodeOfRank[rank]!;
     for (;;) {
       const machine = this.look(rank);
       if (machine) return machine;

@@ -59,7 +59,6 @@ export interface Launched {
   readonly node: number;
   /** Whether that is this one. */
   readonly isHost: boolean;
-  readonly enclosing?: Enclosing;
   /** What the instance is started with. */
   readonly options: StartOptions;
 }
@@ -126,7 +125,7 @@ export class Bootstrap {
       ...(enclosing && { enclosing }),
       ...(interfaceHint && { attributes: { 'tbon.interface-hint': interfaceHint } }),
     };
-    return { plan, node, isHost, options, ...(enclosing && { enclosing }) };
+    return { plan, node, isHost, options };
   }
 
   async #exchange(own: Card): Promise<LaunchPlan> {
@@ -206,7 +205,7 @@ export class Bootstrap {
       connectTimeout,
       // An address in brackets is of IPv6.
       ipv6: !isLocal && address().startsWith('['),
-      refused: (from) => log(`a process at ${from} was not let in: it has another certificate`),
+      log,
     });
     // Without a folder, which nobody has to remove.
     const bindUri = (what: string) => (isLocal ? `ipc://@flux-${instanceId}-${what}` : `tcp://${address()}:*`);
@@ -245,7 +244,7 @@ export class Bootstrap {
     if (text === undefined) return null;
     try {
       const map = TaskMap.parse(text);
-      // Where the blocks are fewer they repeat, if the launcher means that.
+      // Which node has which of them is not known where the launcher names fewer places.
       return map.taskCount === this.size ? map.encode() : null;
     } catch (error) {
       throw new FluxError('EINVAL', `${key}: ${asFluxError(error).message}`, { cause: error });

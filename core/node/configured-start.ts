@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
 import type { JsonObject } from '../json.ts';
-import type { MachineFacts } from '../overlay/placement.ts';
+import type { LinkWishes } from './bootstrap.ts';
 import {
   type BootstrapConfig,
   bindUri,
@@ -17,8 +17,8 @@ import {
   rankOfHost,
 } from './bootstrap-config.ts';
 import { readCertificate } from './certificate-file.ts';
-import type { StartOptions } from './prepare.ts';
-import { treeOf } from './prepare.ts';
+import { topologyUri } from './instance-attributes.ts';
+import { type StartOptions, treeOf } from './prepare.ts';
 import { ZmqWires } from './zmq-wires.ts';
 
 /** The name of this way to start, as the attribute broker.boot-method tells it. */
@@ -39,16 +39,11 @@ export function configuredHosts(config: JsonObject, method: string | undefined):
   return bootstrap;
 }
 
-export interface ConfiguredStart {
+export interface ConfiguredStart extends Pick<LinkWishes, 'machine' | 'timeout' | 'connectTimeout' | 'log'> {
   readonly bootstrap: BootstrapConfig;
   readonly config: JsonObject;
   /** Attributes that are set. */
   readonly attributes: Readonly<Record<string, string>>;
-  readonly machine: MachineFacts;
-  /** Seconds: tbon.tcp_user_timeout, tbon.connect_timeout. */
-  readonly timeout: number;
-  readonly connectTimeout: number;
-  log(text: string): void;
 }
 
 /**
@@ -61,7 +56,8 @@ export async function configuredStart(start: ConfiguredStart): Promise<StartOpti
   const { bootstrap, config, machine, timeout, connectTimeout, log } = start;
   const { size, hosts, enableIpv6 } = bootstrap;
   const rank = rankOfHost(bootstrap, machine.hostname);
-  const attributes = { 'tbon.topo': 'custom', ...tbonTopo(config), ...start.attributes };
+  const set = new Map(Object.entries(start.attributes));
+  const attributes = { ...start.attributes, 'tbon.topo': topologyUri(set, config) ?? 'custom' };
   if (size === 1) return { size, bootMethod: CONFIG_METHOD, attributes };
   const certificate = readCertificate(certificatePath(bootstrap)!);
   const wires = new ZmqWires({
@@ -69,7 +65,7 @@ export async function configuredStart(start: ConfiguredStart): Promise<StartOpti
     timeout,
     connectTimeout,
     ipv6: enableIpv6,
-    refused: (from) => log(`a process at ${from} was not let in: it has another certificate`),
+    log,
   });
   const placement = { own: rank, nodes: Array.from({ length: size }, (_, each) => ({ ranks: String(each) })) };
   const { topology } = treeOf(new Map(Object.entries(attributes)), config, placement, size);
@@ -86,11 +82,6 @@ export async function configuredStart(start: ConfiguredStart): Promise<StartOpti
     shared: { instanceId: idOf(names, certificate.publicKey), startTime: Date.now() / 1000, placement },
     links: { wires, uris, machine },
   };
-}
-
-function tbonTopo(config: JsonObject): Record<string, string> {
-  const topo = (config.tbon as JsonObject | undefined)?.topo;
-  return typeof topo === 'string' ? { 'tbon.topo': topo } : {};
 }
 
 /** The same for all processes with the same hosts and certificate, so that those of another instance are told apart. */

@@ -1,4 +1,7 @@
-/** How processes greet each other: the one that connects says what it is, the other one welcomes it, or says why not. */
+/**
+ * How processes greet each other: the one that connects says what it is, the other one welcomes it, or says why not. Either
+ * says goodbye.
+ */
 
 import { FluxError } from '../errno.ts';
 import type { JsonObject } from '../json.ts';
@@ -65,4 +68,13 @@ export function decodeWelcome(frame: Buffer): number {
   const { errstr, sequence } = unpack(decodeJsonFrame(frame), { errstr: 's?', sequence: 'i?' });
   if (errstr !== undefined || sequence === undefined) throw new FluxError('EPERM', errstr ?? 'it does not say welcome');
   return sequence;
+}
+
+export function encodeGoodbye(reason: string): Buffer {
+  return encodeJsonFrame(FrameType.goodbye, { reason });
+}
+
+/** @throws FluxError EPROTO: it has no reason */
+export function decodeGoodbye(frame: Buffer): string {
+  return unpack(decodeJsonFrame(frame), { reason: 's' }).reason;
 }

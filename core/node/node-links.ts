@@ -13,23 +13,30 @@
 import type { Clock, Timer } from '../broker/service.ts';
 import { FluxError } from '../errno.ts';
 import type { JsonObject } from '../json.ts';
-import { unpack } from '../message/unpack.ts';
-import { EventFeed, type EventFeedHost } from '../overlay/event-feed.ts';
 import {
   decodeJsonFrame,
-  decodeResend,
   encodeEventFrame,
   encodeJsonFrame,
-  encodeResend,
-  eventSequence,
   eventStart,
   FrameType,
   frameType,
 } from '../overlay/node-frames.ts';
 import { NodeLink } from '../overlay/node-link.ts';
 import type { MachineFacts, Placement } from '../overlay/placement.ts';
-import { Backlog, type Backlogged, STUCK_AFTER } from './backlog.ts';
-import { decodeHello, decodeWelcome, encodeHello, encodeRefusal, encodeWelcome, faultOf, type Hello } from './hello.ts';
+import { Backlog, STUCK_AFTER } from './backlog.ts';
+import { EventWays } from './event-ways.ts';
+import {
+  decodeGoodbye,
+  decodeHello,
+  decodeWelcome,
+  encodeGoodbye,
+  encodeHello,
+  encodeRefusal,
+  encodeWelcome,
+  faultOf,
+  type Hello,
+} from './hello.ts';
+import type { Neighbour } from './neighbour.ts';
 import type { Wire, WireEvents, Wires } from './wires.ts';
 
 /** How this process reaches others. */
@@ -77,46 +84,20 @@ export interface NodeLinksHost {
   log(severity: 'debug' | 'err', text: string): void;
 }
 
-interface Neighbour extends Backlogged {
-  readonly node: number;
-  readonly wire: Wire;
-  readonly link: NodeLink;
-  readonly isParent: boolean;
-  /** Whether the link is one of the tree in which rank 0's process is above all. */
-  readonly isOfTree: boolean;
-  /** Whether it gets events over the link. */
-  wantsEvents: boolean;
-  isDirty: boolean;
-  /** Of a parent: the last event before this process joined there. */
-  joinedAfter: number;
-  /** Of a parent: it gets no more events itself. */
-  isCutOff: boolean;
-  /** Seconds of the clock's `monotonic`. */
-  lastSent: number;
-}
-
 export class NodeLinks {
   readonly #host: NodeLinksHost;
   readonly #settings: LinkSettings;
-  readonly #feed: EventFeed;
+  readonly #events: EventWays;
   // Neighbours that are there, and those that this process greets.
   readonly #neighbours = new Map<number, Neighbour>();
   #dirty: Neighbour[] = [];
   readonly #backlog: Backlog<Neighbour>;
-  #followsFeed = false;
-  /** The process above that brings events when the feed does not. */
-  #source: number | undefined;
-  /** The last event that may come: once this process is cut off from rank 0, those that its source has. */
-  #lastEvent = Number.POSITIVE_INFINITY;
-  #isPlaced: boolean;
-  #postponed: (() => void)[] = [];
   #timer: Timer | undefined;
   #isClosed = false;
 
   constructor(host: NodeLinksHost, settings: LinkSettings) {
     this.#host = host;
     this.#settings = settings;
-    this.#isPlaced = host.parentNode === undefined;
     this.#backlog = new Backlog(
       {
         timeout: host.timeout,
@@ -126,13 +107,16 @@ export class NodeLinks {
       },
       this.#neighbours,
     );
-    this.#source = host.parentNode;
-    const feedHost: EventFeedHost = {
-      after: (seconds, callback) => host.clock.after(seconds, callback),
-      deliver: (_, frame) => this.#handOn(frame),
-      ask: (first, last) => this.#parent()?.wire.send(encodeResend(first, last)),
-    };
-    this.#feed = new EventFeed(feedHost, this.#isPlaced);
+    this.#events = new EventWays({
+      clock: host.clock,
+      parentNode: host.parentNode,
+      neighbours: this.#neighbours,
+      deliver: (frame) => {
+        if (host.placement.own === 0) settings.wires.publish(frame);
+        else host.deliverEvent(frame, eventStart);
+      },
+      relieved: () => this.relieved(),
+    });
   }
 
   /** Connects to the processes above, and takes the connections of those below. */
@@ -147,8 +131,8 @@ export class NodeLinks {
     if (feedUri !== undefined)
       wires.follow(
         feedUri,
-        (frame) => this.#takeFeed(frame),
-        () => this.#wantEvents(true),
+        (frame) => this.#guard(undefined, () => this.#events.takeOfFeed(frame)),
+        () => this.#events.feedInterrupted(),
       );
     this.#lookSoon();
   }
@@ -170,25 +154,25 @@ export class NodeLinks {
       onFrame: (frame) => this.#guard(node, () => this.#receive(neighbour, frame)),
       onLost: (why) => this.#lose(neighbour, why),
     });
-    const neighbour = this.#add(node, wire, true, node === this.#host.parentNode);
+    const neighbour = this.#add(node, wire, true, false);
     const { placement, instanceId, parentNode } = this.#host;
     const { own, nodes } = placement;
     const hello = { instance: instanceId, node: own, ranks: nodes[own]!.ranks, events: node === parentNode };
     wire.send(encodeHello(hello, this.#settings.machine));
   }
 
-  #add(node: number, wire: Wire, isParent: boolean, isOfTree: boolean): Neighbour {
+  #add(node: number, wire: Wire, isParent: boolean, isFollower: boolean): Neighbour {
     const now = this.#host.clock.monotonic();
     const link = new NodeLink({
-      sequence: () => this.#feed.sequence,
-      awaitsEvent: (sequence) => sequence <= this.#lastEvent,
+      sequence: () => this.#events.sequence,
+      awaitsEvent: (sequence) => this.#events.isAwaited(sequence),
       isCongested: () => this.#host.isCongested(),
       transmit: (frame) => {
         neighbour.lastSent = this.#host.clock.monotonic();
         wire.send(frame);
       },
       deliver: (to, from, source, start, end) => this.#host.deliver(to, from, source, start, end),
-      wantEvents: (sequence) => this.#feed.want(sequence),
+      wantEvents: (sequence) => this.#events.want(sequence),
       release: (source) => this.#host.release(source),
     });
     const neighbour: Neighbour = {
@@ -196,8 +180,8 @@ export class NodeLinks {
       wire,
       link,
       isParent,
-      isOfTree,
-      wantsEvents: false,
+      isFollower,
+      wantsEvents: isFollower,
       isDirty: false,
       joinedAfter: 0,
       isCutOff: false,
@@ -215,25 +199,14 @@ export class NodeLinks {
     let neighbour: Neighbour | undefined;
     return {
       onFrame: (frame) =>
-        this.#whenPlaced(() =>
+        this.#events.whenPlaced(() =>
           this.#guard(neighbour?.node, () => {
             if (neighbour) this.#receive(neighbour, frame);
             else neighbour = this.#welcome(wire, frame);
           }),
         ),
-      onLost: (why) => this.#whenPlaced(() => neighbour && this.#lose(neighbour, why)),
+      onLost: (why) => this.#events.whenPlaced(() => neighbour && this.#lose(neighbour, why)),
     };
-  }
-
-  /** Does it once this process knows which events have been: from then on it can tell those below. */
-  #whenPlaced(action: () => void): void {
-    if (this.#isPlaced) action();
-    else this.#postponed.push(action);
-  }
-
-  #place(): void {
-    this.#isPlaced = true;
-    for (const action of this.#postponed.splice(0)) action();
   }
 
   /** What a neighbour sends is right, or the link to it is lost. */
@@ -244,7 +217,7 @@ export class NodeLinks {
       if (!(error instanceof FluxError)) throw error;
       const neighbour = node === undefined ? undefined : this.#neighbours.get(node);
       if (neighbour) this.#lose(neighbour, error.message);
-      else this.#host.log('err', `a connection of another process ended: ${error.message}`);
+      else this.#host.log('err', `a frame of another process is dropped: ${error.message}`);
     }
   }
 
@@ -253,6 +226,7 @@ export class NodeLinks {
     if (!hello) {
       // As one does that was lost, and does not know yet.
       this.#host.log('debug', 'a process sends before it says hello');
+      wire.close();
       return undefined;
     }
     const fault = this.#fault(hello);
@@ -263,11 +237,10 @@ export class NodeLinks {
       return undefined;
     }
     const neighbour = this.#add(hello.node, wire, false, hello.events);
-    neighbour.wantsEvents = hello.events;
-    wire.send(encodeWelcome(this.#feed.sequence));
+    wire.send(encodeWelcome(this.#events.sequence));
     this.#host.joined(hello.node);
     if (hello.events) this.tell({ node: hello.node, machine: hello.machine });
-    if (this.#lastEvent !== Number.POSITIVE_INFINITY) wire.send(this.#encodeLastEvent());
+    this.#events.tellCutOff(wire);
     neighbour.link.open();
     return neighbour;
   }
@@ -284,43 +257,7 @@ export class NodeLinks {
     const sequence = decodeWelcome(frame);
     neighbour.link.open();
     this.#host.joined(neighbour.node);
-    neighbour.joinedAfter = sequence;
-    if (neighbour.node === this.#source) this.#followEvents(neighbour);
-  }
-
-  /** From now on events come from that process when the feed does not bring them. */
-  #followEvents({ node, wire, joinedAfter }: Neighbour): void {
-    if (!this.#isPlaced) this.#feed.start(joinedAfter);
-    if (node !== this.#host.parentNode) {
-      this.#followsFeed = false;
-      wire.send(encodeJsonFrame(FrameType.note, { events: true }));
-      wire.send(encodeResend(this.#feed.sequence + 1, 0xffffffff));
-    }
-    this.relieved();
-    this.#place();
-  }
-
-  /** The process that events came from is lost, or has none after `last`: another one above has them, or none. */
-  #changeSource(last: number): void {
-    const above = [...this.#neighbours.values()].filter(({ isParent, isCutOff }) => isParent && !isCutOff);
-    const next = above.find(({ link }) => link.isOpen) ?? above[0];
-    if (!next) this.#cutOff(last);
-    else {
-      this.#source = next.node;
-      if (next.link.isOpen) this.#followEvents(next);
-    }
-  }
-
-  /** Nothing waits for events that never come; those below look elsewhere for them. */
-  #cutOff(last: number): void {
-    this.#lastEvent = last;
-    // Who has not joined ends, and takes nobody in before.
-    for (const { isParent, wire } of this.#neighbours.values()) if (!isParent) wire.send(this.#encodeLastEvent());
-    this.relieved();
-  }
-
-  #encodeLastEvent(): Buffer {
-    return encodeJsonFrame(FrameType.note, { lastEvent: this.#lastEvent });
+    this.#events.welcomed(neighbour, sequence);
   }
 
   // ---- frames
@@ -332,10 +269,10 @@ export class NodeLinks {
         neighbour.link.receive(frame);
         return;
       case FrameType.event:
-        this.#takeEvent(frame);
+        this.#events.take(frame);
         return;
       case FrameType.resend:
-        this.#resend(neighbour, frame);
+        this.#events.resend(neighbour, frame);
         return;
       case FrameType.welcome:
         if (neighbour.isParent && !neighbour.link.isOpen) this.#welcomed(neighbour, frame);
@@ -344,7 +281,7 @@ export class NodeLinks {
         this.#note(neighbour, decodeJsonFrame(frame));
         return;
       case FrameType.goodbye:
-        this.#lose(neighbour, unpack(decodeJsonFrame(frame), { reason: 's' }).reason);
+        this.#lose(neighbour, decodeGoodbye(frame));
         return;
       default:
         throw new FluxError('EPROTO', `a frame of type ${frameType(frame)}`);
@@ -353,11 +290,11 @@ export class NodeLinks {
 
   /** Notes go towards the process of rank 0, but for those that are about the link. */
   #note(neighbour: Neighbour, note: JsonObject): void {
-    if (typeof note.events === 'boolean') neighbour.wantsEvents = note.events;
-    else if (typeof note.lastEvent === 'number') {
-      neighbour.isCutOff = true;
-      if (neighbour.node === this.#source) this.#changeSource(note.lastEvent);
-    } else if (note.reader) this.#spread(note, neighbour);
+    if (typeof note.events === 'boolean') {
+      neighbour.isFollower = true;
+      neighbour.wantsEvents = note.events;
+    } else if (typeof note.lastEvent === 'number') this.#events.cutOffAbove(neighbour, note.lastEvent);
+    else if (note.reader) this.#spread(note, neighbour);
     else this.tell(note);
   }
 
@@ -369,18 +306,15 @@ export class NodeLinks {
   #spread(note: JsonObject, from: Neighbour | undefined): void {
     if (from) this.#host.setReader(note.reader as JsonObject);
     const frame = encodeJsonFrame(FrameType.note, note);
+    const { source } = this.#events;
     for (const neighbour of this.#neighbours.values())
-      if (neighbour.isOfTree && neighbour !== from) neighbour.wire.send(frame);
+      if (neighbour !== from && (neighbour.isFollower || neighbour === source)) neighbour.wire.send(frame);
   }
 
   /** Tells the process of rank 0 something. */
   tell(note: JsonObject): void {
     if (this.#host.placement.own === 0) this.#host.note(note);
-    else this.#parent()?.wire.send(encodeJsonFrame(FrameType.note, note));
-  }
-
-  #parent(): Neighbour | undefined {
-    return this.#source === undefined ? undefined : this.#neighbours.get(this.#source);
+    else this.#events.source?.wire.send(encodeJsonFrame(FrameType.note, note));
   }
 
   // ---- records
@@ -411,45 +345,9 @@ export class NodeLinks {
     for (const { node, link } of this.#neighbours.values()) this.#guard(node, () => link.release());
   }
 
-  // ---- events
-
   /** In the process of rank 0: an event that it has numbered. */
   publish(sequence: number, source: Buffer, start: number, end: number): void {
-    this.#feed.receive(sequence, encodeEventFrame(sequence, source.subarray(start, end)));
-  }
-
-  #takeEvent(frame: Buffer): void {
-    if (this.#feed.receive(eventSequence(frame), frame)) this.relieved();
-  }
-
-  /** The next event: to the threads of this process, and to those who do not get it otherwise. */
-  #handOn(frame: Buffer): void {
-    if (this.#host.placement.own === 0) this.#settings.wires.publish(frame);
-    else this.#host.deliverEvent(frame, eventStart);
-    for (const { wantsEvents, wire } of this.#neighbours.values()) if (wantsEvents) wire.send(frame);
-  }
-
-  #resend(neighbour: Neighbour, frame: Buffer): void {
-    const { first, last } = decodeResend(frame);
-    const frames = this.#feed.again(first, last);
-    if (!frames) throw new FluxError('EOVERFLOW', `events from ${first} on are not kept any more`);
-    for (const each of frames) neighbour.wire.send(each);
-  }
-
-  #takeFeed(frame: Buffer): void {
-    if (frameType(frame) !== FrameType.event) return;
-    this.#wantEvents(false);
-    if (eventSequence(frame) > 0) this.#takeEvent(frame);
-  }
-
-  /** Whether events have to come over the link from the parent process, because the feed does not work (yet). */
-  #wantEvents(isWanted: boolean): void {
-    if (this.#followsFeed !== isWanted || this.#isClosed) return;
-    const parent = this.#parent();
-    if (!parent?.link.isOpen) return;
-    this.#followsFeed = !isWanted;
-    parent.wire.send(encodeJsonFrame(FrameType.note, { events: isWanted }));
-    if (isWanted) parent.wire.send(encodeResend(this.#feed.sequence + 1, 0xffffffff));
+    this.#events.publish(sequence, source.subarray(start, end));
   }
 
   // ---- life
@@ -464,12 +362,12 @@ export class NodeLinks {
     if (this.#neighbours.get(neighbour.node) !== neighbour) return;
     this.#neighbours.delete(neighbour.node);
     // It may not know: what it sends from now on would come to nobody.
-    neighbour.wire.send(encodeJsonFrame(FrameType.goodbye, { reason: why }));
+    neighbour.wire.send(encodeGoodbye(`this process was cut off: ${why}`));
     neighbour.wire.close();
     if (this.#isClosed) return;
     this.#backlog.relax();
     this.#host.lost(neighbour.node, why, neighbour.link.isOpen);
-    if (neighbour.node === this.#source) this.#changeSource(this.#feed.sequence);
+    this.#events.lost(neighbour);
   }
 
   /** Ends all links, in order: what was sent arrives, and nobody takes the end for a failure. */
@@ -477,10 +375,9 @@ export class NodeLinks {
     this.flush();
     this.#isClosed = true;
     this.#timer?.cancel();
-    this.#feed.stop();
+    this.#events.stop();
     const { own } = this.#host.placement;
-    for (const { wire } of this.#neighbours.values())
-      wire.send(encodeJsonFrame(FrameType.goodbye, { reason: `process ${own} has ended` }));
+    for (const { wire } of this.#neighbours.values()) wire.send(encodeGoodbye(`process ${own} has ended`));
     this.#neighbours.clear();
     this.#settings.wires.close();
   }

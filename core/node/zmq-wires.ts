@@ -19,8 +19,7 @@ export interface WireSettings {
   readonly connectTimeout: number;
   /** Whether addresses may be of IPv6. */
   readonly ipv6?: boolean;
-  /** Told who was not let in. */
-  readonly refused: (address: string) => void;
+  readonly log: (text: string) => void;
 }
 
 /** Milliseconds that the last frames have to leave, when the sockets close. */
@@ -126,7 +125,7 @@ export class ZmqWires implements Wires {
     const own = Buffer.from(this.#settings.certificate.publicKey);
     void readAll(zap, ([version, id, domain, address, , mechanism, key]) => {
       const isOurs = `${domain}` === DOMAIN && `${mechanism}` === 'CURVE' && key !== undefined && own.equals(key);
-      if (!isOurs) this.#settings.refused(`${address}`);
+      if (!isOurs) this.#settings.log(`a process at ${address} was not let in: it has another certificate`);
       const [status, text] = isOurs ? ['200', 'OK'] : ['400', 'unknown key'];
       return zap.send([version ?? '', id ?? '', status, text, '', '']);
     });
@@ -178,7 +177,6 @@ export class ZmqWires implements Wires {
   /**
    * Lets other processes follow the feed.
    *
-   * @param subscribed a process follows from now on
    * @throws FluxError what binding fails with; all sockets are closed then
    */
   async bindFeed(uri: string): Promise<string> {

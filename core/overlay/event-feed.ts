@@ -19,7 +19,7 @@ const AGAIN = 0.25;
 export interface EventFeedHost {
   after(seconds: number, callback: () => void): Timer;
   /** Takes the next event: its frame. */
-  deliver(sequence: number, frame: Buffer): void;
+  deliver(frame: Buffer): void;
   /** Asks the parent process for events. */
   ask(first: number, last: number): void;
 }
@@ -71,7 +71,7 @@ export class EventFeed {
       this.#sequence++;
       this.#early.delete(this.#sequence);
       this.#keep(next);
-      this.#host.deliver(this.#sequence, next);
+      this.#host.deliver(next);
       count++;
     }
     if (this.#sequence >= this.#wanted) {

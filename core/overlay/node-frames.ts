@@ -57,17 +57,15 @@ export interface OutgoingRecord {
   readonly end: number;
 }
 
-/** @param bytes of all the messages */
-export function encodeRecords(
-  sequence: number,
-  taken: number,
-  records: readonly OutgoingRecord[],
-  bytes: number,
-): Buffer {
+/**
+ * A frame of records, in which `taken` is still to be set.
+ *
+ * @param bytes of all the messages
+ */
+export function encodeRecords(sequence: number, records: readonly OutgoingRecord[], bytes: number): Buffer {
   const frame = Buffer.allocUnsafeSlow(RECORDS_HEADER_BYTES + records.length * RECORD_HEADER_BYTES + bytes);
   frame.writeUInt32LE(FrameType.records, 0);
   frame.writeUInt32LE(sequence, WORD);
-  frame.writeUInt32LE(taken, 2 * WORD);
   let at = RECORDS_HEADER_BYTES;
   for (const { to, from, source, start, end } of records) {
     frame.writeUInt32LE(end - start, at);
@@ -77,6 +75,11 @@ export function encodeRecords(
     at += RECORD_HEADER_BYTES + end - start;
   }
   return frame;
+}
+
+/** Says how much was taken, modulo 2^32: when the frame leaves. */
+export function setTaken(frame: Buffer, taken: number): void {
+  frame.writeInt32LE(taken | 0, 2 * WORD);
 }
 
 /** @throws FluxError EPROTO: it is too short */

@@ -15,6 +15,7 @@ import {
   type OutgoingRecord,
   RECORDS_HEADER_BYTES,
   recordsHeader,
+  setTaken,
 } from './node-frames.ts';
 
 /** Bytes of records that may be under way. */
@@ -79,16 +80,11 @@ export class NodeLink {
     this.flush();
   }
 
-  /** Adds a message; true when it is the first since the last flush. */
-  add(record: OutgoingRecord): boolean {
+  /** Adds a message, which goes with the next flush, or before. */
+  add(record: OutgoingRecord): void {
     this.#records.push(record);
     this.#bytes += record.end - record.start;
-    if (this.#bytes >= FRAME_BYTES) {
-      this.#endFrame();
-      this.#transmitWaiting();
-      return true;
-    }
-    return this.#records.length === 1;
+    if (this.#bytes >= FRAME_BYTES) this.flush();
   }
 
   /** Sends what was added. */
@@ -98,7 +94,7 @@ export class NodeLink {
   }
 
   #endFrame(): void {
-    const frame = encodeRecords(this.#host.sequence(), 0, this.#records, this.#bytes);
+    const frame = encodeRecords(this.#host.sequence(), this.#records, this.#bytes);
     for (const { source } of this.#records) this.#host.release(source);
     this.#records = [];
     this.#bytes = 0;
@@ -121,13 +117,13 @@ export class NodeLink {
 
   #transmit(frame: Buffer): void {
     this.#told = this.#taken;
-    frame.writeInt32LE(this.#told, 8);
+    setTaken(frame, this.#told);
     this.#host.transmit(frame);
   }
 
   /** Says that this side is there, and how far. */
   keepAlive(): void {
-    if (this.isOpen) this.#transmit(encodeRecords(this.#host.sequence(), 0, [], 0));
+    if (this.isOpen) this.#transmit(encodeRecords(this.#host.sequence(), [], 0));
   }
 
   /** @throws FluxError EPROTO: a frame of records that is none */

@@ -147,7 +147,7 @@ describe('three hosts', () => {
     ['a process that there is not', { node: 7 }, /ranks 1 are not those of process 7/],
   ] as const) {
     test(`a process of ${what} is told why it may not join`, async () => {
-      const wires = new ZmqWires({ certificate, timeout: 20, connectTimeout: 10, refused: () => {} });
+      const wires = new ZmqWires({ certificate, timeout: 20, connectTimeout: 10, log: () => {} });
       const answer = await new Promise<{ errstr?: string }>((resolve, reject) => {
         const wire = wires.connect(config.uri, { onFrame: (frame) => resolve(decodeJsonFrame(frame)), onLost: reject });
         const usual = { version: '0.88.0', instance, node: 1, ranks: '1', session: 's', events: true, machine: {} };
@@ -159,7 +159,7 @@ describe('three hosts', () => {
   }
 
   test('frames that are none end their connection, and no other', async () => {
-    const wires = new ZmqWires({ certificate, timeout: 20, connectTimeout: 10, refused: () => {} });
+    const wires = new ZmqWires({ certificate, timeout: 20, connectTimeout: 10, log: () => {} });
     const wire = wires.connect(config.uri, { onFrame: () => {}, onLost: () => {} });
     for (const bytes of [[], [1], [1, 0, 0, 0], [1, 0, 0, 0, 123], [5, 0, 0, 0], [9, 9, 9, 9, 9, 9, 9, 9]])
       wire.send(Buffer.from(bytes));

@@ -8,7 +8,9 @@ import { decodeMessage, encodeMessage } from '../../core/message/codec.ts';
 import type { Message } from '../../core/message/message.ts';
 import { NodeLinks } from '../../core/node/node-links.ts';
 import type { Link } from '../../core/overlay/link.ts';
+import type { Overlay } from '../../core/overlay/overlay.ts';
 import type { Rank } from '../../workers/router/rank.ts';
+import { eachNeighbour } from '../../workers/router/remote-links.ts';
 import { startingStates } from './fabric.ts';
 import type { Line } from './network.ts';
 import type { Simulation } from './simulation.ts';
@@ -247,11 +249,10 @@ export class SimulatedProcess implements WireHost {
               for (const link of links) link.isStuck = isStuck;
             }),
           ),
-        joined: (node) =>
-          this.#toRanks(() => this.#eachNeighbour(node, ({ overlay }, links) => overlay.linksUp(links))),
+        joined: (node) => this.#toRanks(() => this.#eachNeighbour(node, (overlay, links) => overlay.linksUp(links))),
         lost: (node, why) => {
           this.log.push(`${this.#sim.agenda.time.toFixed(6)} lost process ${node}: ${why}`);
-          this.#toRanks(() => this.#eachNeighbour(node, ({ overlay }, links) => overlay.linksDown(links, why)));
+          this.#toRanks(() => this.#eachNeighbour(node, (overlay, links) => overlay.linksDown(links, why)));
         },
         note: ({ exitCode }) => {
           if (typeof exitCode === 'number') this.#toRanks(() => this.#panic(exitCode));
@@ -271,13 +272,9 @@ export class SimulatedProcess implements WireHost {
     this.#down.inOrder(() => this.run(action));
   }
 
-  #eachNeighbour(node: number, action: (rank: Rank, links: readonly Link[]) => void): void {
-    for (const rank of this.ranks.map((each) => this.#rank(each))) {
-      const { parent, children } = rank.overlay;
-      const links = [...(parent ? [parent] : []), ...children.values()];
-      const neighbours = links.filter((link) => this.#map.nodeOfRank[link.rank] === node);
-      if (neighbours.length) action(rank, neighbours);
-    }
+  #eachNeighbour(node: number, action: (overlay: Overlay, links: readonly Link[]) => void): void {
+    const overlays = this.ranks.map((each) => this.#rank(each).overlay);
+    eachNeighbour(overlays, this.#map.nodeOfRank, node, action);
   }
 
   /** What is sent in one round goes together. */

@@ -18,7 +18,6 @@ import type { Methods } from '../../core/handle/methods.ts';
 import { type JsonObject, parseJson } from '../../core/json.ts';
 import { decodeMessage, encodeMessage } from '../../core/message/codec.ts';
 import { type Message, MessageType } from '../../core/message/message.ts';
-import { unpack } from '../../core/message/unpack.ts';
 import { readConfigPath } from '../../core/node/config-files.ts';
 import { type Instance, topologyOf } from '../../core/node/instance.ts';
 import {
@@ -49,6 +48,7 @@ import { resolveModule } from '../module-files.ts';
 import type { ProgramThread } from '../shell/host.ts';
 import { openParent, realWorld } from '../world.ts';
 import { Rank, type RankHost } from './rank.ts';
+import { remoteLinkMethods } from './remote-links.ts';
 
 /** Ranks that are started before timers and rings have their turn. */
 const START_BATCH = 64;
@@ -70,8 +70,9 @@ export class Router {
   readonly #programs: ProgramThread;
   readonly #store: StoreThread;
   readonly #topology: Topology;
-  readonly #nodeOfRank: Int32Array;
   readonly #machines: RealMachines;
+  /** What the main thread tells. */
+  readonly methods: Methods;
   /** Where rank 0's events go beside this thread. */
   readonly #eventEndpoints: readonly number[];
   readonly #bus: EventBus;
@@ -103,9 +104,11 @@ export class Router {
     this.#control = control;
     this.#plan = plan;
     this.#instance = instance;
-    this.#machines = new RealMachines(instance);
     this.#topology = topologyOf(instance);
-    this.#nodeOfRank = nodesOfRanks(instance.placement.nodes, instance.size);
+    const nodeOfRank = nodesOfRanks(instance.placement.nodes, instance.size);
+    this.#machines = new RealMachines(instance, nodeOfRank);
+    const overlays = () => Array.from(this.#ranks.values(), ({ overlay }) => overlay);
+    this.methods = { ...this.#methods, ...remoteLinkMethods({ overlays, nodeOfRank, machines: this.#machines }) };
     this.#eventEndpoints = [
       ...eventEndpoints(plan, mailbox.thread),
       ...(instance.placement.nodes.length > 1 ? [endpoint(MAIN, FEED_INDEX)] : []),
@@ -317,16 +320,6 @@ export class Router {
     for (const to of this.#eventEndpoints) this.#mailbox.sendBytes(to, own, bytes, 0, bytes.length);
   }
 
-  /** Calls back with each rank of this thread that has neighbours in another process, and these. */
-  #eachNeighbour(node: number, action: (rank: Rank, neighbours: readonly Link[]) => void): void {
-    for (const rank of this.#ranks.values()) {
-      const { parent, children } = rank.overlay;
-      const links = [...(parent ? [parent] : []), ...children.values()];
-      const neighbours = links.filter((link) => this.#nodeOfRank[link.rank] === node);
-      if (neighbours.length) action(rank, neighbours);
-    }
-  }
-
   /** Programs and watches whose output goes to a client wait while it is slow, wherever they are. */
   #setSlow(client: number, isSlow: boolean): void {
     const uuid = this.#rankOfClient.get(client)?.connector.uuidOf(client);
@@ -341,7 +334,7 @@ export class Router {
 
   // ---- what the main thread tells
 
-  readonly methods: Methods = {
+  readonly #methods: Methods = {
     'client.connected': {
       handler: (request) => {
         const {
@@ -392,37 +385,6 @@ export class Router {
           this.#remotes.delete(address);
           rank.modules.exited(module, new FluxError('EHOSTUNREACH', text));
         }
-        return undefined;
-      },
-    },
-    'node.machine': {
-      handler: (request) => {
-        const { node, machine } = request.unpack({ node: 'i', machine: 'o' });
-        this.#machines.learn(node, unpack(machine, { hostname: 's', cores: 'i', gpus: 'i' }));
-        return undefined;
-      },
-    },
-    'link.joined': {
-      handler: (request) => {
-        const { node } = request.unpack({ node: 'i' });
-        this.#eachNeighbour(node, ({ overlay }, links) => overlay.linksUp(links));
-        return undefined;
-      },
-    },
-    'link.stuck': {
-      handler: (request) => {
-        const { node, isStuck } = request.unpack({ node: 'i', isStuck: 'b' });
-        this.#eachNeighbour(node, (_, links) => {
-          for (const link of links) link.isStuck = isStuck;
-        });
-        return undefined;
-      },
-    },
-    'link.lost': {
-      handler: (request) => {
-        const { node, why } = request.unpack({ node: 'i', why: 's' });
-        this.#eachNeighbour(node, ({ overlay }, links) => overlay.linksDown(links, why));
-        this.#drainHops();
         return undefined;
       },
     },

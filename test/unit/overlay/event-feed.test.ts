@@ -16,7 +16,7 @@ class Feed {
       this.#timers.push(callback);
       return { cancel: () => (this.#timers = this.#timers.filter((each) => each !== callback)) };
     },
-    deliver: (sequence) => this.got.push(sequence),
+    deliver: (frame) => this.got.push(eventSequence(frame)),
     ask: (...range) => this.asked.push(range),
   });
 

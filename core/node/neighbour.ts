@@ -1,0 +1,22 @@
+/** A process that this one is linked to. */
+
+import type { NodeLink } from '../overlay/node-link.ts';
+import type { Backlogged } from './backlog.ts';
+import type { Wire } from './wires.ts';
+
+export interface Neighbour extends Backlogged {
+  readonly node: number;
+  readonly wire: Wire;
+  readonly link: NodeLink;
+  /** Whether it is above: this process has connected to it. */
+  readonly isParent: boolean;
+  /** Of one below: whether this process is its source of events, and whether it gets them over the link. */
+  isFollower: boolean;
+  wantsEvents: boolean;
+  /** Of one above: the last event before this process joined there, and whether it gets no more itself. */
+  joinedAfter: number;
+  isCutOff: boolean;
+  isDirty: boolean;
+  /** Seconds of the clock's `monotonic`. */
+  lastSent: number;
+}
