@@ -175,12 +175,13 @@ export class Bootstrap {
     if (!opened) return {};
     const placement = { own: node, nodes: nodes.map(({ ranks }) => ({ ranks })) };
     const uris = new Map<number, string>();
+    const otherUris = new Map<number, string>();
     let feedUri: string | undefined;
     const parents = wishes.parents(placement, size);
     for (const other of node === 0 ? [] : new Set([0, ...parents])) {
       const card = parseJson(await this.#pmi.get(nodeKey(other))) as JsonObject;
       const { uri, feed } = unpack(card, { uri: 's', feed: 's?' });
-      if (parents.includes(other)) uris.set(other, uri);
+      (parents.includes(other) ? uris : otherUris).set(other, uri);
       feedUri ??= feed;
     }
     return {
@@ -190,7 +191,7 @@ export class Bootstrap {
         placement,
         processesHere: nodes.filter(({ machine }) => machine === nodes[node]!.machine).length,
       },
-      links: { wires: opened.wires, uris, feedUri, machine: wishes.machine },
+      links: { wires: opened.wires, uris, otherUris, ownUri: opened.uri, feedUri, machine: wishes.machine },
     };
   }
 
@@ -212,7 +213,7 @@ export class Bootstrap {
     const uri = await wires.bind(bindUri(String(node)));
     const feed = node === 0 ? await wires.bindFeed(bindUri('feed')) : undefined;
     await this.#pmi.put(nodeKey(node), stringifyJson({ uri, ...(feed !== undefined && { feed }) }));
-    return { wires };
+    return { wires, uri };
   }
 
   /** A value that the launcher has put there; undefined when it has not. */

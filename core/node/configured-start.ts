@@ -70,6 +70,7 @@ export async function configuredStart(start: ConfiguredStart): Promise<StartOpti
   const placement = { own: rank, nodes: Array.from({ length: size }, (_, each) => ({ ranks: String(each) })) };
   const { topology } = treeOf(new Map(Object.entries(attributes)), config, placement, size);
   if (topology.children(rank).length) await wires.bind(bindUri(bootstrap, rank));
+  const otherUris = new Map(hosts.flatMap(({ connect }, each) => (connect === undefined ? [] : [[each, connect]])));
   const parent = topology.parent(rank);
   const uris = new Map(parent === undefined ? [] : [[parent, connectUri(bootstrap, parent)]]);
   const names = hosts.map(({ host }) => host);
@@ -80,7 +81,13 @@ export async function configuredStart(start: ConfiguredStart): Promise<StartOpti
     hosts: Hostlist.from(names).encode(),
     mapping: `[[0,${size},1,1]]`,
     shared: { instanceId: idOf(names, certificate.publicKey), startTime: Date.now() / 1000, placement },
-    links: { wires, uris, machine },
+    links: {
+      wires,
+      uris,
+      otherUris,
+      ownUri: topology.children(rank).length ? otherUris.get(rank) : undefined,
+      machine,
+    },
   };
 }
 

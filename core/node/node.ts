@@ -55,6 +55,8 @@ export class FluxNode {
   /** The state of the first rank of this process. */
   #state = 'load-builtins';
   #hasRun = false;
+  /** Whether another process was ever linked to. */
+  #hasJoined = false;
   #ranksLeft: number;
   #over = false;
   // The highest of all ranks, where that counts.
@@ -169,7 +171,8 @@ export class FluxNode {
         for (const { index, services } of this.plan.threads)
           if (hasReaders(services)) this.#control.notify(index, topic, payload);
       },
-      lost: (node, why, wasJoined) => this.#linkLost(node, why, wasJoined),
+      joined: (node) => this.#linkJoined(node),
+      lost: (node, why) => this.#linkLost(node, why),
       note: (note) => {
         if (note.machine) this.#control.notify(leaderThread(this.plan), 'node.machine', note);
         else if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(this.plan), 'panic', note);
@@ -264,6 +267,14 @@ export class FluxNode {
           return undefined;
         },
       },
+      'link.reach': {
+        handler: async (request) => {
+          const { node, uri } = request.unpack({ node: 'i', uri: 's?' });
+          await this.#links?.reach(node, uri);
+          return undefined;
+        },
+      },
+      'link.address': { handler: () => (this.#links?.uri === undefined ? {} : { uri: this.#links.uri }) },
       'client.close': {
         handler: (request) => empty(() => this.#connections.close(request.unpack({ endpoint: 'i' }).endpoint)),
       },
@@ -344,9 +355,15 @@ export class FluxNode {
     else if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(this.plan), 'panic', note);
   }
 
-  #linkLost(node: number, why: string, wasJoined: boolean): void {
-    // Who never became part of the instance has failed.
-    if (!wasJoined) this.#exitCode = 1;
+  #linkJoined(node: number): void {
+    if (!this.#hasJoined) this.#exitCode = 0;
+    this.#hasJoined = true;
+    this.#tellRouters('link.joined', { node });
+  }
+
+  #linkLost(node: number, why: string): void {
+    // Who never becomes part of the instance has failed.
+    if (!this.#hasJoined) this.#exitCode = 1;
     this.#tellRouters('link.lost', { node, why });
     // Who starts all processes together starts none again.
     const { ranks } = this.instance.placement.nodes[node]!;

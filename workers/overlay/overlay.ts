@@ -5,18 +5,19 @@ import { FluxError } from '../../core/errno.ts';
 import { parseDuration } from '../../core/formats/duration.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { unpackTable } from '../../core/message/unpack.ts';
-import type { Overlay } from '../../core/overlay/overlay.ts';
+import type { OverlayService } from '../../core/overlay/overlay-service.ts';
+import { checkPolicy } from '../../core/overlay/policy.ts';
 
-export function overlayModule(overlay: Overlay): ModuleDefinition {
+export function overlayModule(service: OverlayService): ModuleDefinition {
   return {
     start(context) {
       checkConfig(context.config);
-      return { methods: overlay.methods(), configure: checkConfig };
+      return { methods: service.methods(), configure: checkConfig };
     },
   };
 }
 
-const durations = ['torpid_min', 'torpid_max', 'tcp_user_timeout', 'connect_timeout'] as const;
+const durations = ['torpid_min', 'torpid_max', 'tcp_user_timeout', 'connect_timeout', 'rewire_timeout'] as const;
 
 function checkConfig(config: JsonObject): void {
   const table = unpackTable(config, 'tbon', {
@@ -25,11 +26,14 @@ function checkConfig(config: JsonObject): void {
     torpid_max: 's?',
     tcp_user_timeout: 's?',
     connect_timeout: 's?',
+    policy: 's?',
+    rewire_timeout: 's?',
     'interface-hint': 's?',
     zmqdebug: 'i?',
     zmq_io_threads: 'i?',
     child_rcvhwm: 'i?',
   });
+  if (table.policy !== undefined) checkPolicy(table.policy);
   for (const key of durations) {
     const text = table[key];
     if (text === undefined) continue;
