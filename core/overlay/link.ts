@@ -22,6 +22,8 @@ export const ControlType = {
 } as const;
 
 export interface LinkEvents {
+  /** Of the rank at this end. */
+  readonly uuid: string;
   /** A message that is not about the link itself. */
   onMessage(message: Message, link: Link): void;
   onControl(type: number, status: number, link: Link): void;
@@ -85,8 +87,13 @@ export class Link {
     if (message.type === MessageType.response) {
       // Who asked was told that no answer comes, as the link was down in between.
       if (!this.tracker.answered(message) && message.matchtag !== MATCHTAG_NONE) return;
-    } else if (message.isStreaming || message.topic?.endsWith('.disconnect')) this.#streams.sent(message);
+    } else if (message.isStreaming || message.topic?.endsWith('.disconnect')) this.#noteStream(message);
     this.#events.onMessage(message, this);
+  }
+
+  /** What this rank had sent itself, and comes back as ranks have moved meanwhile, is no stream of the other end. */
+  #noteStream(message: Message): void {
+    if (!message.routes.ids().includes(this.#events.uuid)) this.#streams.sent(message);
   }
 
   /**

@@ -16,6 +16,7 @@ import type { Topology } from './topology.ts';
 /** What the overlay needs of its broker. */
 export interface OverlayHost {
   readonly rank: number;
+  readonly uuid: string;
   readonly topology: Topology;
   /** Seconds; `now` since the epoch, `monotonic` since some fixed moment. */
   now(): number;
@@ -86,6 +87,7 @@ export class Overlay {
     this.tracer = new Tracer(() => host.now());
     this.health = new SubtreeHealth(topology.children(rank), host.monotonic());
     this.#linkEvents = {
+      uuid: host.uuid,
       onMessage: (message, link) => host.receiveFromPeer(message, link),
       onControl: (type, status, link) => this.#control(type, status, link),
     };

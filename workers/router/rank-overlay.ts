@@ -59,6 +59,7 @@ export class RankOverlay {
     return new Overlay(
       {
         rank,
+        uuid: broker.uuid,
         topology,
         now: () => world.clock.now(),
         monotonic: () => world.clock.monotonic(),
