@@ -111,6 +111,9 @@ export class ZmqWires implements Wires {
       await socket.bind(uri);
     } catch (error) {
       this.close();
+      // Who goes on without being connected to may still connect.
+      this.#router = undefined;
+      this.#zap = undefined;
       throw new FluxError(asFluxError(error).errno, `cannot bind to ${uri}: ${(error as Error).message}`);
     }
     return socket.lastEndpoint ?? uri;
@@ -133,9 +136,10 @@ export class ZmqWires implements Wires {
 
   // ---- whom this process connects to
 
-  connect(uri: string, events: WireEvents): Wire {
+  connect(uri: string, events: WireEvents, interval?: number): Wire {
     const { timeout, connectTimeout } = this.#settings;
-    const dealer = new this.#zmq.Dealer({ ...unlimited, ...heartbeats(timeout), ...this.#clientKeys() });
+    const pace = interval === undefined ? {} : { reconnectInterval: interval * 1000, linger: 0 };
+    const dealer = new this.#zmq.Dealer({ ...unlimited, ...heartbeats(timeout), ...this.#clientKeys(), ...pace });
     const wire = new ConnectedWire(dealer, events, () => this.#connected.delete(wire));
     this.#connected.add(wire);
     const timer = setTimeout(() => wire.lose(`${uri} is not reached in ${connectTimeout}s`), connectTimeout * 1000);
@@ -143,6 +147,8 @@ export class ZmqWires implements Wires {
     watch(dealer, {
       handshake: () => {
         isUp = true;
+        // It is told late, perhaps after the end.
+        if (!dealer.closed) dealer.linger = LINGER;
         clearTimeout(timer);
       },
       disconnect: () => {

@@ -128,6 +128,10 @@ export class SimulatedNode {
       directWays: () => undefined,
       isRemote: (other) => this.#fabric.isRemote(rank, other),
       connect: (from, to) => this.#fabric.connect(from, to),
+      ring: {
+        ask: () => Promise.reject(new FluxError('ENOSYS', 'the simulation has no ring')),
+        list: async () => ({}),
+      },
       listen: async () => {
         this.listening.add(rank);
       },

@@ -6,12 +6,14 @@ import { parseDuration } from '../../core/formats/duration.ts';
 import type { JsonObject } from '../../core/json.ts';
 import { unpackTable } from '../../core/message/unpack.ts';
 import type { Overlay } from '../../core/overlay/overlay.ts';
+import type { Ring } from '../router/ring-requests.ts';
+import { ringMethods } from './ring-methods.ts';
 
-export function overlayModule(overlay: Overlay): ModuleDefinition {
+export function overlayModule(overlay: Overlay, ring: Ring): ModuleDefinition {
   return {
     start(context) {
       checkConfig(context.config);
-      return { methods: overlay.methods(), configure: checkConfig };
+      return { methods: { ...overlay.methods(), ...ringMethods(context.rank, ring) }, configure: checkConfig };
     },
   };
 }

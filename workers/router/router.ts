@@ -33,6 +33,7 @@ import {
   remoteRankOf,
   threadOfService,
 } from '../../core/node/plan.ts';
+import { RING_FRAME, RING_LIST } from '../../core/node/ring-host.ts';
 import type { ThreadControl } from '../../core/node/thread-control.ts';
 import type { Link } from '../../core/overlay/link.ts';
 import { nodesOfRanks } from '../../core/overlay/placement.ts';
@@ -49,6 +50,7 @@ import type { ProgramThread } from '../shell/host.ts';
 import { openParent, realWorld } from '../world.ts';
 import { Rank, type RankHost } from './rank.ts';
 import { remoteLinkMethods } from './remote-links.ts';
+import { RingRequests } from './ring-requests.ts';
 
 /** Ranks that are started before timers and rings have their turn. */
 const START_BATCH = 64;
@@ -71,6 +73,7 @@ export class Router {
   readonly #store: StoreThread;
   readonly #topology: Topology;
   readonly #machines: RealMachines;
+  readonly #ring: RingRequests;
   /** What the main thread tells. */
   readonly methods: Methods;
   /** Where rank 0's events go beside this thread. */
@@ -107,8 +110,13 @@ export class Router {
     this.#topology = topologyOf(instance);
     const nodeOfRank = nodesOfRanks(instance.placement.nodes, instance.size);
     this.#machines = new RealMachines(instance, nodeOfRank);
+    this.#ring = this.#makeRing(nodeOfRank);
     const overlays = () => Array.from(this.#ranks.values(), ({ overlay }) => overlay);
-    this.methods = { ...this.#methods, ...remoteLinkMethods({ overlays, nodeOfRank, machines: this.#machines }) };
+    this.methods = {
+      ...this.#methods,
+      ...this.#ring.methods,
+      ...remoteLinkMethods({ overlays, nodeOfRank, machines: this.#machines }),
+    };
     this.#eventEndpoints = [
       ...eventEndpoints(plan, mailbox.thread),
       ...(instance.placement.nodes.length > 1 ? [endpoint(MAIN, FEED_INDEX)] : []),
@@ -154,6 +162,7 @@ export class Router {
       directWays: () => this.#directWays,
       isRemote: (rank) => this.#plan.threadOfRank[rank] === MAIN,
       connect: (from, to) => this.#connect(from, to),
+      ring: this.#ring,
       listen: async (rank) => {
         await this.#control.rpc(MAIN, 'listen', { rank });
       },
@@ -171,6 +180,17 @@ export class Router {
       },
       exited: (rank, exitCode) => this.#control.notify(MAIN, 'rank.exited', { rank, exitCode }),
     };
+  }
+
+  #makeRing(nodeOfRank: Int32Array): RingRequests {
+    return new RingRequests({
+      clock: realWorld.clock,
+      placement: this.#instance.placement,
+      nodeOfRank,
+      send: (frame) => this.#control.notify(MAIN, RING_FRAME, frame),
+      request: (rank, ...asked) => this.#ranks.get(rank)?.broker.request(...asked),
+      list: () => this.#control.rpc(MAIN, RING_LIST),
+    });
   }
 
   #logSink(): LogSink {
