@@ -18,7 +18,7 @@ import { checkSetAttributes, type Enclosing, sharedAttributes, topologyUri } fro
 import { checkSocketPath } from './listen.ts';
 import type { LinkSettings } from './node-links.ts';
 import { makePlan, type Plan } from './plan.ts';
-import type { RingSettings } from './ring-links.ts';
+import type { RingSettings } from './ring-neighbours.ts';
 import { type InstanceFolder, openFolder, removeFolder } from './run-directory.ts';
 
 export interface StartOptions {

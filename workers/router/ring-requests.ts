@@ -3,7 +3,7 @@
  * the request on itself, so it works on any rank whose process is there.
  */
 
-import type { Clock, Timer } from '../../core/broker/service.ts';
+import type { Clock, Random, Timer } from '../../core/broker/service.ts';
 import { asFluxError, errno, FluxError, strerror } from '../../core/errno.ts';
 import type { Methods } from '../../core/handle/methods.ts';
 import type { Responses, RpcOptions } from '../../core/handle/rpc.ts';
@@ -46,6 +46,7 @@ export interface Ring {
 
 export interface RingRequestsHost {
   readonly clock: Clock;
+  readonly random: Random;
   readonly placement: Placement;
   /** The process of each rank. */
   readonly nodeOfRank: Int32Array;
@@ -67,10 +68,12 @@ export class RingRequests implements Ring {
   readonly #host: RingRequestsHost;
   readonly #asked = new Map<number, Asked>();
   #served = 0;
-  #lastId = 0;
+  #lastId: number;
 
   constructor(host: RingRequestsHost) {
     this.#host = host;
+    // An answer to a process that was here before is none to this one.
+    this.#lastId = Math.floor(host.random.number() * 2 ** 32);
   }
 
   /** What the main thread tells. */

@@ -185,6 +185,7 @@ export class Router {
   #makeRing(nodeOfRank: Int32Array): RingRequests {
     return new RingRequests({
       clock: realWorld.clock,
+      random: realWorld.random,
       placement: this.#instance.placement,
       nodeOfRank,
       send: (frame) => this.#control.notify(MAIN, RING_FRAME, frame),

@@ -57,6 +57,7 @@ class RingProcess implements WireHost {
     });
     this.requests = new RingRequests({
       clock,
+      random: world.random,
       placement,
       nodeOfRank,
       send: (frame) => this.run(() => this.links.send(Buffer.from(frame))),
@@ -126,13 +127,15 @@ class RingProcess implements WireHost {
 
 class World {
   readonly agenda = new Agenda();
+  readonly random: SeededRandom;
   readonly wires: WireNetwork;
   readonly count: number;
   readonly processes: RingProcess[] = [];
 
   constructor(count: number, seed = 1, started: readonly number[] = Array.from({ length: count }, (_, i) => i)) {
     this.count = count;
-    this.wires = new WireNetwork(new Network(this.agenda, new SeededRandom(seed)));
+    this.random = new SeededRandom(seed);
+    this.wires = new WireNetwork(new Network(this.agenda, this.random));
     for (const index of started) this.start(index);
     this.pass(2);
   }
