@@ -147,11 +147,12 @@ export class ZmqWires implements Wires {
     watch(dealer, {
       handshake: () => {
         isUp = true;
-        // It is told late, perhaps after the end.
-        if (!dealer.closed) dealer.linger = LINGER;
+        if (interval !== undefined) setLinger(dealer, LAST_FRAMES);
         clearTimeout(timer);
       },
       disconnect: () => {
+        // What was not sent by now would only wait for the end.
+        setLinger(dealer, 0);
         const why = isUp ? 'the connection broke' : `${uri} does not let this process in: it has another certificate`;
         setTimeout(() => wire.lose(why), LAST_FRAMES);
       },
@@ -256,6 +257,11 @@ type SocketEvent = 'handshake' | 'disconnect' | 'end';
 function watch(socket: ZeroMq.Socket, listeners: Partial<Record<SocketEvent, () => void>>): void {
   for (const [name, listener] of Object.entries(listeners))
     if (listener) socket.events.on(name as SocketEvent, listener);
+}
+
+/** Milliseconds that the end waits for what is to be sent. Sockets tell what happens to them late, perhaps when they are closed. */
+function setLinger(socket: ZeroMq.Dealer, milliseconds: number): void {
+  if (!socket.closed) socket.linger = milliseconds;
 }
 
 /** A process that has connected to this one. */
