@@ -6,6 +6,7 @@ import { rank, withHandle } from './command.ts';
 import { fetchHosts, rankOf, translateTarget } from './hosts.ts';
 import { runNested } from './nested.ts';
 import { errorsCommand } from './overlay-errors.ts';
+import { ringCommand } from './overlay-ring.ts';
 import { statusCommand } from './overlay-status.ts';
 import { print } from './print.ts';
 import { Topology } from './topology.ts';
@@ -19,6 +20,7 @@ export function run(args: readonly string[]): Promise<number> {
 const commands = {
   status: statusCommand,
   errors: errorsCommand,
+  ring: ringCommand,
   lookup: {
     summary: 'Translate ranks to hosts, or hosts to ranks',
     define: (command) =>

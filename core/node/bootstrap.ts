@@ -18,6 +18,7 @@ import { TaskMap } from '../formats/taskmap.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../json.ts';
 import { unpack } from '../message/unpack.ts';
 import type { MachineFacts, Placement } from '../overlay/placement.ts';
+import { beside } from '../overlay/ring-way.ts';
 import { openPmiBy } from '../pmi/methods.ts';
 import type { Pmi } from '../pmi/pmi.ts';
 import type { Enclosing } from './instance-attributes.ts';
@@ -178,10 +179,13 @@ export class Bootstrap {
     const otherUris = new Map<number, string>();
     let feedUri: string | undefined;
     const parents = wishes.parents(placement, size);
-    for (const other of node === 0 ? [] : new Set([0, ...parents])) {
+    const next = beside(node, 'next', nodes.length);
+    let ringUri: string | undefined;
+    for (const other of new Set(node === 0 ? [next] : [0, ...parents, next])) {
       const card = parseJson(await this.#pmi.get(nodeKey(other))) as JsonObject;
       const { uri, feed } = unpack(card, { uri: 's', feed: 's?' });
       (parents.includes(other) ? uris : otherUris).set(other, uri);
+      if (other === next) ringUri = uri;
       feedUri ??= feed;
     }
     return {
@@ -191,7 +195,7 @@ export class Bootstrap {
         placement,
         processesHere: nodes.filter(({ machine }) => machine === nodes[node]!.machine).length,
       },
-      links: { wires: opened.wires, uris, otherUris, ownUri: opened.uri, feedUri, machine: wishes.machine },
+      links: { wires: opened.wires, uris, otherUris, ownUri: opened.uri, feedUri, ringUri, machine: wishes.machine },
     };
   }
 

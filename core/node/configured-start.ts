@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
 import type { JsonObject } from '../json.ts';
+import { beside } from '../overlay/ring-way.ts';
 import type { LinkWishes } from './bootstrap.ts';
 import {
   type BootstrapConfig,
@@ -47,7 +48,8 @@ export interface ConfiguredStart extends Pick<LinkWishes, 'machine' | 'timeout' 
 }
 
 /**
- * What this process starts with; it listens afterwards if other ranks are to connect to it.
+ * What this process starts with; it listens afterwards if other ranks are to connect to it, or the previous one of the debug
+ * ring may.
  *
  * @throws FluxError EINVAL: this host is none of the instance's, or an endpoint is missing; what reading the certificate or
  * binding fails with
@@ -69,7 +71,10 @@ export async function configuredStart(start: ConfiguredStart): Promise<StartOpti
   });
   const placement = { own: rank, nodes: Array.from({ length: size }, (_, each) => ({ ranks: String(each) })) };
   const { topology } = treeOf(new Map(Object.entries(attributes)), config, placement, size);
-  if (topology.children(rank).length) await wires.bind(bindUri(bootstrap, rank));
+  const listen = async () => wires.bind(bindUri(bootstrap, rank));
+  let ringFault: string | undefined;
+  if (topology.children(rank).length) await listen();
+  else ringFault = await failureOf(listen());
   const otherUris = new Map(hosts.flatMap(({ connect }, each) => (connect === undefined ? [] : [[each, connect]])));
   const parent = topology.parent(rank);
   const uris = new Map(parent === undefined ? [] : [[parent, connectUri(bootstrap, parent)]]);
@@ -85,10 +90,23 @@ export async function configuredStart(start: ConfiguredStart): Promise<StartOpti
       wires,
       uris,
       otherUris,
-      ownUri: topology.children(rank).length ? otherUris.get(rank) : undefined,
+      ownUri: ringFault === undefined ? otherUris.get(rank) : undefined,
+      ringUri: otherUris.get(beside(rank, 'next', size)),
+      ringFault,
       machine,
     },
   };
+}
+
+/** Where nobody but the ring needs it: why it failed. */
+async function failureOf(work: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    if (error instanceof FluxError) return error.message;
+    throw error;
+  }
 }
 
 /** The same for all processes with the same hosts and certificate, so that those of another instance are told apart. */

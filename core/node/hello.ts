@@ -10,12 +10,16 @@ import { decodeJsonFrame, encodeJsonFrame, FrameType, frameType } from '../overl
 import type { MachineFacts } from '../overlay/placement.ts';
 import { FLUX_CORE_VERSION } from './instance.ts';
 
-export interface Hello {
+/** What a process says it is, on any wire. */
+export interface Greeting {
   readonly version: string;
   readonly instance: string;
   /** Index of the process that says it, and its ranks. */
   readonly node: number;
   readonly ranks: string;
+}
+
+export interface Hello extends Greeting {
   /** An id of its own that no other process of this index has, before or after. */
   readonly process: string;
   /** Whether it wants events over this link. */
@@ -52,7 +56,7 @@ export function decodeHello(frame: Buffer): Hello | undefined {
  *
  * @param ranks those that the process has which it says it is, if there is one
  */
-export function faultOf(hello: Hello, instance: string, ranks: string | undefined): string | undefined {
+export function faultOf(hello: Greeting, instance: string, ranks: string | undefined): string | undefined {
   if (hello.version !== FLUX_CORE_VERSION)
     return `its version ${hello.version} is not ${FLUX_CORE_VERSION}, that of the process it connects to`;
   if (hello.instance !== instance) return 'it belongs to another instance';

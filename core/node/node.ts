@@ -25,7 +25,11 @@ import { type LinkSettings, NodeLinks } from './node-links.ts';
 import { optimizeSooner } from './optimize-sooner.ts';
 import { FEED_INDEX, hasReaders, leaderThread, MAIN, type Plan, remoteRankOf, THREADS_MAX } from './plan.ts';
 import { discardFolders, type Prepared, prepare, type StartOptions } from './prepare.ts';
+import { ringHost, ringMethods } from './ring-host.ts';
+import { RingLinks } from './ring-links.ts';
+import type { RingSettings } from './ring-neighbours.ts';
 import { type InstanceFolder, removeFolder } from './run-directory.ts';
+import { shareWires } from './shared-wires.ts';
 import { ThreadControl } from './thread-control.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -50,6 +54,7 @@ export class FluxNode {
   readonly #stderr: (line: string) => void;
   readonly #exit: StartOptions['exit'];
   readonly #logWriter: LogWriter;
+  readonly #ring: RingLinks;
   readonly #links: NodeLinks | undefined;
   readonly #congested = new Set<number>();
   /** The state of the first rank of this process. */
@@ -109,6 +114,7 @@ export class FluxNode {
       (thread, name, error) => this.#threadDied(thread, name, error),
     );
     this.#connections = this.#makeConnections(buffers);
+    this.#ring = this.#makeRing(options.links);
     this.#links = options.links && this.#makeLinks(options.links, buffers);
     this.#ranksLeft = plan.threadOfRank.reduce((count, thread) => count + Number(thread !== MAIN), 0);
     this.#launcher = new ModuleLauncher({
@@ -179,7 +185,15 @@ export class FluxNode {
       },
       log: (severity, text) => this.#log(this.plan.firstRank, severity, text, 'overlay'),
     });
-    return new NodeLinks(host, settings);
+    return new NodeLinks(host, { ...settings, wires: shareWires(settings.wires, this.#ring.server) });
+  }
+
+  #makeRing(settings: RingSettings | undefined): RingLinks {
+    const host = ringHost(this.instance, this.plan, this.#control, {
+      isCongested: () => this.#congested.size > 0,
+      log: (severity, text) => this.#log(this.plan.firstRank, severity, text, 'overlay'),
+    });
+    return new RingLinks(host, settings);
   }
 
   #setCongested(thread: number, congested: boolean): void {
@@ -217,6 +231,7 @@ export class FluxNode {
         this.#workers.start(name, { thread: index, plan: this.plan, doorbells, instance: this.instance });
     }
     this.#links?.start();
+    this.#ring.start();
     process.on('SIGCHLD', this.#onChild).on('exit', this.#removeFolders);
     void this.#mailbox
       .run((source, start, end, to, from) => {
@@ -294,6 +309,7 @@ export class FluxNode {
       'engine.info': { handler: () => this.#describe() },
       ...this.#logWriter.methods,
       ...launcherMethods(() => this.#launcher),
+      ...ringMethods(() => this.#ring),
     };
   }
 
@@ -413,6 +429,7 @@ export class FluxNode {
     this.#launcher.killAll();
     this.#mailbox.stop();
     await this.#workers.stopAll();
+    this.#ring.close();
     this.#links?.close();
   }
 }

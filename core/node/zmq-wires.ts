@@ -111,6 +111,9 @@ export class ZmqWires implements Wires {
       await socket.bind(uri);
     } catch (error) {
       this.close();
+      // Who goes on without being connected to may still connect.
+      this.#router = undefined;
+      this.#zap = undefined;
       throw new FluxError(asFluxError(error).errno, `cannot bind to ${uri}: ${(error as Error).message}`);
     }
     return socket.lastEndpoint ?? uri;
@@ -133,9 +136,10 @@ export class ZmqWires implements Wires {
 
   // ---- whom this process connects to
 
-  connect(uri: string, events: WireEvents): Wire {
+  connect(uri: string, events: WireEvents, interval?: number): Wire {
     const { timeout, connectTimeout } = this.#settings;
-    const dealer = new this.#zmq.Dealer({ ...unlimited, ...heartbeats(timeout), ...this.#clientKeys() });
+    const pace = interval === undefined ? {} : { reconnectInterval: interval * 1000, linger: 0 };
+    const dealer = new this.#zmq.Dealer({ ...unlimited, ...heartbeats(timeout), ...this.#clientKeys(), ...pace });
     const wire = new ConnectedWire(dealer, events, () => this.#connected.delete(wire));
     this.#connected.add(wire);
     const timer = setTimeout(() => wire.lose(`${uri} is not reached in ${connectTimeout}s`), connectTimeout * 1000);
@@ -143,9 +147,12 @@ export class ZmqWires implements Wires {
     watch(dealer, {
       handshake: () => {
         isUp = true;
+        if (interval !== undefined) setLinger(dealer, LAST_FRAMES);
         clearTimeout(timer);
       },
       disconnect: () => {
+        // What was not sent by now would only wait for the end.
+        setLinger(dealer, 0);
         const why = isUp ? 'the connection broke' : `${uri} does not let this process in: it has another certificate`;
         setTimeout(() => wire.lose(why), LAST_FRAMES);
       },
@@ -250,6 +257,11 @@ type SocketEvent = 'handshake' | 'disconnect' | 'end';
 function watch(socket: ZeroMq.Socket, listeners: Partial<Record<SocketEvent, () => void>>): void {
   for (const [name, listener] of Object.entries(listeners))
     if (listener) socket.events.on(name as SocketEvent, listener);
+}
+
+/** Milliseconds that the end waits for what is to be sent. Sockets tell what happens to them late, perhaps when they are closed. */
+function setLinger(socket: ZeroMq.Dealer, milliseconds: number): void {
+  if (!socket.closed) socket.linger = milliseconds;
 }
 
 /** A process that has connected to this one. */

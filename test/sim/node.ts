@@ -134,6 +134,10 @@ export class SimulatedNode {
       reach: (other, uri) => this.#fabric.reach(rank, other, uri),
       address: async () => this.#fabric.address(rank),
       connect: (from, to) => this.#fabric.connect(from, to),
+      ring: {
+        ask: () => Promise.reject(new FluxError('ENOSYS', 'the simulation has no ring')),
+        list: async () => ({}),
+      },
       listen: async () => {
         this.listening.add(rank);
       },

@@ -7,12 +7,14 @@ import type { JsonObject } from '../../core/json.ts';
 import { unpackTable } from '../../core/message/unpack.ts';
 import type { OverlayService } from '../../core/overlay/overlay-service.ts';
 import { checkPolicy } from '../../core/overlay/policy.ts';
+import type { Ring } from '../router/ring-requests.ts';
+import { ringMethods } from './ring-methods.ts';
 
-export function overlayModule(service: OverlayService): ModuleDefinition {
+export function overlayModule(service: OverlayService, ring: Ring): ModuleDefinition {
   return {
     start(context) {
       checkConfig(context.config);
-      return { methods: service.methods(), configure: checkConfig };
+      return { methods: { ...service.methods(), ...ringMethods(context.rank, ring) }, configure: checkConfig };
     },
   };
 }

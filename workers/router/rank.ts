@@ -55,6 +55,7 @@ import type { SlowReaders } from '../rexec/slow-readers.ts';
 import { type ProgramThread, shellModule } from '../shell/host.ts';
 import { DefaultRc } from './default-rc.ts';
 import { RankOverlay } from './rank-overlay.ts';
+import type { Ring } from './ring-requests.ts';
 
 export interface RankHost {
   readonly instance: Instance;
@@ -90,6 +91,8 @@ export interface RankHost {
   address(): Promise<string | undefined>;
   /** What hands messages of a rank to its neighbour `to`. */
   connect(from: number, to: number): (message: Message) => void;
+  /** By which any rank is reached while the tree is broken. */
+  readonly ring: Ring;
   /** Opens the socket of a rank's connector, if it is not open. */
   listen(rank: number): Promise<void>;
   readConfig(): JsonObject | undefined;
@@ -269,7 +272,7 @@ export class Rank {
       case 'shell':
         return host.programs ? { definition: shellModule(() => this.#programHost(host.programs!)) } : {};
       case 'overlay':
-        return { definition: overlayModule(this.#place.service) };
+        return { definition: overlayModule(this.#place.service, host.ring) };
       case 'content':
         return this.#nodeService(() => contentModule(host.store));
       case 'kvs':

@@ -33,6 +33,7 @@ import {
   remoteRankOf,
   threadOfService,
 } from '../../core/node/plan.ts';
+import { RING_FRAME, RING_LIST } from '../../core/node/ring-host.ts';
 import type { ThreadControl } from '../../core/node/thread-control.ts';
 import { Moves, REPARENT_EVENT } from '../../core/overlay/moves.ts';
 import type { Overlay } from '../../core/overlay/overlay.ts';
@@ -50,6 +51,7 @@ import type { ProgramThread } from '../shell/host.ts';
 import { openParent, realWorld } from '../world.ts';
 import { Rank, type RankHost } from './rank.ts';
 import { remoteLinkMethods } from './remote-links.ts';
+import { RingRequests } from './ring-requests.ts';
 
 /** Ranks that are started before timers and rings have their turn. */
 const START_BATCH = 64;
@@ -82,6 +84,7 @@ export class Router {
   readonly #nodeOfRank: Int32Array;
   readonly #moves: Moves;
   readonly #machines: RealMachines;
+  readonly #ring: RingRequests;
   /** What the main thread tells. */
   readonly methods: Methods;
   /** Where rank 0's events go beside this thread. */
@@ -119,8 +122,13 @@ export class Router {
     this.#nodeOfRank = nodeOfRank;
     this.#moves = new Moves({ topology: this.#topology, overlay: (rank) => this.#ranks.get(rank)?.overlay });
     this.#machines = new RealMachines(instance, nodeOfRank);
+    this.#ring = this.#makeRing(nodeOfRank);
     const overlays = () => Array.from(this.#ranks.values(), ({ overlay }) => overlay);
-    this.methods = { ...this.#methods, ...remoteLinkMethods({ overlays, nodeOfRank, machines: this.#machines }) };
+    this.methods = {
+      ...this.#methods,
+      ...this.#ring.methods,
+      ...remoteLinkMethods({ overlays, nodeOfRank, machines: this.#machines }),
+    };
     this.#eventEndpoints = [
       ...eventEndpoints(plan, mailbox.thread),
       ...(instance.placement.nodes.length > 1 ? [endpoint(MAIN, FEED_INDEX)] : []),
@@ -176,6 +184,7 @@ export class Router {
       },
       address: async () => (await this.#control.rpc<{ uri?: string }>(MAIN, 'link.address')).uri,
       connect: (from, to) => this.#connect(from, to),
+      ring: this.#ring,
       listen: async (rank) => {
         await this.#control.rpc(MAIN, 'listen', { rank });
       },
@@ -193,6 +202,18 @@ export class Router {
       },
       exited: (rank, exitCode) => this.#control.notify(MAIN, 'rank.exited', { rank, exitCode }),
     };
+  }
+
+  #makeRing(nodeOfRank: Int32Array): RingRequests {
+    return new RingRequests({
+      clock: realWorld.clock,
+      random: realWorld.random,
+      placement: this.#instance.placement,
+      nodeOfRank,
+      send: (frame) => this.#control.notify(MAIN, RING_FRAME, frame),
+      request: (rank, ...asked) => this.#ranks.get(rank)?.broker.request(...asked),
+      list: () => this.#control.rpc(MAIN, RING_LIST),
+    });
   }
 
   #logSink(): LogSink {

@@ -9,7 +9,10 @@ import { Silence } from '../../../core/overlay/silence.ts';
 
 function makeLink(): Link {
   const events = {
-  uuid: 'own', onMessage: () => {}, onControl: () => {} };
+    uuid: 'own',
+    onMessage: () => {},
+    onControl: () => {},
+  };
   return new Link(1, { uuid: 'u', isRemote: true, transmit: () => {} }, events, new Tracer(() => 0));
 }
 
