@@ -155,6 +155,7 @@ test('exit codes, and starts that fail', async () => {
     [['--procs=2'], /--procs goes only with --size/],
     [['-s2', '--procs=2', '--alone'], /--alone does not go with --size/],
     [['-s2', '--procs=2', '-Stbon.interface-hint=nosuch', '-Stbon.prefertcp=1'], /nothing fits 'nosuch'/],
+    [['-s2', '--procs=2', '-Sbroker.quorum=9'], /'9' is no size between 1 and 2/],
     [['-s2', '--procs=2', '-Sbroker.rc1_path=test $(flux getattr rank) = 0'], /rank 1 failed to start/],
   ] as [string[], RegExp][]) {
     const { exit, stderr } = await start(...args, 'true');
