@@ -7,7 +7,6 @@ import { createHash } from 'node:crypto';
 import { FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
 import type { JsonObject } from '../json.ts';
-import type { LinkWishes } from './bootstrap.ts';
 import {
   type BootstrapConfig,
   bindUri,
@@ -16,6 +15,7 @@ import {
   parseBootstrap,
   rankOfHost,
 } from './bootstrap-config.ts';
+import type { LinkWishes } from './bootstrap-links.ts';
 import { readCertificate } from './certificate-file.ts';
 import { topologyUri } from './instance-attributes.ts';
 import { type StartOptions, treeOf } from './prepare.ts';
