@@ -5,8 +5,9 @@ import os from 'node:os';
 import { asFluxError } from '../core/errno.ts';
 import { parseDuration } from '../core/formats/duration.ts';
 import type { JsonObject } from '../core/json.ts';
-import { Bootstrap, type Launched, type LinkWishes, ownCard } from '../core/node/bootstrap.ts';
+import { Bootstrap, type Launched, ownCard } from '../core/node/bootstrap.ts';
 import type { BootstrapConfig } from '../core/node/bootstrap-config.ts';
+import type { LinkWishes } from '../core/node/bootstrap-links.ts';
 import { configuredHosts, configuredStart } from '../core/node/configured-start.ts';
 import { awaitEnd } from '../core/node/follower.ts';
 import { tbonAttribute } from '../core/node/instance-attributes.ts';
@@ -76,7 +77,7 @@ export async function runLaunched(
   if (configured) return runConfigured(configured, settings);
   const bootstrap = pmi ? new Bootstrap(pmi, process.env) : await Bootstrap.open(method);
   try {
-    const launched = await bootstrap.gather(ownCard(attributes.hostname, ranks, !alone));
+    const launched = await bootstrap.gather(ownCard(attributes.hostname, ranks, !alone), settings);
     if (!launched.isHost) {
       await bootstrap.link(launched);
       return await awaitEnd(await bootstrap.awaitUri(launched));

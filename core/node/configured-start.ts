@@ -8,7 +8,6 @@ import { FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
 import type { JsonObject } from '../json.ts';
 import { beside } from '../overlay/ring-way.ts';
-import type { LinkWishes } from './bootstrap.ts';
 import {
   type BootstrapConfig,
   bindUri,
@@ -17,6 +16,7 @@ import {
   parseBootstrap,
   rankOfHost,
 } from './bootstrap-config.ts';
+import type { LinkWishes } from './bootstrap-links.ts';
 import { readCertificate } from './certificate-file.ts';
 import { topologyUri } from './instance-attributes.ts';
 import { type StartOptions, treeOf } from './prepare.ts';

@@ -44,12 +44,17 @@ export interface LaunchPlan {
   readonly startTime: number;
   /** Host names by rank, as a hostlist (RFC 29). */
   readonly hosts: string;
+  /** Which ranks share a node, as a task map (RFC 34); null: nobody says. */
+  readonly mapping: string | null;
   /** In the order of their first ranks. */
   readonly nodes: readonly PlannedNode[];
 }
 
+/** What does not follow from the cards; host names do when absent. */
+export type LaunchFacts = Omit<LaunchPlan, 'size' | 'hosts' | 'nodes'> & { readonly hosts?: string | undefined };
+
 /** Ranks go by processes, in order; processes of one machine that share it have one host all their ranks. */
-export function planLaunch(cards: readonly Card[], instanceId: string, startTime: number): LaunchPlan {
+export function planLaunch(cards: readonly Card[], facts: LaunchFacts): LaunchPlan {
   const groups = new Map<string, { ranks: [number, number][]; processes: number[]; machine: string }>();
   const hosts: string[] = [];
   for (const [process, { machine, hostname, ranks, isShared }] of cards.entries()) {
@@ -65,19 +70,20 @@ export function planLaunch(cards: readonly Card[], instanceId: string, startTime
     processes: IdSet.from(processes).encode(),
     machine,
   }));
-  return { size: hosts.length, instanceId, startTime, hosts: Hostlist.from(hosts).encode(), nodes };
+  return { ...facts, size: hosts.length, hosts: facts.hosts ?? Hostlist.from(hosts).encode(), nodes };
 }
 
-export function encodeLaunchPlan({ size, instanceId, startTime, hosts, nodes }: LaunchPlan): string {
-  return stringifyJson({ size, instanceId, startTime, hosts, nodes: nodes.map((node) => ({ ...node })) });
+export function encodeLaunchPlan({ nodes, ...plan }: LaunchPlan): string {
+  return stringifyJson({ ...plan, nodes: nodes.map((node) => ({ ...node })) });
 }
 
 /** @throws FluxError EPROTO: it is none */
 export function decodeLaunchPlan(text: string): LaunchPlan {
-  const fields = { size: 'i', instanceId: 's', startTime: 'n', hosts: 's', nodes: 'a' } as const;
-  const { nodes, ...plan } = unpack(parseJson(text) as JsonObject, fields);
+  const fields = { size: 'i', instanceId: 's', startTime: 'n', hosts: 's', mapping: '*', nodes: 'a' } as const;
+  const { nodes, mapping, ...plan } = unpack(parseJson(text) as JsonObject, fields);
   return {
     ...plan,
+    mapping: mapping === null ? null : String(mapping),
     nodes: nodes.map((node) => unpack(isObject(node) ? node : undefined, { ranks: 's', processes: 's', machine: 's' })),
   };
 }

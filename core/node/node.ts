@@ -136,11 +136,14 @@ export class FluxNode {
    * @throws FluxError what is wrong with the options, the configuration or the folders
    */
   static async start(options: StartOptions = {}): Promise<FluxNode> {
-    const prepared = prepare(options);
+    let prepared: Prepared | undefined;
     try {
+      prepared = prepare(options);
       return await new FluxNode(prepared, options).#open();
     } catch (error) {
-      discardFolders(prepared.folders);
+      if (prepared) discardFolders(prepared.folders);
+      // They would keep a process that has nothing else to do.
+      options.links?.wires.close();
       throw error;
     }
   }

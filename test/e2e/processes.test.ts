@@ -1,6 +1,7 @@
 // Instances of several processes of one machine: everything works as in one, and the others survive one that dies.
 
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { IdSet } from '../../core/formats/idset.ts';
 import type { Handle } from '../../core/handle/handle.ts';
@@ -123,6 +124,22 @@ for (const [size, procs, ...options] of [
   });
 }
 
+test('attributes are those of one process', async () => {
+  const own = ['broker.pid', 'broker.uuid', 'broker.starttime', 'rundir', 'statedir', 'local-uri'];
+  const script = `for rank in 0 1 2 3; do flux exec -r $rank flux lsattr -v; done | grep -vwE '${own.join('|')}'`;
+  const { PATH } = process.env;
+  const env = { PATH: `${path.dirname(flux)}:${PATH}` };
+  for (const options of [[], ['--test-hosts=h[0-3]', '--test-pmi-clique=[[0,2,1,2]]'], ['--test-pmi-clique=none']]) {
+    const outcomes = [1, 3].map((procs) =>
+      run(flux, ['start', '-s4', `--procs=${procs}`, ...options, 'bash', '-c', script], { env }),
+    );
+    const [one, several] = await Promise.all(outcomes);
+    assert.equal(one!.exit, 0);
+    assert.match(one!.stdout, /^hostlist/m);
+    assert.deepEqual(several, one);
+  }
+});
+
 test('a process that is killed takes its ranks with it, and nothing else', async () => {
   const instance = await startInstance(8, ['--procs=4', '-Slog-stderr-level=0']);
   await instance.flux(['overlay', 'status', '--wait=full', '--timeout=10s']);
@@ -155,6 +172,8 @@ test('exit codes, and starts that fail', async () => {
     [['--procs=2'], /--procs goes only with --size/],
     [['-s2', '--procs=2', '--alone'], /--alone does not go with --size/],
     [['-s2', '--procs=2', '-Stbon.interface-hint=nosuch', '-Stbon.prefertcp=1'], /nothing fits 'nosuch'/],
+    [['-s2', '--procs=2', '-Sbroker.quorum=9'], /'9' is no size between 1 and 2/],
+    [['-s3', '--procs=3', '--test-hosts=a,b'], /a,b names 2 hosts for 3 ranks/],
     [['-s2', '--procs=2', '-Sbroker.rc1_path=test $(flux getattr rank) = 0'], /rank 1 failed to start/],
   ] as [string[], RegExp][]) {
     const { exit, stderr } = await start(...args, 'true');
