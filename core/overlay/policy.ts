@@ -3,7 +3,7 @@
  * on below another parent (`rewire`).
  */
 
-import { FluxError } from '../errno.ts';
+import { about, FluxError } from '../errno.ts';
 import { parseDuration } from '../formats/duration.ts';
 
 /** The attribute tbon.rewire_timeout where nobody sets it. */
@@ -25,6 +25,10 @@ export function checkPolicy(name: string): void {
 export function rewireTimeout(attribute: (name: string) => string | undefined): number | undefined {
   const policy = attribute('tbon.policy') ?? 'restart';
   checkPolicy(policy);
-  const seconds = parseDuration(attribute('tbon.rewire_timeout') ?? REWIRE_TIMEOUT);
-  return policy === 'rewire' ? seconds : undefined;
+  try {
+    const seconds = parseDuration(attribute('tbon.rewire_timeout') ?? REWIRE_TIMEOUT);
+    return policy === 'rewire' ? seconds : undefined;
+  } catch (error) {
+    throw about('tbon.rewire_timeout', error);
+  }
 }
