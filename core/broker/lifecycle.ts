@@ -367,6 +367,8 @@ export class Lifecycle {
   parentLost(why: string): void {
     if (this.#parentLost) return;
     this.#parentLost = true;
+    if (this.#isParentAway && this.#state === 'config-sync') this.post('sync-fail');
+    this.#isParentAway = false;
     if (eventFromLostParent(this.#state)) this.#broker.log('err', `lost parent: ${why}`);
     this.#checkParent();
   }

@@ -1,8 +1,8 @@
 /**
  * The moves of ranks in the tree, as the ranks of one thread know them.
  *
- * Rank 0 decides on each move and publishes it as an event, so all ranks make the same moves in the same order. Who was not
- * there asks its parent for those that have been. Of two moves of a rank the one with the higher event number counts, in
+ * Rank 0 decides on each move and publishes it as an event, so all ranks make the same moves in the same order. A process that
+ * comes later asks rank 0 for those that have been. Of two moves of a rank the one with the higher event number counts, in
  * whichever order they are heard of.
  */
 
@@ -33,9 +33,13 @@ export interface MovesHost {
 export class Moves {
   readonly #host: MovesHost;
   readonly #moves = new Map<number, Move>();
+  #isWhole: boolean;
+  #isAsking = false;
 
-  constructor(host: MovesHost) {
+  /** @param isWhole whether this process is there from the first event on */
+  constructor(host: MovesHost, isWhole: boolean) {
     this.#host = host;
+    this.#isWhole = isWhole;
   }
 
   /**
@@ -50,11 +54,23 @@ export class Moves {
   }
 
   /**
-   * Takes what `list` told elsewhere.
+   * Learns those that have been before this process was there, if it does not know them yet.
    *
-   * @throws FluxError EPROTO, EINVAL: it is no such list
+   * @param ask resolves to what `list` tells at rank 0
+   * @throws FluxError what asking fails with; EPROTO, EINVAL: it is no such list
    */
-  learn(list: readonly JsonValue[]): void {
+  async complete(ask: () => Promise<readonly JsonValue[]>): Promise<void> {
+    if (this.#isWhole || this.#isAsking) return;
+    this.#isAsking = true;
+    try {
+      this.#learn(await ask());
+      this.#isWhole = true;
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  #learn(list: readonly JsonValue[]): void {
     let moves = list.map((move) => unpack(move as JsonObject, { rank: 'i', parent: 'i', sequence: 'i' }));
     // A rank may have to wait until another one is not below it any more.
     for (;;) {

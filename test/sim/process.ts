@@ -69,10 +69,8 @@ export class SimulatedProcess implements WireHost {
     this.ranks = ranks;
     this.uri = `sim://${index}`;
     this.topology = topologyOf(sim.instance);
-    this.moves = new Moves({
-      topology: this.topology,
-      overlay: (rank) => (map.nodeOfRank[rank] === index ? this.#rank(rank).overlay : undefined),
-    });
+    const overlay = (rank: number) => (map.nodeOfRank[rank] === index ? this.#rank(rank).overlay : undefined);
+    this.moves = new Moves({ topology: this.topology, overlay }, index === 0);
     this.#map = map;
     this.#clock = this.clock(`process ${index}`);
     const line = (name: string) => sim.network.line(`process ${index} ${name}`, () => {}, true);

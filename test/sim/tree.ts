@@ -21,7 +21,7 @@ export class TreeOfLines implements Fabric {
   constructor(sim: Simulation) {
     this.#sim = sim;
     this.nodeOfRank = new Int32Array(sim.size);
-    this.#moves = new Moves({ topology: sim.topology, overlay: (rank) => sim.ranks[rank]!.overlay });
+    this.#moves = new Moves({ topology: sim.topology, overlay: (rank) => sim.ranks[rank]!.overlay }, true);
   }
 
   clock(rank: number): Clock {

@@ -5,7 +5,7 @@ import type { Lifecycle } from '../../core/broker/lifecycle.ts';
 import { stateNumber } from '../../core/broker/state-machine.ts';
 import type { FluxError } from '../../core/errno.ts';
 import type { JsonValue } from '../../core/json.ts';
-import { Message, NODEID_UPSTREAM } from '../../core/message/message.ts';
+import { Message } from '../../core/message/message.ts';
 import { brokerUuid } from '../../core/node/instance.ts';
 import { REPARENT_EVENT } from '../../core/overlay/moves.ts';
 import { Overlay } from '../../core/overlay/overlay.ts';
@@ -132,10 +132,12 @@ export class RankOverlay {
   async learnMoves(): Promise<void> {
     const { broker } = this.#parts;
     try {
-      const answer = await broker.rpc('overlay.moves', undefined, { nodeid: NODEID_UPSTREAM });
-      this.#host.moves.learn((answer as { moves: readonly JsonValue[] }).moves);
+      await this.#host.moves.complete(async () => {
+        const answer = await broker.rpc('overlay.moves', undefined, { nodeid: 0 });
+        return (answer as { moves: readonly JsonValue[] }).moves;
+      });
     } catch (error) {
-      // Whoever is the next parent is asked again.
+      // It is asked again when there is another parent.
       broker.log('debug', `overlay.moves: ${(error as FluxError).message}`, 'overlay');
     }
   }

@@ -120,7 +120,10 @@ export class Router {
     this.#topology = topologyOf(instance);
     const nodeOfRank = nodesOfRanks(instance.placement.nodes, instance.size);
     this.#nodeOfRank = nodeOfRank;
-    this.#moves = new Moves({ topology: this.#topology, overlay: (rank) => this.#ranks.get(rank)?.overlay });
+    this.#moves = new Moves(
+      { topology: this.#topology, overlay: (rank) => this.#ranks.get(rank)?.overlay },
+      instance.placement.own === 0,
+    );
     this.#machines = new RealMachines(instance, nodeOfRank);
     this.#ring = this.#makeRing(nodeOfRank);
     const overlays = () => Array.from(this.#ranks.values(), ({ overlay }) => overlay);
