@@ -156,7 +156,7 @@ function apply(sim: Simulation, processes: Processes, fault: Fault): (() => void
       processes.move(fault.rank, fault.parent);
       return undefined;
     case 'client goes':
-      sim.clients[fault.client]?.disconnect();
+      processes.clientGoes(sim.clients[fault.client]);
       return undefined;
   }
 }

@@ -18,6 +18,18 @@ const found = [
   2057271439,
   // What had waited for an event was handed on without it, once this process was cut off.
   1254370337,
+  // The server had answered for a rank that came back and answered, too: two answers to one request.
+  1001,
+  // A process came after a move that its parent had not heard of either.
+  61161961,
+  // A rank that found no parent while it waited for the configuration waited for ever.
+  61161526,
+  // A rank that was moved and died before it came stayed a member.
+  1137,
+  // A process lost the only one that could have told it of others.
+  1228,
+  // A stream that had come back on its way ended what its client had asked directly.
+  1308661173,
 ];
 
 forNewSeeds('processes of an instance go on, whatever befalls others', 60, found, async (_, seed) => {

@@ -7,7 +7,7 @@ import type { Moves } from '../../core/overlay/moves.ts';
 import { nodesOfRanks, parentNodes } from '../../core/overlay/placement.ts';
 import { rewireTimeout } from '../../core/overlay/policy.ts';
 import type { Topology } from '../../core/overlay/topology.ts';
-import type { Call } from './client.ts';
+import type { Call, SimulatedClient } from './client.ts';
 import type { Fabric } from './fabric.ts';
 import { type ProcessMap, SimulatedProcess } from './process.ts';
 import type { Simulation } from './simulation.ts';
@@ -18,9 +18,9 @@ export class Processes implements Fabric {
   readonly wires: WireNetwork;
   readonly #sim: Simulation;
   readonly nodeOfRank: Int32Array;
-  // Ranks that were to be moved on demand, and what was answered.
+  // Ranks that were to be moved on demand, and who asked for it.
   readonly #moved = new Set<number>();
-  readonly #moveCalls: Call[] = [];
+  readonly #movers = new Map<SimulatedClient, Call>();
   // Connections that broke, as `child-parent`.
   readonly #broken = new Set<string>();
 
@@ -82,16 +82,19 @@ export class Processes implements Fabric {
   move(rank: number, parent: number): void {
     if (!this.list[0]!.isAlive) return;
     this.#moved.add(rank);
-    this.#moveCalls.push(this.#sim.connect(0).call('overlay.reparent', { rank, parent }));
+    const client = this.#sim.connect(0);
+    this.#movers.set(client, client.call('overlay.reparent', { rank, parent }));
+  }
+
+  /** A client goes, if it does not wait for a move, after which others look. */
+  clientGoes(client: SimulatedClient | undefined): void {
+    if (client && !this.#movers.has(client)) client.disconnect();
   }
 
   /** Whether no move on demand is under way, and all know which connections broke. */
   get isAtRest(): boolean {
-    const { connections } = this.wires;
-    return (
-      this.#moveCalls.every(({ finalAnswers }) => finalAnswers.length) &&
-      connections.every(({ isSettled }) => isSettled)
-    );
+    for (const { finalAnswers } of this.#movers.values()) if (!finalAnswers.length) return false;
+    return this.wires.connections.every(({ isSettled }) => isSettled);
   }
 
   /** Whether a rank has to be part of the instance in the end. */
