@@ -28,6 +28,7 @@ import {
   encodeCard,
   encodeLaunchPlan,
   type LaunchPlan,
+  type PlayedHosts,
   planLaunch,
 } from './launch-plan.ts';
 import type { StartOptions } from './prepare.ts';
@@ -83,6 +84,7 @@ export class Bootstrap {
   readonly size: number;
   readonly #pmi: Pmi;
   readonly #environment: Environment;
+  #wires: ZmqWires | undefined;
 
   constructor(pmi: Pmi, environment: Environment) {
     this.#pmi = pmi;
@@ -106,10 +108,11 @@ export class Bootstrap {
   /**
    * Gathers what the instance is; all processes call it.
    *
+   * @param played what the process of rank 0 says of hosts in place of what is the case
    * @throws FluxError what the interface fails with
    */
-  async gather(own: Card): Promise<Launched> {
-    const plan = this.size > 1 ? await this.#exchange(own) : planLaunch([own], randomUUID(), Date.now() / 1000);
+  async gather(own: Card, played: Partial<PlayedHosts> = {}): Promise<Launched> {
+    const plan = this.size > 1 ? await this.#exchange(own, played) : planLaunch([own], randomUUID(), Date.now() / 1000);
     const node = plan.nodes.findIndex(({ processes }) => IdSet.parse(processes).has(this.rank));
     if (node < 0) throw new FluxError('EPROTO', `the plan of the instance has no process ${this.rank}`);
     const isHost = IdSet.parse(plan.nodes[node]!.processes).first === this.rank;
@@ -120,7 +123,7 @@ export class Bootstrap {
     const options: StartOptions = {
       size,
       bootMethod: this.#pmi.method,
-      mapping: await this.#mapping(enclosing, own.ranks),
+      mapping: plan.mapping === undefined ? await this.#mapping(enclosing, own.ranks) : plan.mapping,
       ...(size > 1 && { hosts }),
       ...(enclosing && { enclosing }),
       ...(interfaceHint && { attributes: { 'tbon.interface-hint': interfaceHint } }),
@@ -128,14 +131,14 @@ export class Bootstrap {
     return { plan, node, isHost, options };
   }
 
-  async #exchange(own: Card): Promise<LaunchPlan> {
+  async #exchange(own: Card, played: Partial<PlayedHosts>): Promise<LaunchPlan> {
     await this.#pmi.put(cardKey(this.rank), encodeCard(own));
     await this.#pmi.barrier();
     if (this.rank === 0) {
       const cards: Card[] = [];
       for (let process = 0; process < this.size; process++)
         cards.push(decodeCard(await this.#pmi.get(cardKey(process))));
-      await this.#putPlan(planLaunch(cards, randomUUID(), Date.now() / 1000));
+      await this.#putPlan({ ...planLaunch(cards, randomUUID(), Date.now() / 1000), ...played });
     }
     await this.#pmi.barrier();
     return this.#getPlan();
@@ -207,6 +210,7 @@ export class Bootstrap {
       ipv6: !isLocal && address().startsWith('['),
       log,
     });
+    this.#wires = wires;
     // Without a folder, which nobody has to remove.
     const bindUri = (what: string) => (isLocal ? `ipc://@flux-${instanceId}-${what}` : `tcp://${address()}:*`);
     const uri = await wires.bind(bindUri(String(node)));
@@ -273,7 +277,9 @@ export class Bootstrap {
     if (this.size > 1) await this.#pmi.abort(message).catch(() => {});
   }
 
+  /** Ends what may keep the process alive, links of an instance that did not start among it. */
   close(): void {
     this.#pmi.close();
+    this.#wires?.close();
   }
 }

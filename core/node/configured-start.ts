@@ -60,19 +60,13 @@ export async function configuredStart(start: ConfiguredStart): Promise<StartOpti
   const attributes = { ...start.attributes, 'tbon.topo': topologyUri(set, config) ?? 'custom' };
   if (size === 1) return { size, bootMethod: CONFIG_METHOD, attributes };
   const certificate = readCertificate(certificatePath(bootstrap)!);
-  const wires = new ZmqWires({
-    certificate,
-    timeout,
-    connectTimeout,
-    ipv6: enableIpv6,
-    log,
-  });
   const placement = { own: rank, nodes: Array.from({ length: size }, (_, each) => ({ ranks: String(each) })) };
   const { topology } = treeOf(new Map(Object.entries(attributes)), config, placement, size);
-  if (topology.children(rank).length) await wires.bind(bindUri(bootstrap, rank));
   const parent = topology.parent(rank);
   const uris = new Map(parent === undefined ? [] : [[parent, connectUri(bootstrap, parent)]]);
   const names = hosts.map(({ host }) => host);
+  const wires = new ZmqWires({ certificate, timeout, connectTimeout, ipv6: enableIpv6, log });
+  if (topology.children(rank).length) await wires.bind(bindUri(bootstrap, rank));
   return {
     size,
     bootMethod: CONFIG_METHOD,

@@ -5,6 +5,7 @@ import { Hostlist } from '../formats/hostlist.ts';
 import { IdSet } from '../formats/idset.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../json.ts';
 import { isObject, unpack } from '../message/unpack.ts';
+import { checkSize } from './instance.ts';
 
 /** What a process tells the others of itself. */
 export interface Card {
@@ -37,19 +38,30 @@ export interface PlannedNode {
   readonly machine: string;
 }
 
-export interface LaunchPlan {
+/** Hosts and nodes as ranks see them. */
+export interface PlayedHosts {
+  /** Host names by rank, as a hostlist (RFC 29). */
+  readonly hosts: string;
+  /** Which ranks share a node, as a task map (RFC 34); null: nobody says. The launcher says when absent. */
+  readonly mapping?: string | null;
+}
+
+export interface LaunchPlan extends PlayedHosts {
   readonly size: number;
   readonly instanceId: string;
   /** Seconds since the epoch. */
   readonly startTime: number;
-  /** Host names by rank, as a hostlist (RFC 29). */
-  readonly hosts: string;
   /** In the order of their first ranks. */
   readonly nodes: readonly PlannedNode[];
 }
 
-/** Ranks go by processes, in order; processes of one machine that share it have one host all their ranks. */
+/**
+ * Ranks go by processes, in order; processes of one machine that share it have one host all their ranks.
+ *
+ * @throws FluxError EINVAL: they are too many
+ */
 export function planLaunch(cards: readonly Card[], instanceId: string, startTime: number): LaunchPlan {
+  checkSize(cards.reduce((sum, { ranks }) => sum + ranks, 0));
   const groups = new Map<string, { ranks: [number, number][]; processes: number[]; machine: string }>();
   const hosts: string[] = [];
   for (const [process, { machine, hostname, ranks, isShared }] of cards.entries()) {
@@ -68,16 +80,17 @@ export function planLaunch(cards: readonly Card[], instanceId: string, startTime
   return { size: hosts.length, instanceId, startTime, hosts: Hostlist.from(hosts).encode(), nodes };
 }
 
-export function encodeLaunchPlan({ size, instanceId, startTime, hosts, nodes }: LaunchPlan): string {
-  return stringifyJson({ size, instanceId, startTime, hosts, nodes: nodes.map((node) => ({ ...node })) });
+export function encodeLaunchPlan(plan: LaunchPlan): string {
+  return stringifyJson({ ...plan, nodes: plan.nodes.map((node) => ({ ...node })) });
 }
 
 /** @throws FluxError EPROTO: it is none */
 export function decodeLaunchPlan(text: string): LaunchPlan {
-  const fields = { size: 'i', instanceId: 's', startTime: 'n', hosts: 's', nodes: 'a' } as const;
-  const { nodes, ...plan } = unpack(parseJson(text) as JsonObject, fields);
+  const fields = { size: 'i', instanceId: 's', startTime: 'n', hosts: 's', mapping: '*?', nodes: 'a' } as const;
+  const { nodes, mapping, ...plan } = unpack(parseJson(text) as JsonObject, fields);
   return {
     ...plan,
+    ...(mapping !== undefined && { mapping: mapping === null ? null : String(mapping) }),
     nodes: nodes.map((node) => unpack(isObject(node) ? node : undefined, { ranks: 's', processes: 's', machine: 's' })),
   };
 }

@@ -55,6 +55,7 @@ export class FluxNode {
   /** The state of the first rank of this process. */
   #state = 'load-builtins';
   #hasRun = false;
+  #hasPanicked = false;
   #ranksLeft: number;
   #over = false;
   // The highest of all ranks, where that counts.
@@ -123,16 +124,18 @@ export class FluxNode {
   }
 
   /**
-   * Starts an instance in this process.
+   * Starts an instance in this process. When it cannot be, its wires are closed: they would keep the process alive.
    *
    * @throws FluxError what is wrong with the options, the configuration or the folders
    */
   static async start(options: StartOptions = {}): Promise<FluxNode> {
-    const prepared = prepare(options);
+    let prepared: Prepared | undefined;
     try {
+      prepared = prepare(options);
       return await new FluxNode(prepared, options).#open();
     } catch (error) {
-      discardFolders(prepared.folders);
+      if (prepared) discardFolders(prepared.folders);
+      options.links?.wires.close();
       throw error;
     }
   }
@@ -172,7 +175,7 @@ export class FluxNode {
       lost: (node, why, wasJoined) => this.#linkLost(node, why, wasJoined),
       note: (note) => {
         if (note.machine) this.#control.notify(leaderThread(this.plan), 'node.machine', note);
-        else if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(this.plan), 'panic', note);
+        else this.#panic(note);
       },
       log: (severity, text) => this.#log(this.plan.firstRank, severity, text, 'overlay'),
     });
@@ -327,7 +330,7 @@ export class FluxNode {
     const { mode, timeout } = this.#exit ?? {};
     this.#ranksLeft--;
     if (mode === 'any' || this.plan.firstRank > 0) this.#exitCode = Math.max(this.#exitCode, exitCode);
-    if (rank > 0 && exitCode && !this.#hasRun) this.#failStart(`rank ${rank} failed to start`, exitCode);
+    if (rank > 0 && exitCode && !this.#hasRun) this.failStart(`rank ${rank} failed to start`, exitCode);
     if (rank === 0 || this.#ranksLeft === 0) {
       void this.#finish(rank === 0 && mode !== 'any' ? exitCode : this.#exitCode);
       return;
@@ -337,11 +340,18 @@ export class FluxNode {
     this.#exitTimer = setTimeout(end, timeout * 1000);
   }
 
-  /** The instance cannot start; one that is ending already is left alone. */
-  #failStart(why: string, exitCode: number): void {
+  /** The instance cannot start. */
+  failStart(why: string, exitCode: number): void {
     const note = { text: `${why} (exit code ${exitCode})`, exitCode };
     if (this.plan.firstRank > 0) this.#links?.tell(note);
-    else if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(this.plan), 'panic', note);
+    else this.#panic(note);
+  }
+
+  /** Ends the start of rank 0, for the first reason; one that is over, or ends already, is left alone. */
+  #panic(note: JsonObject): void {
+    if (this.#hasPanicked || !startingStates.includes(this.#state)) return;
+    this.#hasPanicked = true;
+    this.#control.notify(leaderThread(this.plan), 'panic', note);
   }
 
   #linkLost(node: number, why: string, wasJoined: boolean): void {
@@ -350,7 +360,7 @@ export class FluxNode {
     this.#tellRouters('link.lost', { node, why });
     // Who starts all processes together starts none again.
     const { ranks } = this.instance.placement.nodes[node]!;
-    if (this.#exit && !this.#hasRun) this.#failStart(`ranks ${ranks} are lost: ${why}`, 1);
+    if (this.#exit && !this.#hasRun) this.failStart(`ranks ${ranks} are lost: ${why}`, 1);
   }
 
   /** `error` is undefined when it was killed on demand. */

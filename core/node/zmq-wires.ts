@@ -9,13 +9,14 @@ import type * as ZeroMq from 'zeromq';
 import { asFluxError, FluxError } from '../errno.ts';
 import type { Certificate } from '../formats/certificate.ts';
 import { encodeZ85 } from '../formats/z85.ts';
+import { clock } from './clock.ts';
 import type { ServerEvents, Wire, WireEvents, Wires } from './wires.ts';
 
 export interface WireSettings {
   readonly certificate: Pick<Certificate, 'publicKey' | 'secretKey'>;
   /** Seconds without a sign of the other side after which a connection is lost (tbon.tcp_user_timeout). */
   readonly timeout: number;
-  /** Seconds in which it has to be there (tbon.connect_timeout). */
+  /** Seconds in which it has to be there (tbon.connect_timeout); 0: any time. */
   readonly connectTimeout: number;
   /** Whether addresses may be of IPv6. */
   readonly ipv6?: boolean;
@@ -98,7 +99,7 @@ export class ZmqWires implements Wires {
       ...unlimited,
       ...this.#common,
       ...heartbeats(timeout),
-      handshakeInterval: connectTimeout * 1000,
+      handshakeInterval: milliseconds(connectTimeout),
       curveServer: true,
       curvePublicKey: this.#keys.publicKey,
       curveSecretKey: this.#keys.secretKey,
@@ -138,18 +139,21 @@ export class ZmqWires implements Wires {
     const dealer = new this.#zmq.Dealer({ ...unlimited, ...heartbeats(timeout), ...this.#clientKeys() });
     const wire = new ConnectedWire(dealer, events, () => this.#connected.delete(wire));
     this.#connected.add(wire);
-    const timer = setTimeout(() => wire.lose(`${uri} is not reached in ${connectTimeout}s`), connectTimeout * 1000);
+    const giveUp = () => wire.lose(`${uri} is not reached in ${connectTimeout}s`);
+    const timer = connectTimeout > 0 ? clock.after(connectTimeout, giveUp) : undefined;
     let isUp = false;
     watch(dealer, {
       handshake: () => {
         isUp = true;
-        clearTimeout(timer);
+        timer?.cancel();
       },
       disconnect: () => {
+        // Nothing that is still to be sent has anybody to go to.
+        if (!dealer.closed) dealer.linger = 0;
         const why = isUp ? 'the connection broke' : `${uri} does not let this process in: it has another certificate`;
         setTimeout(() => wire.lose(why), LAST_FRAMES);
       },
-      end: () => clearTimeout(timer),
+      end: () => timer?.cancel(),
     });
     try {
       dealer.connect(uri);
@@ -227,9 +231,14 @@ function post<T>(socket: { send(message: T): Promise<void> }, message: T, failed
 
 const unlimited = { ...prompt, sendHighWaterMark: 0, receiveHighWaterMark: 0, linger: LINGER } as const;
 
+/** A time as ZeroMQ takes it, to which 0 is no limit. */
+function milliseconds(seconds: number): number {
+  return seconds * 1000 < 2 ** 31 ? Math.ceil(seconds * 1000) : 0;
+}
+
 /** ZeroMQ's own threads ask and answer, so that a busy process is not taken for a dead one. */
 function heartbeats(timeout: number) {
-  return timeout > 0 ? { heartbeatInterval: (timeout * 1000) / 4, heartbeatTimeout: timeout * 1000 } : {};
+  return { heartbeatInterval: milliseconds(timeout / 4), heartbeatTimeout: milliseconds(timeout) };
 }
 
 /** Hands each message to `take` until the socket closes. */

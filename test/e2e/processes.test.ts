@@ -1,13 +1,14 @@
 // Instances of several processes of one machine: everything works as in one, and the others survive one that dies.
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { IdSet } from '../../core/formats/idset.ts';
 import type { Handle } from '../../core/handle/handle.ts';
 import { untilEnd } from '../../core/handle/rpc.ts';
 import { Flag } from '../../core/message/message.ts';
 import { flux, type Instance, run, startInstance } from './instance.ts';
-import { until, withHandle } from './support.ts';
+import { isAlive, startProgram, temporaryFolder, until, withHandle } from './support.ts';
 
 const processesOf = async (pid: number): Promise<number[]> => {
   const { stdout } = await run('pgrep', ['-P', String(pid), '-f', 'broker']);
@@ -161,6 +162,63 @@ test('exit codes, and starts that fail', async () => {
     assert.notEqual(exit, 0, args.join(' '));
     assert.match(stderr, text);
   }
+});
+
+test('all processes know the hosts and nodes that ranks play', async (t) => {
+  const instance = await startInstance(4, ['--procs=2', '--test-hosts=a,b,c,d', '--test-pmi-clique=per-broker']);
+  t.after(() => instance.stop());
+  for (const [name, value] of [
+    ['hostlist', 'a,b,c,d'],
+    ['broker.mapping', '[[0,4,1,1]]'],
+  ] as const) {
+    const { stdout } = await instance.flux(['exec', '-r', 'all', 'flux', 'getattr', name]);
+    assert.equal(stdout, `${value}\n`.repeat(4));
+  }
+});
+
+for (const timeout of ['0', '100d', 'infinity'])
+  test(`with tbon.connect_timeout=${timeout} a process has any time to connect`, async () => {
+    const outcome = await run(flux, ['start', '-s2', '--procs=2', `-Stbon.connect_timeout=${timeout}`, 'true']);
+    assert.deepEqual(outcome, { exit: 0, stdout: '', stderr: '' });
+  });
+
+describe('while processes start', () => {
+  /** `flux start`, and its other processes. */
+  async function begin() {
+    const temporary = temporaryFolder();
+    const program = startProgram(flux, ['start', '-s3', '--procs=3', 'sleep', '1000'], { TMPDIR: temporary });
+    let others: number[] = [];
+    await until(async () => {
+      others = await processesOf(program.child.pid!);
+      return others.length === 2;
+    }, 'there are processes');
+    return { program, others, temporary };
+  }
+
+  test('a signal ends them all, and leaves nothing', async () => {
+    const { program, others, temporary } = await begin();
+    program.child.kill('SIGTERM');
+    assert.equal(await program.exited, 'SIGTERM');
+    await until(() => !others.some(isAlive), 'they are gone');
+    assert.equal(program.stderr(), '');
+    assert.deepEqual(fs.readdirSync(temporary), []);
+  });
+
+  test('one that is killed ends the others', async () => {
+    const { program, others, temporary } = await begin();
+    process.kill(others[0]!, 'SIGKILL');
+    assert.equal(await program.exited, 1);
+    await until(() => !others.some(isAlive), 'they are gone');
+    assert.match(program.stderr(), /process 1 ended before the instance was started/);
+    assert.deepEqual(fs.readdirSync(temporary), []);
+  });
+
+  test('one that never reaches the process above ends the others', async () => {
+    const args = ['start', '-s3', '--procs=3', '-Stbon.connect_timeout=1ms', 'sleep', '1000'];
+    const { exit, stderr } = await run(flux, args);
+    assert.equal(exit, 1);
+    assert.match(stderr, /is not reached in 0\.001s/);
+  });
 });
 
 test('ranks of a process that stands still are torpid until it goes on', async () => {
