@@ -10,6 +10,7 @@ import { asFluxError, FluxError } from '../errno.ts';
 import type { Certificate } from '../formats/certificate.ts';
 import { encodeZ85 } from '../formats/z85.ts';
 import { clock } from './clock.ts';
+import { checkReplaceable } from './listen.ts';
 import type { ServerEvents, Wire, WireEvents, Wires } from './wires.ts';
 
 export interface WireSettings {
@@ -109,6 +110,9 @@ export class ZmqWires implements Wires {
 
   async #bindTo(socket: ZeroMq.Router | ZeroMq.XPublisher, uri: string): Promise<string> {
     try {
+      // ZeroMQ removes whatever is there.
+      const [, path] = /^ipc:\/\/([^@].*)$/.exec(uri) ?? [];
+      if (path !== undefined) await checkReplaceable(path);
       await socket.bind(uri);
     } catch (error) {
       this.close();

@@ -170,6 +170,17 @@ describe('three hosts', () => {
 });
 
 describe('what keeps a broker from starting is said', () => {
+  test('a file where it would listen, which stays', async () => {
+    const { path, uri } = await writeConfig('file');
+    const file = `${folder}/file`;
+    fs.writeFileSync(file, 'precious');
+    fs.writeFileSync(path, fs.readFileSync(path, 'utf8').replaceAll(uri, `ipc://${file}`));
+    const { exit, stderr } = await run(flux, ['broker', '-c', path, '-Shostname=a', 'true']);
+    assert.equal(exit, 1);
+    assert.match(stderr, /^flux-broker: cannot bind to ipc:\S*\/file: \S+\/file is there, and is no socket$/m);
+    assert.equal(fs.readFileSync(file, 'utf8'), 'precious');
+  });
+
   for (const [what, args, change, text] of [
     ['a host that is not named', ['-Shostname=z'], (it: string) => it, /do not name 'z'/],
     [
