@@ -74,6 +74,7 @@ async function disconnect(handle: Handle, target: string, wanted: number | undef
   const rank = rankOf(target, hosts);
   if (rank === undefined) throw new FluxError('EINVAL', `'${target}' is neither a rank nor a host of this instance`);
   const parent = wanted ?? (await fetchParent(handle, rank));
+  if (parent >= hosts.count) throw new FluxError('EINVAL', `this instance has no rank ${parent}`);
   const name = (each: number) => `${hosts.nth(each)} (rank ${each})`;
   console.error(`flux-overlay: asking ${name(parent)} to disconnect child ${name(rank)}`);
   await handle.rpc('overlay.disconnect-subtree', { rank }, { nodeid: parent }).catch((error: unknown) => {

@@ -2,7 +2,7 @@
 
 import fs from 'node:fs';
 import os from 'node:os';
-import { asFluxError } from '../core/errno.ts';
+import { asFluxError, FluxError } from '../core/errno.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Bootstrap, type Launched, type LinkWishes, ownCard } from '../core/node/bootstrap.ts';
 import type { BootstrapConfig } from '../core/node/bootstrap-config.ts';
@@ -82,7 +82,11 @@ export async function runLaunched(
   const { attributes = {}, config = {}, hosts, mapping } = settings;
   const method = attributes['broker.boot-method'];
   const configured = pmi ? undefined : configuredHosts(config, method);
-  if (configured) return runConfigured(configured, settings);
+  if (configured) {
+    if (ranks > 1 || alone)
+      throw new FluxError('EINVAL', '--ranks and --alone do not go with [bootstrap], by which each host has one rank');
+    return runConfigured(configured, settings);
+  }
   const bootstrap = pmi ? new Bootstrap(pmi, process.env) : await Bootstrap.open(method);
   try {
     const launched = await bootstrap.gather(ownCard(attributes.hostname, ranks, !alone), {

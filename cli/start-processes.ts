@@ -51,7 +51,8 @@ export async function runProcesses(settings: StartOptions, procs: number, words:
     process.kill(process.pid, name);
   });
   const counts = rankCounts(size, procs);
-  const shared = [...words, '-S', `rundir=${rundir.path}`];
+  // They find each other by the server here, whatever the configuration says of hosts.
+  const shared = [...words, '-S', 'broker.boot-method=simple', '-S', `rundir=${rundir.path}`];
   const { size: _, bootMethod, ...own } = settings;
   try {
     for (let i = 1; i < procs; i++) program.start(i, [...shared, '--ranks', String(counts[i]), '--alone']);
