@@ -2,6 +2,7 @@
 
 import fs from 'node:fs';
 import os from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { asFluxError, FluxError } from '../core/errno.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Bootstrap, type Launched, type LinkWishes, ownCard } from '../core/node/bootstrap.ts';
@@ -18,6 +19,8 @@ import type { Pmi } from '../core/pmi/pmi.ts';
 import { countCoresAndGpus } from '../native/index.ts';
 import { Exit } from './command.ts';
 
+/** Time for a launcher to read what a process says. */
+const READ_MS = 100;
 /** Signals that end a broker. */
 const deadly = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGALRM'] as const;
 
@@ -100,8 +103,9 @@ export async function runLaunched(
     return await runHost(bootstrap, launched, settings, started);
   } catch (error) {
     if (bootstrap.size === 1) throw error;
-    // Launchers kill this process, too, and drop what it says then.
     fs.writeSync(2, `${command}: ${asFluxError(error).message}\n`);
+    // Launchers kill this process, too, and drop what they have not read then.
+    await sleep(READ_MS);
     await bootstrap.abort(asFluxError(error).message);
     throw new Exit(1);
   } finally {

@@ -1,6 +1,7 @@
 // Instances of several processes of one machine: everything works as in one, and the others survive one that dies.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { IdSet } from '../../core/formats/idset.ts';
@@ -162,6 +163,17 @@ test('exit codes, and starts that fail', async () => {
     assert.notEqual(exit, 0, args.join(' '));
     assert.match(stderr, text);
   }
+});
+
+test('what keeps launched processes from starting is said before the launcher ends them', async (t) => {
+  if (spawnSync('mpiexec.hydra', ['-version']).error) {
+    t.skip('mpiexec.hydra is not installed');
+    return;
+  }
+  const args = ['-n', '3', flux, 'start', '--alone', '-Slog-level=loud', 'true'];
+  const { exit, stderr } = await run('mpiexec.hydra', args);
+  assert.equal(exit, 1);
+  assert.equal(stderr, "flux-start: log-level: invalid value 'loud'\n".repeat(3));
 });
 
 test('all processes know the hosts and nodes that ranks play', async (t) => {
