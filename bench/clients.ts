@@ -13,7 +13,7 @@ import { commitRates, manyKeys } from './kvs.ts';
 import { appendCounts, directorySizes, namespaceCounts, storedBytes, valueSizes, watcherCounts } from './kvs-growth.ts';
 import { fence, procsBarrier } from './meeting.ts';
 import { pingLatency, pingThroughput } from './ping.ts';
-import { linkRates, procsTimes } from './procs.ts';
+import { linkRates, procsTimes, rewireTimes } from './procs.ts';
 import { type Scale, scaled } from './scale.ts';
 
 type Benchmark = (uri: string, scale: Scale, flux: string) => Figure[] | Promise<Figure[]>;
@@ -47,6 +47,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'jobs-ranks': ranksRate,
   'procs-link': linkRates,
   'procs-times': procsTimes,
+  'procs-rewire': rewireTimes,
   'procs-barrier': (uri, scale) => procsBarrier(uri, scaled(scale, 50, 8, 2)),
   'job-barrier': (_, scale, flux) => barrier(flux, scale),
 };

@@ -32,7 +32,13 @@ interface Benchmark {
 const clients = fileURLToPath(new URL('./clients.js', import.meta.url));
 
 /** A benchmark of `clients.ts`, in an instance of so many ranks in so many processes; peers have one for each rank anyway. */
-function inInstance(name: string, size: (scale: Scale) => number, compares = true, procs = 1): Benchmark {
+function inInstance(
+  name: string,
+  size: (scale: Scale) => number,
+  compares = true,
+  procs = 1,
+  options: readonly string[] = [],
+): Benchmark {
   return {
     name,
     compares,
@@ -43,6 +49,7 @@ function inInstance(name: string, size: (scale: Scale) => number, compares = tru
         `--test-size=${size(scale)}`,
         ...(procs > 1 && !isPeer ? [`--procs=${procs}`] : []),
         '-Slog-stderr-level=2',
+        ...options,
         process.execPath,
         clients,
         name,
@@ -122,6 +129,12 @@ const benchmarks: readonly Benchmark[] = [
   inInstance('procs-link', () => 2, true, 2),
   { name: 'procs-times', compares: false, run: procsTimes },
   inInstance('procs-barrier', (scale) => scaled(scale, 1024, 1024, 6), false, 4),
+  inInstance('procs-rewire', (scale) => scaled(scale, 1024, 256, 16), false, 8, [
+    '--test-exit-mode=leader',
+    '-Stbon.topo=procs:2',
+    '-Stbon.policy=rewire',
+    '-Slog-stderr-level=0',
+  ]),
   { name: 'procs-start', compares: false, run: procsStarts },
   { name: 'procs-hydra', compares: false, run: hydraStarts },
 ];

@@ -74,6 +74,27 @@ export async function procsTimes(uri: string, scale: Scale): Promise<Figure[]> {
   return figures;
 }
 
+/** From the death of a process that others are below until all ranks of all others answer, one such process after another. */
+export async function rewireTimes(uri: string): Promise<Figure[]> {
+  const handle = await Handle.open(uri);
+  const { size, firstRanks } = await processesOf(handle);
+  const pids = await Promise.all(firstRanks.map((nodeid) => handle.attribute('broker.pid', { nodeid })));
+  const answered = async (nodeid: number) => {
+    while (!(await handle.rpc('broker.ping', {}, { nodeid }).catch(() => undefined)));
+  };
+  const times: number[] = [];
+  // Each has processes below it, of which the last one is not among these.
+  for (let router = 1; router < firstRanks.length / 2; router++) {
+    const left = Array.from({ length: size - firstRanks[router + 1]! }, (_, i) => firstRanks[router + 1]! + i);
+    process.kill(Number(pids[router]), 'SIGKILL');
+    const start = performance.now();
+    await Promise.all(left.map(answered));
+    times.push(performance.now() - start);
+  }
+  await handle.close();
+  return [figure(`procs-${firstRanks.length}.rewire-${size}`, 'ms', 'less', times)];
+}
+
 /** One link between two processes: round trips, and messages a second with many requests under way. */
 export async function linkRates(uri: string, scale: Scale): Promise<Figure[]> {
   const shape = { procs: 2, size: 2 };

@@ -1,11 +1,13 @@
 /** `flux overlay`: the tree that connects the ranks. */
 
 import { about, FluxError } from '../core/errno.ts';
+import type { Hostlist } from '../core/formats/hostlist.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { rank, withHandle } from './command.ts';
 import { fetchHosts, rankOf, translateTarget } from './hosts.ts';
 import { runNested } from './nested.ts';
 import { errorsCommand } from './overlay-errors.ts';
+import { ringCommand } from './overlay-ring.ts';
 import { statusCommand } from './overlay-status.ts';
 import { print } from './print.ts';
 import { Topology } from './topology.ts';
@@ -19,6 +21,7 @@ export function run(args: readonly string[]): Promise<number> {
 const commands = {
   status: statusCommand,
   errors: errorsCommand,
+  ring: ringCommand,
   lookup: {
     summary: 'Translate ranks to hosts, or hosts to ranks',
     define: (command) =>
@@ -46,6 +49,14 @@ const commands = {
           withHandle((handle) => disconnect(handle, target, options.parent)),
         ),
   },
+  reparent: {
+    summary: 'Move a rank, and all below it, below another one',
+    define: (command) =>
+      command
+        .argument('<rank>', 'the rank or host to move')
+        .argument('<parent>', 'the rank or host that becomes its parent')
+        .action((rank: string, parent: string) => withHandle((handle) => reparent(handle, rank, parent))),
+  },
   trace: {
     summary: 'Show messages as they pass between ranks',
     define: (command) =>
@@ -69,10 +80,22 @@ async function fetchParent(handle: Handle, rank: number): Promise<number> {
   return parent;
 }
 
-async function disconnect(handle: Handle, target: string, wanted: number | undefined): Promise<void> {
-  const hosts = await fetchHosts(handle);
+/** The rank that is meant; EINVAL when there is none. */
+function requireRank(target: string, hosts: Hostlist): number {
   const rank = rankOf(target, hosts);
   if (rank === undefined) throw new FluxError('EINVAL', `'${target}' is neither a rank nor a host of this instance`);
+  return rank;
+}
+
+async function reparent(handle: Handle, target: string, newParent: string): Promise<void> {
+  const hosts = await fetchHosts(handle);
+  const [rank, parent] = [requireRank(target, hosts), requireRank(newParent, hosts)];
+  await handle.rpc('overlay.reparent', { rank, parent }, { nodeid: 0 });
+}
+
+async function disconnect(handle: Handle, target: string, wanted: number | undefined): Promise<void> {
+  const hosts = await fetchHosts(handle);
+  const rank = requireRank(target, hosts);
   const parent = wanted ?? (await fetchParent(handle, rank));
   if (parent >= hosts.count) throw new FluxError('EINVAL', `this instance has no rank ${parent}`);
   const name = (each: number) => `${hosts.nth(each)} (rank ${each})`;

@@ -3,10 +3,12 @@
 import { about, FluxError } from '../core/errno.ts';
 import { parseSize } from '../core/formats/size.ts';
 import type { Handle } from '../core/handle/handle.ts';
+import type { JsonObject } from '../core/json.ts';
 import { NODEID_ANY, NODEID_UPSTREAM } from '../core/message/message.ts';
 import { count, duration, runCommand, subcommand, withHandle } from './command.ts';
 import { fetchHosts, rankOf } from './hosts.ts';
 import { print } from './print.ts';
+import { askByRing } from './ring.ts';
 
 interface Options {
   rank?: string;
@@ -15,6 +17,7 @@ interface Options {
   count: number;
   batch?: boolean;
   userid?: boolean;
+  ring?: boolean;
 }
 
 /** Who is asked, and what it is called. */
@@ -23,6 +26,8 @@ interface Target {
   readonly topic: string;
   /** The first line of the output. */
   readonly title: string;
+  /** Whether the debug ring leads there, not the tree. */
+  readonly byRing: boolean;
 }
 
 /** What a service adds to the request. */
@@ -44,6 +49,7 @@ export function run(args: readonly string[]): Promise<number> {
     .option('-c, --count <N>', 'Requests to send; 0 is no end.', count, 0)
     .option('-b, --batch', 'Show the answers when all requests are sent.')
     .option('-u, --userid', 'Show the userid and the roles that the service sees.')
+    .option('--ring', 'Reach the rank by the ring of processes, past the tree.')
     .action((target: string, options: Options) => withHandle((handle) => ping(handle, target, options)));
   return runCommand(command, args);
 }
@@ -53,7 +59,8 @@ async function ping(handle: Handle, text: string, options: Options): Promise<voi
   if (options.rank !== undefined && text.includes('!'))
     throw new FluxError('EINVAL', 'the rank is given twice, in the target and with --rank');
   const pad = 'p'.repeat(parseSize(options.pad));
-  const target = await findTarget(handle, options.rank === undefined ? text : `${options.rank}!${text}`);
+  const byRing = options.ring ?? false;
+  const target = await findTarget(handle, options.rank === undefined ? text : `${options.rank}!${text}`, byRing);
   print(target.title);
   const pacer = new Pacer(options.interval);
   const answers: Promise<string | undefined>[] = [];
@@ -97,10 +104,11 @@ class Pacer {
 
 /** Sends one request; resolves to what there is to show of its answer. */
 async function ask(handle: Handle, target: Target, seq: number, pad: string, userid: boolean): Promise<string> {
-  const { nodeid, topic } = target;
+  const { nodeid, topic, byRing } = target;
   const start = process.hrtime();
   const request = { seq, 'time.tv_sec': start[0], 'time.tv_nsec': start[1], pad };
-  const answer = await handle.rpc<Answer>(topic, request, { nodeid }).catch((error: unknown) => {
+  const asked = byRing ? pingByRing(handle, target, request) : handle.rpc<Answer>(topic, request, { nodeid });
+  const answer = await asked.catch((error: unknown) => {
     throw about(prefixOf(nodeid) + topic, error);
   });
   const [seconds, nanoseconds] = process.hrtime(start);
@@ -110,21 +118,30 @@ async function ask(handle: Handle, target: Target, seq: number, pad: string, use
   return `${answer.rank}!${topic} pad=${pad.length}${credentials} seq=${seq} time=${time} ms (${answer.route})`;
 }
 
+/** The route is the processes that the request came by. */
+async function pingByRing(handle: Handle, { nodeid, topic }: Target, request: JsonObject): Promise<Answer> {
+  const { payload, way } = await askByRing<Answer>(handle, nodeid, topic, request);
+  return { ...payload, route: way.join('!') };
+}
+
 function prefixOf(nodeid: number): string {
   if (nodeid === NODEID_ANY) return '';
   return nodeid === NODEID_UPSTREAM ? 'upstream!' : `${nodeid}!`;
 }
 
-async function findTarget(handle: Handle, text: string): Promise<Target> {
+async function findTarget(handle: Handle, text: string, byRing: boolean): Promise<Target> {
   const bang = text.indexOf('!');
   const node = bang < 0 ? text : text.slice(0, bang);
   const found = await findNode(handle, node);
   if (!found && bang >= 0) throw new FluxError('EINVAL', `'${node}' is neither a rank nor a host of this instance`);
   const service = bang >= 0 ? text.slice(bang + 1) : found ? 'broker' : text;
   const { nodeid, name } = found ?? { nodeid: NODEID_ANY, name: 'any' };
+  if (byRing && nodeid >= NODEID_UPSTREAM)
+    throw new FluxError('EINVAL', `--ring wants a rank or a host, and '${text}' names none`);
   const isHost = nodeid < NODEID_UPSTREAM && name !== String(nodeid);
   return {
     nodeid,
+    byRing,
     topic: `${service}.ping`,
     title: `flux-ping ${name}!${service}${isHost ? ` (rank ${nodeid})` : ''}`,
   };

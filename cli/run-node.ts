@@ -5,8 +5,9 @@ import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asFluxError, FluxError } from '../core/errno.ts';
 import type { JsonObject } from '../core/json.ts';
-import { Bootstrap, type Launched, type LinkWishes, ownCard } from '../core/node/bootstrap.ts';
+import { Bootstrap, type Launched, ownCard } from '../core/node/bootstrap.ts';
 import type { BootstrapConfig } from '../core/node/bootstrap-config.ts';
+import type { LinkWishes } from '../core/node/bootstrap-links.ts';
 import { configuredHosts, configuredStart } from '../core/node/configured-start.ts';
 import { awaitEnd } from '../core/node/follower.ts';
 import { tbonAttribute, tbonSeconds } from '../core/node/instance-attributes.ts';
@@ -82,7 +83,7 @@ export async function runLaunched(
   settings: StartOptions,
   { ranks = 1, alone = false, pmi, started }: LaunchOptions,
 ): Promise<number> {
-  const { attributes = {}, config = {}, hosts, mapping } = settings;
+  const { attributes = {}, config = {} } = settings;
   const method = attributes['broker.boot-method'];
   const configured = pmi ? undefined : configuredHosts(config, method);
   if (configured) {
@@ -92,10 +93,7 @@ export async function runLaunched(
   }
   const bootstrap = pmi ? new Bootstrap(pmi, process.env) : await Bootstrap.open(method);
   try {
-    const launched = await bootstrap.gather(ownCard(attributes.hostname, ranks, !alone), {
-      ...(hosts !== undefined && { hosts }),
-      ...(mapping !== undefined && { mapping }),
-    });
+    const launched = await bootstrap.gather(ownCard(attributes.hostname, ranks, !alone), settings);
     if (!launched.isHost) {
       await bootstrap.link(launched);
       return await awaitEnd(await bootstrap.awaitUri(launched));

@@ -44,7 +44,7 @@ interface Options extends BrokerOptions, LaunchOptions {
   rundir?: string;
   testRundir?: string;
   testRundirCleanup?: boolean;
-  testPmiClique?: string;
+  testPmiClique: string;
   testStartMode: 'all' | 'leader';
   testExitMode: 'any' | 'leader';
   testExitTimeout?: number;
@@ -94,7 +94,11 @@ export async function run(args: readonly string[]): Promise<number> {
       .option('--test-hosts <HOSTLIST>', 'Names of the hosts that the ranks play.')
       .option('--test-rundir <DIR>', 'Use this folder, which must be there, for the sockets.')
       .option('--test-rundir-cleanup', 'Remove it at the end.')
-      .option('--test-pmi-clique <MODE>', 'Which ranks share a node: single, per-broker, none, or a task map.')
+      .option(
+        '--test-pmi-clique <MODE>',
+        'Which ranks share a node: single, per-broker, none, or a task map.',
+        'single',
+      )
       .addOption(startMode)
       .addOption(exitMode)
       .option('--test-exit-timeout <FSD>', 'Kill the instance when so long after one rank others still run.', duration),
@@ -155,8 +159,12 @@ function startSettings(words: readonly string[], options: Options): StartOptions
   return {
     ...settings,
     ...(options.testHosts !== undefined && { hosts: options.testHosts }),
-    ...(size !== undefined && { size, bootMethod: 'simple', rundirIsCallers: true }),
-    ...(options.testPmiClique !== undefined && { mapping: cliqueMapping(options.testPmiClique, size ?? 1) }),
+    ...(size !== undefined && {
+      size,
+      bootMethod: 'simple',
+      rundirIsCallers: true,
+      mapping: cliqueMapping(options.testPmiClique, size),
+    }),
     leaderOnly: options.testStartMode === 'leader',
     exit: {
       mode: options.testExitMode,

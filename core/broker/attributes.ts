@@ -74,6 +74,8 @@ const known: Readonly<Record<string, number>> = {
   'tbon.torpid_max': 0,
   'tbon.tcp_user_timeout': 0,
   'tbon.connect_timeout': 0,
+  'tbon.policy': 0,
+  'tbon.rewire_timeout': 0,
   'log-ring-size': immutable,
   'log-forward-level': immutable,
   'log-critical-level': immutable,

@@ -151,6 +151,11 @@ export class Broker {
     this.addPort(peer);
   }
 
+  removeChild(peer: Peer): void {
+    this.#children.delete(peer.rank);
+    this.removePort(peer);
+  }
+
   // ---- services
 
   /**

@@ -24,11 +24,16 @@ export class EventBus {
   // The prefixes of each subscriber, so that it can go without saying what it subscribed to.
   readonly #prefixes = new Map<Subscriber, string[]>();
   readonly #broadcast: (event: Message) => void;
+  readonly #delivered: (event: Message) => void;
   #sequence = 0;
 
-  /** `broadcast` hands an event to the other threads. */
-  constructor(broadcast: (event: Message) => void) {
+  /**
+   * @param broadcast hands an event to the other threads
+   * @param delivered is told once all subscribers here have an event
+   */
+  constructor(broadcast: (event: Message) => void, delivered: (event: Message) => void = () => {}) {
     this.#broadcast = broadcast;
+    this.#delivered = delivered;
   }
 
   subscribe(prefix: string, subscriber: Subscriber): void {
@@ -61,6 +66,7 @@ export class EventBus {
   deliver(event: Message): void {
     for (const subscriber of this.#subscriptions.of(event.topic ?? ''))
       if (subscriber.isOnline && mayReceive(subscriber.credentials, event)) subscriber.deliver(event);
+    this.#delivered(event);
   }
 }
 

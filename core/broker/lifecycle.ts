@@ -66,6 +66,9 @@ export class Lifecycle {
   #draining = false;
   #parentState: State | undefined;
   #parentLost = false;
+  #isParentAway = false;
+  // How often the parent's state was asked for; what ends an earlier stream of it means nothing.
+  #monitors = 0;
   #online = IdSet.empty;
   #expedite = false;
   // A signal or a panic that came before there was anything to end.
@@ -212,6 +215,7 @@ export class Lifecycle {
       await this.#actions.syncConfig();
       this.post('sync-success');
     } catch (error) {
+      if (this.#isParentAway) return;
       this.#broker.log('err', `cannot get the parent's configuration: ${(error as Error).message}`);
       this.post('sync-fail');
     }
@@ -332,6 +336,8 @@ export class Lifecycle {
   // ---- the parent's state
 
   async #monitorParent(): Promise<void> {
+    if (this.#isParentAway) return;
+    const monitor = ++this.#monitors;
     const final = stateNumber('shutdown');
     const responses = this.#broker.request(
       'state-machine.monitor',
@@ -339,10 +345,25 @@ export class Lifecycle {
       { nodeid: NODEID_UPSTREAM, flags: Flag.streaming },
     );
     const end = await untilEnd(responses, (response) => {
+      if (monitor !== this.#monitors) return;
       this.#parentState = states[response.unpack({ state: 'i' }).state];
       this.#checkParent();
     });
-    if (end.code !== 'ENODATA') this.parentLost(end.message);
+    if (end.code !== 'ENODATA' && monitor === this.#monitors) this.parentLost(end.message);
+  }
+
+  /** The link to the parent is gone, and another one may take its place. */
+  parentAway(): void {
+    this.#isParentAway = true;
+    this.#monitors++;
+  }
+
+  /** There is a parent again. */
+  parentBack(): void {
+    this.#isParentAway = false;
+    if (this.#state === 'config-sync') void this.#syncConfig();
+    if (stateNumber(this.#state) >= stateNumber('join') && stateNumber(this.#state) < stateNumber('shutdown'))
+      void this.#monitorParent();
   }
 
   /** The link to the parent is gone. */

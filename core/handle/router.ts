@@ -107,10 +107,7 @@ export class Router {
     message.rolemask = this.#credentials.rolemask;
     if (message.type === MessageType.request) this.#request(client, message);
     else if (message.type === MessageType.event) this.#send(message);
-    else if (message.type === MessageType.response && client.serving.expects(message)) {
-      client.serving.answered(message);
-      this.#send(message);
-    }
+    else if (message.type === MessageType.response && client.serving.answered(message)) this.#send(message);
   }
 
   #request(client: RouterClient, message: Message): void {

@@ -26,13 +26,6 @@ export class RpcTracker {
     return this.#count;
   }
 
-  /** Whether a response is to a request that was noted and not answered. */
-  expects(response: Message): boolean {
-    const pending = this.#pending?.get(response.routes.sender);
-    if (pending instanceof Map) return pending.has(response.matchtag);
-    return pending !== undefined && pending.matchtag === response.matchtag;
-  }
-
   /** Notes a message that leaves over the link, if it is a request. */
   sent(message: Message): void {
     if (message.type !== MessageType.request) return;
@@ -58,20 +51,21 @@ export class RpcTracker {
     this.#count += sizeOf(this.#pending.get(sender)) - before;
   }
 
-  /** Notes a response that comes in over the link. */
-  answered(response: Message): void {
-    if (!response.isLastResponse) return;
+  /** Notes a response that passes; false when it is to no request that was noted and not answered. */
+  answered(response: Message): boolean {
     const { sender } = response.routes;
+    const { matchtag, isLastResponse } = response;
     const pending = this.#pending?.get(sender);
-    if (pending === undefined) return;
+    if (pending === undefined) return false;
     if (pending instanceof Map) {
-      if (!pending.delete(response.matchtag)) return;
+      if (!(isLastResponse ? pending.delete(matchtag) : pending.has(matchtag))) return false;
       if (!pending.size) this.#pending!.delete(sender);
     } else {
-      if (pending.matchtag !== response.matchtag) return;
-      this.#pending!.delete(sender);
+      if (pending.matchtag !== matchtag) return false;
+      if (isLastResponse) this.#pending!.delete(sender);
     }
-    this.#count--;
+    if (isLastResponse) this.#count--;
+    return true;
   }
 
   /** A client is gone, and waits for nothing any more (RFC 6, Disconnection). */

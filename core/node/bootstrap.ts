@@ -12,14 +12,11 @@ import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import { asFluxError, FluxError } from '../errno.ts';
-import { KEY_BYTES, makeKeyPair } from '../formats/certificate.ts';
 import { IdSet } from '../formats/idset.ts';
 import { TaskMap } from '../formats/taskmap.ts';
-import { type JsonObject, parseJson, stringifyJson } from '../json.ts';
-import { unpack } from '../message/unpack.ts';
-import type { MachineFacts, Placement } from '../overlay/placement.ts';
 import { openPmiBy } from '../pmi/methods.ts';
 import type { Pmi } from '../pmi/pmi.ts';
+import { type Linked, type LinkWishes, linkProcesses, putSecret, withoutSecret } from './bootstrap-links.ts';
 import type { Enclosing } from './instance-attributes.ts';
 import {
   type Card,
@@ -28,20 +25,14 @@ import {
   encodeCard,
   encodeLaunchPlan,
   type LaunchPlan,
-  type PlayedHosts,
   planLaunch,
 } from './launch-plan.ts';
 import type { StartOptions } from './prepare.ts';
-import { ZmqWires } from './zmq-wires.ts';
 
-/** Keys of the key-value space: each process's card, the plan in pieces, and what hosting processes say of themselves. */
+/** Keys of the key-value space: each process's card, the plan in pieces, and where hosting processes take clients. */
 const cardKey = (process: number) => `flux.card.${process}`;
 const planKey = (piece: number) => `flux.plan.${piece}`;
-const nodeKey = (node: number) => `flux.node.${node}`;
 const uriKey = (node: number) => `flux.uri.${node}`;
-const SECRET_KEY = 'flux.secret';
-/** What values of it begin with, so that nobody shows them. */
-const SECRET = 'secret:';
 /** Bytes of a value that any server takes. */
 const VALUE_MAX = 512;
 
@@ -64,27 +55,14 @@ export interface Launched {
   readonly options: StartOptions;
 }
 
-/** What links are made with. */
-export interface LinkWishes {
-  /** Host part of an address by which other machines reach this one. */
-  readonly address: () => string;
-  /** Whether processes on one machine speak TCP, too. */
-  readonly prefersTcp: boolean;
-  readonly machine: MachineFacts;
-  /** Seconds: tbon.tcp_user_timeout, tbon.connect_timeout. */
-  readonly timeout: number;
-  readonly connectTimeout: number;
-  /** The processes that this one connects to. */
-  parents(placement: Placement, size: number): readonly number[];
-  log(text: string): void;
-}
+/** What the one who starts all processes says of the ranks. */
+export type Told = Pick<StartOptions, 'hosts' | 'mapping'>;
 
 export class Bootstrap {
   readonly rank: number;
   readonly size: number;
   readonly #pmi: Pmi;
   readonly #environment: Environment;
-  #wires: ZmqWires | undefined;
 
   constructor(pmi: Pmi, environment: Environment) {
     this.#pmi = pmi;
@@ -100,7 +78,7 @@ export class Bootstrap {
    * @throws FluxError what that fails with
    */
   static async open(method: string | undefined, environment: Environment = process.env): Promise<Bootstrap> {
-    const show = (text: string) => console.error(`bootstrap: ${text.replace(/secret:\S+/, 'secret:…')}`);
+    const show = (text: string) => console.error(`bootstrap: ${withoutSecret(text)}`);
     const trace = environment.FLUX_PMI_DEBUG ? show : undefined;
     return new Bootstrap(await openPmiBy({ method, refusesFlux: true, ...(trace && { trace }) }), environment);
   }
@@ -108,22 +86,22 @@ export class Bootstrap {
   /**
    * Gathers what the instance is; all processes call it.
    *
-   * @param played what the process of rank 0 says of hosts in place of what is the case
+   * @param told what rank 0's process knows better than the processes and their launcher
    * @throws FluxError what the interface fails with
    */
-  async gather(own: Card, played: Partial<PlayedHosts> = {}): Promise<Launched> {
-    const plan = this.size > 1 ? await this.#exchange(own, played) : planLaunch([own], randomUUID(), Date.now() / 1000);
+  async gather(own: Card, told: Told = {}): Promise<Launched> {
+    const plan = await (this.size > 1 ? this.#exchange(own, told) : this.#makePlan([own], told));
     const node = plan.nodes.findIndex(({ processes }) => IdSet.parse(processes).has(this.rank));
     if (node < 0) throw new FluxError('EPROTO', `the plan of the instance has no process ${this.rank}`);
     const isHost = IdSet.parse(plan.nodes[node]!.processes).first === this.rank;
     if (!isHost) return { plan, node, isHost, options: {} };
     const enclosing = await this.#enclosing();
     const interfaceHint = enclosing && (await this.#get('flux.tbon-interface-hint'));
-    const { size, hosts } = plan;
+    const { size, hosts, mapping } = plan;
     const options: StartOptions = {
       size,
       bootMethod: this.#pmi.method,
-      mapping: plan.mapping === undefined ? await this.#mapping(enclosing, own.ranks) : plan.mapping,
+      mapping,
       ...(size > 1 && { hosts }),
       ...(enclosing && { enclosing }),
       ...(interfaceHint && { attributes: { 'tbon.interface-hint': interfaceHint } }),
@@ -131,17 +109,26 @@ export class Bootstrap {
     return { plan, node, isHost, options };
   }
 
-  async #exchange(own: Card, played: Partial<PlayedHosts>): Promise<LaunchPlan> {
+  async #exchange(own: Card, told: Told): Promise<LaunchPlan> {
     await this.#pmi.put(cardKey(this.rank), encodeCard(own));
     await this.#pmi.barrier();
     if (this.rank === 0) {
       const cards: Card[] = [];
       for (let process = 0; process < this.size; process++)
         cards.push(decodeCard(await this.#pmi.get(cardKey(process))));
-      await this.#putPlan({ ...planLaunch(cards, randomUUID(), Date.now() / 1000), ...played });
+      await this.#putPlan(await this.#makePlan(cards, told));
     }
     await this.#pmi.barrier();
     return this.#getPlan();
+  }
+
+  async #makePlan(cards: readonly Card[], { hosts, mapping }: Told): Promise<LaunchPlan> {
+    return planLaunch(cards, {
+      instanceId: randomUUID(),
+      startTime: Date.now() / 1000,
+      hosts,
+      mapping: mapping === undefined ? await this.#mapping(cards) : mapping,
+    });
   }
 
   /** A value may have some bytes only; the first piece says how many there are. */
@@ -152,9 +139,7 @@ export class Bootstrap {
       const piece = text.slice(i * VALUE_MAX, (i + 1) * VALUE_MAX);
       await this.#pmi.put(planKey(i), i === 0 ? `${count},${piece}` : piece);
     }
-    if (plan.nodes.length === 1) return;
-    const { publicKey, secretKey } = makeKeyPair();
-    await this.#pmi.put(SECRET_KEY, SECRET + Buffer.concat([publicKey, secretKey]).toString('hex'));
+    if (plan.nodes.length > 1) await putSecret(this.#pmi);
   }
 
   async #getPlan(): Promise<LaunchPlan> {
@@ -164,59 +149,9 @@ export class Bootstrap {
     return decodeLaunchPlan(Buffer.from(pieces.join(''), 'base64').toString());
   }
 
-  /**
-   * Tells the other hosting processes where this one is, and learns the same of them; all processes call it, those that
-   * host nothing without `wishes`.
-   *
-   * @throws FluxError what listening fails with, or the interface
-   */
-  async link({ plan, node }: Launched, wishes?: LinkWishes): Promise<Pick<StartOptions, 'links' | 'shared'>> {
-    const { nodes, instanceId, startTime, size } = plan;
-    if (nodes.length === 1) return {};
-    const opened = wishes && (await this.#listen(plan, node, wishes));
-    await this.#pmi.barrier();
-    if (!opened) return {};
-    const placement = { own: node, nodes: nodes.map(({ ranks }) => ({ ranks })) };
-    const uris = new Map<number, string>();
-    let feedUri: string | undefined;
-    const parents = wishes.parents(placement, size);
-    for (const other of node === 0 ? [] : new Set([0, ...parents])) {
-      const card = parseJson(await this.#pmi.get(nodeKey(other))) as JsonObject;
-      const { uri, feed } = unpack(card, { uri: 's', feed: 's?' });
-      if (parents.includes(other)) uris.set(other, uri);
-      feedUri ??= feed;
-    }
-    return {
-      shared: {
-        instanceId,
-        startTime,
-        placement,
-        processesHere: nodes.filter(({ machine }) => machine === nodes[node]!.machine).length,
-      },
-      links: { wires: opened.wires, uris, feedUri, machine: wishes.machine },
-    };
-  }
-
-  async #listen({ nodes, instanceId }: LaunchPlan, node: number, wishes: LinkWishes) {
-    const { address, prefersTcp, timeout, connectTimeout, log } = wishes;
-    const secret = Buffer.from((await this.#pmi.get(SECRET_KEY)).slice(SECRET.length), 'hex');
-    const isLocal =
-      !prefersTcp && process.platform === 'linux' && nodes.every((each) => each.machine === nodes[0]!.machine);
-    const wires = new ZmqWires({
-      certificate: { publicKey: secret.subarray(0, KEY_BYTES), secretKey: secret.subarray(KEY_BYTES) },
-      timeout,
-      connectTimeout,
-      // An address in brackets is of IPv6.
-      ipv6: !isLocal && address().startsWith('['),
-      log,
-    });
-    this.#wires = wires;
-    // Without a folder, which nobody has to remove.
-    const bindUri = (what: string) => (isLocal ? `ipc://@flux-${instanceId}-${what}` : `tcp://${address()}:*`);
-    const uri = await wires.bind(bindUri(String(node)));
-    const feed = node === 0 ? await wires.bindFeed(bindUri('feed')) : undefined;
-    await this.#pmi.put(nodeKey(node), stringifyJson({ uri, ...(feed !== undefined && { feed }) }));
-    return { wires };
+  /** See `linkProcesses`. */
+  link({ plan, node }: Launched, wishes?: LinkWishes): Promise<Linked> {
+    return linkProcesses(this.#pmi, plan, node, wishes);
   }
 
   /** A value that the launcher has put there; undefined when it has not. */
@@ -239,11 +174,11 @@ export class Bootstrap {
   }
 
   /** Which ranks share a node, as the launcher sees it; null when it does not say. */
-  async #mapping(enclosing: Enclosing | undefined, ranks: number): Promise<string | null> {
-    if (this.size === 1) return `[[0,1,${ranks},1]]`;
+  async #mapping(cards: readonly Card[]): Promise<string | null> {
+    if (this.size === 1) return `[[0,1,${cards[0]!.ranks},1]]`;
     // A launcher knows processes, not what they stand for.
-    if (ranks > 1) return null;
-    const key = enclosing ? 'flux.taskmap' : 'PMI_process_mapping';
+    if (cards.some(({ ranks }) => ranks > 1)) return null;
+    const key = (await this.#enclosing()) ? 'flux.taskmap' : 'PMI_process_mapping';
     const text = (await this.#get(key)) ?? (await this.#get('PMI_process_mapping'));
     if (text === undefined) return null;
     try {
@@ -277,9 +212,7 @@ export class Bootstrap {
     if (this.size > 1) await this.#pmi.abort(message).catch(() => {});
   }
 
-  /** Ends what may keep the process alive, links of an instance that did not start among it. */
   close(): void {
     this.#pmi.close();
-    this.#wires?.close();
   }
 }

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { FluxError } from '../errno.ts';
 import { Hostlist } from '../formats/hostlist.ts';
 import type { JsonObject } from '../json.ts';
-import type { LinkWishes } from './bootstrap.ts';
+import { beside } from '../overlay/ring-way.ts';
 import {
   type BootstrapConfig,
   bindUri,
@@ -16,6 +16,7 @@ import {
   parseBootstrap,
   rankOfHost,
 } from './bootstrap-config.ts';
+import type { LinkWishes } from './bootstrap-links.ts';
 import { readCertificate } from './certificate-file.ts';
 import { topologyUri } from './instance-attributes.ts';
 import { type StartOptions, treeOf } from './prepare.ts';
@@ -47,7 +48,8 @@ export interface ConfiguredStart extends Pick<LinkWishes, 'machine' | 'timeout' 
 }
 
 /**
- * What this process starts with; it listens afterwards if other ranks are to connect to it.
+ * What this process starts with; it listens afterwards if other ranks are to connect to it, or the previous one of the debug
+ * ring may.
  *
  * @throws FluxError EINVAL: this host is none of the instance's, or an endpoint is missing; what reading the certificate or
  * binding fails with
@@ -66,7 +68,11 @@ export async function configuredStart(start: ConfiguredStart): Promise<StartOpti
   const uris = new Map(parent === undefined ? [] : [[parent, connectUri(bootstrap, parent)]]);
   const names = hosts.map(({ host }) => host);
   const wires = new ZmqWires({ certificate, timeout, connectTimeout, ipv6: enableIpv6, log });
-  if (topology.children(rank).length) await wires.bind(bindUri(bootstrap, rank));
+  const listen = async () => wires.bind(bindUri(bootstrap, rank));
+  let ringFault: string | undefined;
+  if (topology.children(rank).length) await listen();
+  else ringFault = await failureOf(listen());
+  const otherUris = new Map(hosts.flatMap(({ connect }, each) => (connect === undefined ? [] : [[each, connect]])));
   return {
     size,
     bootMethod: CONFIG_METHOD,
@@ -74,8 +80,27 @@ export async function configuredStart(start: ConfiguredStart): Promise<StartOpti
     hosts: Hostlist.from(names).encode(),
     mapping: `[[0,${size},1,1]]`,
     shared: { instanceId: idOf(names, certificate.publicKey), startTime: Date.now() / 1000, placement },
-    links: { wires, uris, machine },
+    links: {
+      wires,
+      uris,
+      otherUris,
+      ownUri: ringFault === undefined ? otherUris.get(rank) : undefined,
+      ringUri: otherUris.get(beside(rank, 'next', size)),
+      ringFault,
+      machine,
+    },
   };
+}
+
+/** Where nobody but the ring needs it: why it failed. */
+async function failureOf(work: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    if (error instanceof FluxError) return error.message;
+    throw error;
+  }
 }
 
 /** The same for all processes with the same hosts and certificate, so that those of another instance are told apart. */

@@ -1,10 +1,11 @@
 /**
  * The ways by which events come to a process, and go on from it: the feed, and the links. One process above is the source: it
  * brings events while the feed does not, and those that the feed has missed. When it is lost, or cut off from rank 0 itself,
- * another one above takes its place; where there is none, nothing waits for events that never come.
+ * another one above takes its place; where there is none, nothing waits for events that never come. Under the policy rewire
+ * there may be one soon, which is waited for.
  */
 
-import type { Clock } from '../broker/service.ts';
+import type { Clock, Timer } from '../broker/service.ts';
 import { FluxError } from '../errno.ts';
 import { EventFeed } from '../overlay/event-feed.ts';
 import {
@@ -26,6 +27,8 @@ export interface EventWaysHost {
   readonly clock: Clock;
   /** The process that is the source at first; undefined in that of rank 0. */
   readonly parentNode: number | undefined;
+  /** Seconds that another source may be looked for; undefined: none. */
+  readonly rewireTimeout: number | undefined;
   readonly neighbours: ReadonlyMap<number, Neighbour>;
   /** Takes the next event: to the threads of this process, or to the feed. */
   deliver(frame: Buffer): void;
@@ -37,6 +40,8 @@ export class EventWays {
   readonly #host: EventWaysHost;
   readonly #feed: EventFeed;
   #source: number | undefined;
+  // While there is none, and another one may come.
+  #search: Timer | undefined;
   #followsFeed = false;
   // Once this process is cut off from rank 0: the last event that its source has.
   #lastEvent = Number.POSITIVE_INFINITY;
@@ -58,6 +63,11 @@ export class EventWays {
   /** The last event that was handed on. */
   get sequence(): number {
     return this.#feed.sequence;
+  }
+
+  /** Whether the next process above that this one is linked to becomes the source. */
+  get needsSource(): boolean {
+    return this.#search !== undefined;
   }
 
   /** The neighbour that is the source. */
@@ -136,13 +146,18 @@ export class EventWays {
   /** A process above has welcomed this one, after an event. */
   welcomed(parent: Neighbour, sequence: number): void {
     parent.joinedAfter = sequence;
+    if (this.#search) {
+      this.#search.cancel();
+      this.#search = undefined;
+      this.#source = parent.node;
+    }
     if (parent.node === this.#source) this.#followSource(parent);
   }
 
   #followSource({ node, wire, joinedAfter }: Neighbour): void {
     if (!this.#isPlaced) this.#feed.start(joinedAfter);
-    // The first source has been told by the hello.
-    if (node !== this.#host.parentNode) {
+    // The first source has been told by the hello, and has sent all since.
+    if (this.#isPlaced || node !== this.#host.parentNode) {
       this.#followsFeed = false;
       sayWanted(wire, true);
       wire.send(encodeResend(this.sequence + 1, LAST));
@@ -166,11 +181,17 @@ export class EventWays {
   #changeSource(last: number): void {
     const above = [...this.#host.neighbours.values()].filter(({ isParent, isCutOff }) => isParent && !isCutOff);
     const next = above.find(({ link }) => link.isOpen) ?? above[0];
-    if (!next) this.#cutOff(last);
+    if (!next) this.#loseSource(last);
     else {
       this.#source = next.node;
       if (next.link.isOpen) this.#followSource(next);
     }
+  }
+
+  #loseSource(last: number): void {
+    const { clock, rewireTimeout } = this.#host;
+    if (rewireTimeout === undefined) this.#cutOff(last);
+    else this.#search ??= clock.after(rewireTimeout, () => this.#cutOff(Math.max(last, this.sequence)));
   }
 
   /** Nothing waits for events that never come; those below look elsewhere for them. */
@@ -188,6 +209,7 @@ export class EventWays {
   }
 
   stop(): void {
+    this.#search?.cancel();
     this.#feed.stop();
   }
 }

@@ -4,18 +4,24 @@
  */
 
 import { FluxError } from '../errno.ts';
-import type { JsonObject } from '../json.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 import { unpack } from '../message/unpack.ts';
 import { decodeJsonFrame, encodeJsonFrame, FrameType, frameType } from '../overlay/node-frames.ts';
 import type { MachineFacts } from '../overlay/placement.ts';
 import { FLUX_CORE_VERSION } from './instance.ts';
 
-export interface Hello {
+/** What a process says it is, on any wire. */
+export interface Greeting {
   readonly version: string;
   readonly instance: string;
   /** Index of the process that says it, and its ranks. */
   readonly node: number;
   readonly ranks: string;
+}
+
+export interface Hello extends Greeting {
+  /** An id of its own that no other process of this index has, before or after. */
+  readonly process: string;
   /** Whether it wants events over this link. */
   readonly events: boolean;
   readonly machine: JsonObject;
@@ -33,7 +39,15 @@ export function encodeHello(hello: Omit<Hello, 'version' | 'machine'>, machine: 
  */
 export function decodeHello(frame: Buffer): Hello | undefined {
   if (frameType(frame) !== FrameType.hello) return undefined;
-  const fields = { version: 's', instance: 's', node: 'i', ranks: 's', events: 'b', machine: 'o' } as const;
+  const fields = {
+    version: 's',
+    instance: 's',
+    node: 'i',
+    ranks: 's',
+    process: 's',
+    events: 'b',
+    machine: 'o',
+  } as const;
   return unpack(decodeJsonFrame(frame), fields);
 }
 
@@ -42,7 +56,7 @@ export function decodeHello(frame: Buffer): Hello | undefined {
  *
  * @param ranks those that the process has which it says it is, if there is one
  */
-export function faultOf(hello: Hello, instance: string, ranks: string | undefined): string | undefined {
+export function faultOf(hello: Greeting, instance: string, ranks: string | undefined): string | undefined {
   if (hello.version !== FLUX_CORE_VERSION)
     return `its version ${hello.version} is not ${FLUX_CORE_VERSION}, that of the process it connects to`;
   if (hello.instance !== instance) return 'it belongs to another instance';
@@ -50,24 +64,32 @@ export function faultOf(hello: Hello, instance: string, ranks: string | undefine
   return undefined;
 }
 
-/** @param sequence of the last event that this process has handed on */
-export function encodeWelcome(sequence: number): Buffer {
-  return encodeJsonFrame(FrameType.welcome, { sequence });
+export interface Welcome {
+  /** Of the last event that the process which says it has handed on. */
+  readonly sequence: number;
+  /** Where it takes connections, and where processes above it do, by their indices. */
+  readonly uris: ReadonlyMap<number, string>;
+}
+
+export function encodeWelcome({ sequence, uris }: Welcome): Buffer {
+  return encodeJsonFrame(FrameType.welcome, { sequence, uris: [...uris] });
 }
 
 export function encodeRefusal(errstr: string): Buffer {
   return encodeJsonFrame(FrameType.welcome, { errstr });
 }
 
-/**
- * Reads a welcome: the number of the last event that the other side has handed on.
- *
- * @throws FluxError EPERM: why this process may not join
- */
-export function decodeWelcome(frame: Buffer): number {
-  const { errstr, sequence } = unpack(decodeJsonFrame(frame), { errstr: 's?', sequence: 'i?' });
+/** @throws FluxError EPERM: why this process may not join; EPROTO: it is no welcome */
+export function decodeWelcome(frame: Buffer): Welcome {
+  const { errstr, sequence, uris = [] } = unpack(decodeJsonFrame(frame), { errstr: 's?', sequence: 'i?', uris: 'a?' });
   if (errstr !== undefined || sequence === undefined) throw new FluxError('EPERM', errstr ?? 'it does not say welcome');
-  return sequence;
+  return { sequence, uris: new Map(uris.map(decodeUri)) };
+}
+
+function decodeUri(entry: JsonValue): [number, string] {
+  const [node, uri] = Array.isArray(entry) ? entry : [];
+  if (typeof node !== 'number' || typeof uri !== 'string') throw new FluxError('EPROTO', 'it names no addresses');
+  return [node, uri];
 }
 
 export function encodeGoodbye(reason: string): Buffer {

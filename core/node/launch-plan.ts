@@ -38,29 +38,28 @@ export interface PlannedNode {
   readonly machine: string;
 }
 
-/** Hosts and nodes as ranks see them. */
-export interface PlayedHosts {
-  /** Host names by rank, as a hostlist (RFC 29). */
-  readonly hosts: string;
-  /** Which ranks share a node, as a task map (RFC 34); null: nobody says. The launcher says when absent. */
-  readonly mapping?: string | null;
-}
-
-export interface LaunchPlan extends PlayedHosts {
+export interface LaunchPlan {
   readonly size: number;
   readonly instanceId: string;
   /** Seconds since the epoch. */
   readonly startTime: number;
+  /** Host names by rank, as a hostlist (RFC 29). */
+  readonly hosts: string;
+  /** Which ranks share a node, as a task map (RFC 34); null: nobody says. */
+  readonly mapping: string | null;
   /** In the order of their first ranks. */
   readonly nodes: readonly PlannedNode[];
 }
+
+/** What does not follow from the cards; host names do when absent. */
+export type LaunchFacts = Omit<LaunchPlan, 'size' | 'hosts' | 'nodes'> & { readonly hosts?: string | undefined };
 
 /**
  * Ranks go by processes, in order; processes of one machine that share it have one host all their ranks.
  *
  * @throws FluxError EINVAL: they are too many
  */
-export function planLaunch(cards: readonly Card[], instanceId: string, startTime: number): LaunchPlan {
+export function planLaunch(cards: readonly Card[], facts: LaunchFacts): LaunchPlan {
   checkSize(cards.reduce((sum, { ranks }) => sum + ranks, 0));
   const groups = new Map<string, { ranks: [number, number][]; processes: number[]; machine: string }>();
   const hosts: string[] = [];
@@ -77,20 +76,20 @@ export function planLaunch(cards: readonly Card[], instanceId: string, startTime
     processes: IdSet.from(processes).encode(),
     machine,
   }));
-  return { size: hosts.length, instanceId, startTime, hosts: Hostlist.from(hosts).encode(), nodes };
+  return { ...facts, size: hosts.length, hosts: facts.hosts ?? Hostlist.from(hosts).encode(), nodes };
 }
 
-export function encodeLaunchPlan(plan: LaunchPlan): string {
-  return stringifyJson({ ...plan, nodes: plan.nodes.map((node) => ({ ...node })) });
+export function encodeLaunchPlan({ nodes, ...plan }: LaunchPlan): string {
+  return stringifyJson({ ...plan, nodes: nodes.map((node) => ({ ...node })) });
 }
 
 /** @throws FluxError EPROTO: it is none */
 export function decodeLaunchPlan(text: string): LaunchPlan {
-  const fields = { size: 'i', instanceId: 's', startTime: 'n', hosts: 's', mapping: '*?', nodes: 'a' } as const;
+  const fields = { size: 'i', instanceId: 's', startTime: 'n', hosts: 's', mapping: '*', nodes: 'a' } as const;
   const { nodes, mapping, ...plan } = unpack(parseJson(text) as JsonObject, fields);
   return {
     ...plan,
-    ...(mapping !== undefined && { mapping: mapping === null ? null : String(mapping) }),
+    mapping: mapping === null ? null : String(mapping),
     nodes: nodes.map((node) => unpack(isObject(node) ? node : undefined, { ranks: 's', processes: 's', machine: 's' })),
   };
 }

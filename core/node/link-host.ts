@@ -1,8 +1,10 @@
 /** What the links of a process are connected with in it: its threads by the mailbox, and its ranks. */
 
+import { randomUUID } from 'node:crypto';
 import { parseDuration } from '../formats/duration.ts';
 import type { JsonObject } from '../json.ts';
 import { nodesOfRanks, parentNodes } from '../overlay/placement.ts';
+import { rewireTimeout } from '../overlay/policy.ts';
 import { endpoint } from '../ring/endpoint.ts';
 import type { LargeBuffers } from '../ring/large-buffers.ts';
 import type { Mailbox } from '../ring/mailbox.ts';
@@ -12,7 +14,8 @@ import type { NodeLinksHost } from './node-links.ts';
 import { eventEndpoints, MAIN, type Plan, rankIndex, remoteRankIndex } from './plan.ts';
 
 /** What the process does with what its links tell. */
-export interface LinkEvents extends Pick<NodeLinksHost, 'isCongested' | 'setHeldUp' | 'lost' | 'note' | 'log'> {
+export interface LinkEvents
+  extends Pick<NodeLinksHost, 'isCongested' | 'setHeldUp' | 'joined' | 'lost' | 'note' | 'log'> {
   tellRouters(topic: string, payload: JsonObject): void;
   /** Tells the threads that run programs, or follow the KVS for those who watch it. */
   tellThreads(topic: string, payload: JsonObject): void;
@@ -36,6 +39,8 @@ export function linkHost(
     placement: instance.placement,
     nodeOfRank,
     parentNode: parentNodes(instance.placement, topologyOf(instance))[0],
+    processId: randomUUID(),
+    rewireTimeout: rewireTimeout((name) => attributes.get(name) ?? undefined),
     keepAlive: seconds('tbon.torpid_min'),
     timeout: seconds('tbon.tcp_user_timeout'),
     deliver: (to, from, source, start, end) => {
@@ -50,6 +55,5 @@ export function linkHost(
     release: (source) => buffers.give(source),
     setStuck: (node, isStuck) => tellRouters('link.stuck', { node, isStuck }),
     setReader: (reader) => tellThreads('reader.slow', reader),
-    joined: (node) => tellRouters('link.joined', { node }),
   };
 }

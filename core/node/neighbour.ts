@@ -1,5 +1,6 @@
 /** A process that this one is linked to. */
 
+import type { FluxError } from '../errno.ts';
 import type { NodeLink } from '../overlay/node-link.ts';
 import type { Backlogged } from './backlog.ts';
 import type { Wire } from './wires.ts';
@@ -17,6 +18,11 @@ export interface Neighbour extends Backlogged {
   joinedAfter: number;
   isCutOff: boolean;
   isDirty: boolean;
+  /** Of one above: whether this process started with it, and who waits until it is there. */
+  readonly isFirst: boolean;
+  readonly waiting: { resolve(): void; reject(error: FluxError): void }[];
+  /** Of one below: the id that its hello told. */
+  readonly process: string | undefined;
   /** Seconds of the clock's `monotonic`. */
   lastSent: number;
 }

@@ -44,6 +44,10 @@ export interface LinkSettings {
   readonly wires: Wires;
   /** Where the processes are that this one connects to, by their indices. */
   readonly uris: ReadonlyMap<number, string>;
+  /** Where other processes are, as far as it is known. */
+  readonly otherUris?: ReadonlyMap<number, string>;
+  /** Where this process takes connections; absent where it takes none. */
+  readonly ownUri?: string | undefined;
   /** Where the feed of events is; absent in the process that has it, and where there is none. */
   readonly feedUri?: string | undefined;
   /** What the machine of this process has. */
@@ -53,11 +57,15 @@ export interface LinkSettings {
 export interface NodeLinksHost {
   readonly clock: Clock;
   readonly instanceId: string;
+  /** What tells this process from one that takes its place. */
+  readonly processId: string;
   readonly placement: Placement;
   /** The process of each rank. */
   readonly nodeOfRank: Int32Array;
   /** The process above that events come from; undefined in that of rank 0. */
   readonly parentNode: number | undefined;
+  /** Seconds that a process which lost all above it may look for another; undefined where it leaves. */
+  readonly rewireTimeout: number | undefined;
   /** Seconds of silence after which this process says that it is there (tbon.torpid_min). */
   readonly keepAlive: number;
   /** Seconds without progress after which a neighbour that is sent something is lost (tbon.tcp_user_timeout). */
@@ -75,8 +83,7 @@ export interface NodeLinksHost {
   setStuck(node: number, isStuck: boolean): void;
   /** A neighbour is there; it may have been lost before. */
   joined(node: number): void;
-  /** @param wasJoined whether it was there before */
-  lost(node: number, why: string, wasJoined: boolean): void;
+  lost(node: number, why: string): void;
   /** A reader of programs' output is slow, or is not any more. */
   setReader(reader: JsonObject): void;
   /** What a process further down tells that of rank 0. */
@@ -90,6 +97,9 @@ export class NodeLinks {
   readonly #events: EventWays;
   // Neighbours that are there, and those that this process greets.
   readonly #neighbours = new Map<number, Neighbour>();
+  // Where processes are: above this one, and others.
+  readonly #urisAbove: Map<number, string>;
+  readonly #otherUris: ReadonlyMap<number, string>;
   #dirty: Neighbour[] = [];
   readonly #backlog: Backlog<Neighbour>;
   #timer: Timer | undefined;
@@ -98,6 +108,8 @@ export class NodeLinks {
   constructor(host: NodeLinksHost, settings: LinkSettings) {
     this.#host = host;
     this.#settings = settings;
+    this.#urisAbove = new Map(settings.uris);
+    this.#otherUris = settings.otherUris ?? new Map();
     this.#backlog = new Backlog(
       {
         timeout: host.timeout,
@@ -110,6 +122,7 @@ export class NodeLinks {
     this.#events = new EventWays({
       clock: host.clock,
       parentNode: host.parentNode,
+      rewireTimeout: host.rewireTimeout,
       neighbours: this.#neighbours,
       deliver: (frame) => {
         if (host.placement.own === 0) settings.wires.publish(frame);
@@ -127,7 +140,7 @@ export class NodeLinks {
       probe: () => this.#keepAlive(0),
       subscribed: () => wires.publish(encodeEventFrame(0, Buffer.alloc(0))),
     });
-    for (const [node, uri] of uris) this.#greet(node, uri);
+    for (const [node, uri] of uris) this.#greet(node, uri, node === this.#host.parentNode, true);
     if (feedUri !== undefined)
       wires.follow(
         feedUri,
@@ -149,19 +162,40 @@ export class NodeLinks {
 
   // ---- greetings
 
-  #greet(node: number, uri: string): void {
+  /**
+   * Connects to a process, if it is no neighbour; resolves once records can be sent to it.
+   *
+   * @param uri where it is, if that is not known here
+   * @throws FluxError EHOSTUNREACH: that can't be
+   */
+  async reach(node: number, uri = this.#urisAbove.get(node) ?? this.#otherUris.get(node)): Promise<void> {
+    let neighbour = this.#neighbours.get(node);
+    if (neighbour?.link.isOpen) return;
+    if (this.#isClosed || (!neighbour && uri === undefined))
+      throw new FluxError('EHOSTUNREACH', `nobody knows where process ${node} takes connections`);
+    neighbour ??= this.#greet(node, uri!, this.#events.needsSource, false);
+    await new Promise<void>((resolve, reject) => neighbour.waiting.push({ resolve, reject }));
+  }
+
+  #greet(node: number, uri: string, wantsEvents: boolean, isFirst: boolean): Neighbour {
     const wire = this.#settings.wires.connect(uri, {
       onFrame: (frame) => this.#guard(node, () => this.#receive(neighbour, frame)),
       onLost: (why) => this.#lose(neighbour, why),
     });
-    const neighbour = this.#add(node, wire, true, false);
-    const { placement, instanceId, parentNode } = this.#host;
+    const neighbour = this.#add(node, wire, { isParent: true, isFollower: false, isFirst });
+    const { placement, instanceId, processId } = this.#host;
     const { own, nodes } = placement;
-    const hello = { instance: instanceId, node: own, ranks: nodes[own]!.ranks, events: node === parentNode };
+    const { ranks } = nodes[own]!;
+    const hello = { instance: instanceId, node: own, ranks, process: processId, events: wantsEvents };
     wire.send(encodeHello(hello, this.#settings.machine));
+    return neighbour;
   }
 
-  #add(node: number, wire: Wire, isParent: boolean, isFollower: boolean): Neighbour {
+  #add(
+    node: number,
+    wire: Wire,
+    role: Pick<Neighbour, 'isParent' | 'isFollower' | 'isFirst'> & { process?: string },
+  ): Neighbour {
     const now = this.#host.clock.monotonic();
     const link = new NodeLink({
       sequence: () => this.#events.sequence,
@@ -179,9 +213,10 @@ export class NodeLinks {
       node,
       wire,
       link,
-      isParent,
-      isFollower,
-      wantsEvents: isFollower,
+      process: undefined,
+      ...role,
+      waiting: [],
+      wantsEvents: role.isFollower,
       isDirty: false,
       joinedAfter: 0,
       isCutOff: false,
@@ -222,7 +257,14 @@ export class NodeLinks {
   }
 
   #welcome(wire: Wire, frame: Buffer): Neighbour | undefined {
-    const hello = decodeHello(frame);
+    let hello: Hello | undefined;
+    try {
+      hello = decodeHello(frame);
+    } catch (error) {
+      wire.send(encodeRefusal((error as FluxError).message));
+      wire.close();
+      throw error;
+    }
     if (!hello) {
       // As one does that was lost, and does not know yet.
       this.#host.log('debug', 'a process sends before it says hello');
@@ -236,8 +278,11 @@ export class NodeLinks {
       wire.close();
       return undefined;
     }
-    const neighbour = this.#add(hello.node, wire, false, hello.events);
-    wire.send(encodeWelcome(this.#events.sequence));
+    const before = this.#neighbours.get(hello.node);
+    if (before) this.#lose(before, 'it has connected anew');
+    const { node, process, events } = hello;
+    const neighbour = this.#add(node, wire, { isParent: false, isFollower: events, isFirst: false, process });
+    wire.send(encodeWelcome({ sequence: this.#events.sequence, uris: this.#urisForBelow() }));
     this.#host.joined(hello.node);
     if (hello.events) this.tell({ node: hello.node, machine: hello.machine });
     this.#events.tellCutOff(wire);
@@ -249,15 +294,24 @@ export class NodeLinks {
     if (this.#isClosed) return 'this part of the instance is shutting down';
     const { instanceId, placement } = this.#host;
     const ranks = placement.nodes[hello.node]?.ranks;
-    const taken = `another process hosts ranks ${hello.ranks}`;
-    return faultOf(hello, instanceId, ranks) ?? (this.#neighbours.has(hello.node) ? taken : undefined);
+    const other = this.#neighbours.get(hello.node);
+    const isTaken = other !== undefined && other.process !== hello.process;
+    return faultOf(hello, instanceId, ranks) ?? (isTaken ? `another process hosts ranks ${hello.ranks}` : undefined);
+  }
+
+  #urisForBelow(): ReadonlyMap<number, string> {
+    const { ownUri } = this.#settings;
+    const { own } = this.#host.placement;
+    return ownUri === undefined ? this.#urisAbove : new Map([[own, ownUri], ...this.#urisAbove]);
   }
 
   #welcomed(neighbour: Neighbour, frame: Buffer): void {
-    const sequence = decodeWelcome(frame);
+    const { sequence, uris } = decodeWelcome(frame);
+    for (const [node, uri] of uris) this.#urisAbove.set(node, uri);
     neighbour.link.open();
     this.#host.joined(neighbour.node);
     this.#events.welcomed(neighbour, sequence);
+    for (const { resolve } of neighbour.waiting.splice(0)) resolve();
   }
 
   // ---- frames
@@ -367,8 +421,15 @@ export class NodeLinks {
     neighbour.wire.close();
     if (this.#isClosed) return;
     this.#backlog.relax();
-    this.#host.lost(neighbour.node, why, neighbour.link.isOpen);
+    const error = new FluxError('EHOSTUNREACH', `process ${neighbour.node} can't be reached: ${why}`);
+    for (const { reject } of neighbour.waiting.splice(0)) reject(error);
+    if (neighbour.link.isOpen || neighbour.isFirst) this.#host.lost(neighbour.node, why);
     this.#events.lost(neighbour);
+  }
+
+  /** Where this process takes connections. */
+  get uri(): string | undefined {
+    return this.#settings.ownUri;
   }
 
   /** Ends all links, in order: what was sent arrives, and nobody takes the end for a failure. */

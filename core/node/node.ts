@@ -25,7 +25,11 @@ import { type LinkSettings, NodeLinks } from './node-links.ts';
 import { optimizeSooner } from './optimize-sooner.ts';
 import { FEED_INDEX, hasReaders, leaderThread, MAIN, type Plan, remoteRankOf, THREADS_MAX } from './plan.ts';
 import { discardFolders, type Prepared, prepare, type StartOptions } from './prepare.ts';
+import { ringHost, ringMethods } from './ring-host.ts';
+import { RingLinks } from './ring-links.ts';
+import type { RingSettings } from './ring-neighbours.ts';
 import { type InstanceFolder, removeFolder } from './run-directory.ts';
+import { shareWires } from './shared-wires.ts';
 import { ThreadControl } from './thread-control.ts';
 import { WorkerPool } from './worker-pool.ts';
 
@@ -50,12 +54,15 @@ export class FluxNode {
   readonly #stderr: (line: string) => void;
   readonly #exit: StartOptions['exit'];
   readonly #logWriter: LogWriter;
+  readonly #ring: RingLinks;
   readonly #links: NodeLinks | undefined;
   readonly #congested = new Set<number>();
   /** The state of the first rank of this process. */
   #state = 'load-builtins';
   #hasRun = false;
   #hasPanicked = false;
+  /** Whether another process was ever linked to. */
+  #hasJoined = false;
   #ranksLeft: number;
   #over = false;
   // The highest of all ranks, where that counts.
@@ -108,6 +115,7 @@ export class FluxNode {
       (thread, name, error) => this.#threadDied(thread, name, error),
     );
     this.#connections = this.#makeConnections(buffers);
+    this.#ring = this.#makeRing(options.links);
     this.#links = options.links && this.#makeLinks(options.links, buffers);
     this.#ranksLeft = plan.threadOfRank.reduce((count, thread) => count + Number(thread !== MAIN), 0);
     this.#launcher = new ModuleLauncher({
@@ -135,6 +143,7 @@ export class FluxNode {
       return await new FluxNode(prepared, options).#open();
     } catch (error) {
       if (prepared) discardFolders(prepared.folders);
+      // They would keep a process that has nothing else to do.
       options.links?.wires.close();
       throw error;
     }
@@ -172,14 +181,23 @@ export class FluxNode {
         for (const { index, services } of this.plan.threads)
           if (hasReaders(services)) this.#control.notify(index, topic, payload);
       },
-      lost: (node, why, wasJoined) => this.#linkLost(node, why, wasJoined),
+      joined: (node) => this.#linkJoined(node),
+      lost: (node, why) => this.#linkLost(node, why),
       note: (note) => {
         if (note.machine) this.#control.notify(leaderThread(this.plan), 'node.machine', note);
         else this.#panic(note);
       },
       log: (severity, text) => this.#log(this.plan.firstRank, severity, text, 'overlay'),
     });
-    return new NodeLinks(host, settings);
+    return new NodeLinks(host, { ...settings, wires: shareWires(settings.wires, this.#ring.server) });
+  }
+
+  #makeRing(settings: RingSettings | undefined): RingLinks {
+    const host = ringHost(this.instance, this.plan, this.#control, {
+      isCongested: () => this.#congested.size > 0,
+      log: (severity, text) => this.#log(this.plan.firstRank, severity, text, 'overlay'),
+    });
+    return new RingLinks(host, settings);
   }
 
   #setCongested(thread: number, congested: boolean): void {
@@ -217,6 +235,7 @@ export class FluxNode {
         this.#workers.start(name, { thread: index, plan: this.plan, doorbells, instance: this.instance });
     }
     this.#links?.start();
+    this.#ring.start();
     process.on('SIGCHLD', this.#onChild).on('exit', this.#removeFolders);
     void this.#mailbox
       .run((source, start, end, to, from) => {
@@ -267,6 +286,14 @@ export class FluxNode {
           return undefined;
         },
       },
+      'link.reach': {
+        handler: async (request) => {
+          const { node, uri } = request.unpack({ node: 'i', uri: 's?' });
+          await this.#links?.reach(node, uri);
+          return undefined;
+        },
+      },
+      'link.address': { handler: () => (this.#links?.uri === undefined ? {} : { uri: this.#links.uri }) },
       'client.close': {
         handler: (request) => empty(() => this.#connections.close(request.unpack({ endpoint: 'i' }).endpoint)),
       },
@@ -286,6 +313,7 @@ export class FluxNode {
       'engine.info': { handler: () => this.#describe() },
       ...this.#logWriter.methods,
       ...launcherMethods(() => this.#launcher),
+      ...ringMethods(() => this.#ring),
     };
   }
 
@@ -354,9 +382,15 @@ export class FluxNode {
     this.#control.notify(leaderThread(this.plan), 'panic', note);
   }
 
-  #linkLost(node: number, why: string, wasJoined: boolean): void {
-    // Who never became part of the instance has failed.
-    if (!wasJoined) this.#exitCode = 1;
+  #linkJoined(node: number): void {
+    if (!this.#hasJoined) this.#exitCode = 0;
+    this.#hasJoined = true;
+    this.#tellRouters('link.joined', { node });
+  }
+
+  #linkLost(node: number, why: string): void {
+    // Who never becomes part of the instance has failed.
+    if (!this.#hasJoined) this.#exitCode = 1;
     this.#tellRouters('link.lost', { node, why });
     // Who starts all processes together starts none again.
     const { ranks } = this.instance.placement.nodes[node]!;
@@ -406,6 +440,7 @@ export class FluxNode {
     this.#launcher.killAll();
     this.#mailbox.stop();
     await this.#workers.stopAll();
+    this.#ring.close();
     this.#links?.close();
   }
 }

@@ -18,6 +18,7 @@ import { checkSetAttributes, checkTbon, type Enclosing, sharedAttributes, topolo
 import { checkSocketPath } from './listen.ts';
 import type { LinkSettings } from './node-links.ts';
 import { makePlan, type Plan } from './plan.ts';
+import type { RingSettings } from './ring-neighbours.ts';
 import { type InstanceFolder, openFolder, removeFolder } from './run-directory.ts';
 
 export interface StartOptions {
@@ -25,7 +26,7 @@ export interface StartOptions {
   /** The processes that host the ranks, when it is not this one alone, and what is the same in all of them. */
   readonly shared?: SharedStart;
   /** How this process reaches the others. */
-  readonly links?: LinkSettings;
+  readonly links?: LinkSettings & RingSettings;
   /** Attributes, as `--setattr` gives them. */
   readonly attributes?: Readonly<Record<string, string>>;
   readonly config?: JsonObject;

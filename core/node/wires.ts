@@ -5,8 +5,12 @@
 export interface Wires {
   /** Takes connections from now on. */
   serve(events: ServerEvents): void;
-  /** Connects to another process; `onLost` is called if that can't be. */
-  connect(uri: string, events: WireEvents): Wire;
+  /**
+   * Connects to another process; `onLost` is called if that can't be.
+   *
+   * @param interval of a wire that nobody waits for, not even at the end: seconds from one try to the next
+   */
+  connect(uri: string, events: WireEvents, interval?: number): Wire;
   /** Sends a frame to all who follow the feed; who reads too slowly misses some. */
   publish(frame: Buffer): void;
   /** @param interrupted frames may be missed from now on */

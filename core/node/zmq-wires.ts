@@ -116,6 +116,9 @@ export class ZmqWires implements Wires {
       await socket.bind(uri);
     } catch (error) {
       this.close();
+      // Who goes on without being connected to may still connect.
+      this.#router = undefined;
+      this.#zap = undefined;
       throw new FluxError(asFluxError(error).errno, `cannot bind to ${uri}: ${(error as Error).message}`);
     }
     return socket.lastEndpoint ?? uri;
@@ -138,9 +141,10 @@ export class ZmqWires implements Wires {
 
   // ---- whom this process connects to
 
-  connect(uri: string, events: WireEvents): Wire {
+  connect(uri: string, events: WireEvents, interval?: number): Wire {
     const { timeout, connectTimeout } = this.#settings;
-    const dealer = new this.#zmq.Dealer({ ...unlimited, ...heartbeats(timeout), ...this.#clientKeys() });
+    const pace = interval === undefined ? {} : { reconnectInterval: interval * 1000, linger: 0 };
+    const dealer = new this.#zmq.Dealer({ ...unlimited, ...heartbeats(timeout), ...this.#clientKeys(), ...pace });
     const wire = new ConnectedWire(dealer, events, () => this.#connected.delete(wire));
     this.#connected.add(wire);
     const giveUp = () => wire.lose(`${uri} is not reached in ${connectTimeout}s`);
@@ -149,11 +153,12 @@ export class ZmqWires implements Wires {
     watch(dealer, {
       handshake: () => {
         isUp = true;
+        if (interval !== undefined) setLinger(dealer, LAST_FRAMES);
         timer?.cancel();
       },
       disconnect: () => {
-        // Nothing that is still to be sent has anybody to go to.
-        if (!dealer.closed) dealer.linger = 0;
+        // What was not sent by now would only wait for the end.
+        setLinger(dealer, 0);
         const why = isUp ? 'the connection broke' : `${uri} does not let this process in: it has another certificate`;
         setTimeout(() => wire.lose(why), LAST_FRAMES);
       },
@@ -263,6 +268,11 @@ type SocketEvent = 'handshake' | 'disconnect' | 'end';
 function watch(socket: ZeroMq.Socket, listeners: Partial<Record<SocketEvent, () => void>>): void {
   for (const [name, listener] of Object.entries(listeners))
     if (listener) socket.events.on(name as SocketEvent, listener);
+}
+
+/** Milliseconds that the end waits for what is to be sent. Sockets tell what happens to them late, perhaps when they are closed. */
+function setLinger(socket: ZeroMq.Dealer, milliseconds: number): void {
+  if (!socket.closed) socket.linger = milliseconds;
 }
 
 /** A process that has connected to this one. */

@@ -1,16 +1,14 @@
 /**
- * The overlay of one rank: its links in the tree, the health of the subtree below it, and the service `overlay`.
+ * The overlay of one rank: its links in the tree, and the health of the subtree below it. Links change when ranks move:
+ * see `moves.ts` for how all ranks learn of it, and `parent-search.ts` for how a rank that lost its parent finds another.
  */
 
+import type { Timer } from '../broker/service.ts';
 import { FluxError } from '../errno.ts';
-import type { Methods } from '../handle/methods.ts';
-import { LATER } from '../handle/methods.ts';
-import { endingMethods, RequestList } from '../handle/request-list.ts';
 import { Tracer } from '../handle/trace.ts';
-import { type JsonObject, real } from '../json.ts';
-import { Role } from '../message/credentials.ts';
-import { Message } from '../message/message.ts';
+import { Message, MessageType } from '../message/message.ts';
 import { ControlType, type FarEnd, Link, type LinkEvents } from './link.ts';
+import { ParentSearch } from './parent-search.ts';
 import { Silence } from './silence.ts';
 import { isOnlineStatus, SubtreeHealth, type SubtreeStatus, statusNumber, subtreeStatuses } from './subtree.ts';
 import type { Topology } from './topology.ts';
@@ -18,72 +16,127 @@ import type { Topology } from './topology.ts';
 /** What the overlay needs of its broker. */
 export interface OverlayHost {
   readonly rank: number;
+  readonly uuid: string;
   readonly topology: Topology;
   /** Seconds; `now` since the epoch, `monotonic` since some fixed moment. */
   now(): number;
   monotonic(): number;
+  after(seconds: number, callback: () => void): Timer;
   log(severity: 'debug' | 'err' | 'crit', text: string): void;
   /** Takes a message from a neighbour. */
   receiveFromPeer(message: Message, from: Link): void;
   /** Answers a request that went over a link which is lost now. */
   failRequest(request: Message, error: FluxError): void;
+  /** There is a link to another parent, or to a child; or none to a child any more. */
+  parentReplaced(link: Link): void;
+  childAdded(link: Link): void;
+  childRemoved(link: Link): void;
   /** The subtree of a shutting-down rank is empty now. */
   childrenGone(): void;
+  /** The parent is lost, and this rank looks for another; it has one again. */
+  parentAway(): void;
+  parentBack(): void;
   parentLost(why: string): void;
   hostname(rank: number): string;
+  /** Index of the process that hosts a rank. */
+  nodeOf(rank: number): number;
+  /** Seconds that a rank which lost its parent may look for another; undefined where it leaves at once. */
+  rewireTimeout(): number | undefined;
+  /** Connects to the process of a rank; resolves once messages can be sent there. */
+  reach(rank: number): Promise<void>;
+  /** Has rank 0 move a rank below this one. */
+  adopt(rank: number): Promise<void>;
 }
 
 /** Called when a child's status changes, or whether it has fallen silent: torpid. */
 export type ChildListener = (rank: number, status: SubtreeStatus, isTorpid: boolean) => void;
+/** Called with ranks that are no part of the instance any more. */
+export type GoneListener = (ranks: readonly number[]) => void;
+
+/** Seconds that a rank looks for a parent after it was moved where nobody gives a time. */
+const SEARCH_SECONDS = 5;
 
 export class Overlay {
   readonly tracer: Tracer;
-  readonly parent: Link | undefined;
   readonly children = new Map<number, Link>();
+  readonly health: SubtreeHealth;
   readonly #host: OverlayHost;
-  readonly #health: SubtreeHealth;
-  readonly #healthRequests = new RequestList();
-  readonly #monitors = new RequestList();
-  readonly #listeners: ChildListener[] = [];
+  readonly #connect: (rank: number) => FarEnd;
+  readonly #childListeners: ChildListener[] = [];
+  readonly #goneListeners: GoneListener[] = [];
   readonly #silence = new Silence();
+  readonly #search: ParentSearch;
+  // Ranks that ask this one to be their parent, and are not children yet.
+  readonly #adopting = new Set<number>();
+  // Children that are yet to come, and lost ones as long as those below them may find other parents.
+  readonly #graces = new Map<number, Timer>();
+  readonly #linkEvents: LinkEvents;
+  #parent: Link | undefined;
+  #hasJoined = false;
   #refuseChildren = false;
   #isParentGone = false;
   #awaitsChildren = false;
 
   /**
-   * @param connect the far end of the link to a neighbour
+   * @param connect the far end of the link to another rank
    */
   constructor(host: OverlayHost, connect: (rank: number) => FarEnd) {
+    const { rank, topology } = host;
     this.#host = host;
+    this.#connect = connect;
     this.tracer = new Tracer(() => host.now());
-    const children = host.topology.children(host.rank);
-    this.#health = new SubtreeHealth(children, host.monotonic());
-    const events: LinkEvents = {
+    this.health = new SubtreeHealth(topology.children(rank), host.monotonic());
+    this.#linkEvents = {
+      uuid: host.uuid,
       onMessage: (message, link) => host.receiveFromPeer(message, link),
       onControl: (type, status, link) => this.#control(type, status, link),
     };
-    const link = (rank: number) => new Link(rank, connect(rank), events, this.tracer);
-    for (const rank of children) this.children.set(rank, link(rank));
-    const parent = host.topology.parent(host.rank);
-    this.parent = parent === undefined ? undefined : link(parent);
+    for (const child of topology.children(rank)) this.children.set(child, this.#link(child));
+    const parent = topology.parent(rank);
+    this.#parent = parent === undefined ? undefined : this.#link(parent);
+    this.#search = new ParentSearch({
+      rank,
+      topology,
+      after: (seconds, callback) => host.after(seconds, callback),
+      nodeOf: (other) => host.nodeOf(other),
+      reach: (other) => host.reach(other),
+      seek: (other) => this.#seek(other),
+      gaveUp: () => this.#loseParent('no rank above can be reached'),
+    });
+  }
+
+  #link(rank: number): Link {
+    return new Link(rank, this.#connect(rank), this.#linkEvents, this.tracer);
+  }
+
+  get parent(): Link | undefined {
+    return this.#parent;
   }
 
   /** The link to a neighbour. */
   link(rank: number): Link | undefined {
-    return this.parent?.rank === rank ? this.parent : this.children.get(rank);
+    return this.#parent?.rank === rank ? this.#parent : this.children.get(rank);
+  }
+
+  /** Takes a message from another rank; one that is no neighbour can only ask to be one. */
+  receive(from: number, message: Message): void {
+    const link = this.link(from);
+    if (link) link.receive(message);
+    else if (message.type === MessageType.control && message.word1 === ControlType.seek) this.#adopt(from);
   }
 
   // ---- life
 
   /** Says hello to the parent. */
   join(): void {
-    if (!this.parent || this.#isParentGone) return;
-    this.parent.isOnline = true;
-    this.#tellParent(this.#health.status);
+    this.#hasJoined = true;
+    if (!this.#parent || this.#isParentGone || this.#search.isRunning) return;
+    this.#parent.isOnline = true;
+    this.#tellParent(this.health.status);
   }
 
   #tellParent(status: SubtreeStatus): void {
-    if (this.parent?.isOnline) this.parent.send(Message.control(ControlType.status, statusNumber(status)));
+    if (this.#parent?.isOnline) this.#parent.send(Message.control(ControlType.status, statusNumber(status)));
   }
 
   /** No child may join any more. */
@@ -94,49 +147,70 @@ export class Overlay {
   /** Calls `childrenGone` once no child is online; false when none is now. */
   awaitChildren(): boolean {
     this.#awaitsChildren = true;
-    return this.#health.onlineCount > 0;
+    return this.health.onlineCount > 0;
   }
 
   /** Says goodbye to the parent. */
   leave(): void {
     this.#tellParent('offline');
     this.#isParentGone = true;
+    this.#search.stop();
     this.#closeParent();
   }
 
-  /** No answer of the parent will be taken any more. */
+  /** No answer of the parent will be taken any more, and nobody there waits for one of this rank. */
   #closeParent(): void {
-    if (!this.parent) return;
-    this.parent.isOnline = false;
-    for (const request of this.parent.tracker.takeAll())
+    const parent = this.#parent;
+    if (!parent) return;
+    parent.isOnline = false;
+    for (const request of parent.tracker.takeAll())
       this.#host.failRequest(request, new FluxError('EHOSTUNREACH', 'overlay disconnect'));
+    parent.endStreams();
+  }
+
+  /** Nothing is waited for any more. */
+  stop(): void {
+    this.#search.stop();
+    for (const rank of [...this.#graces.keys()]) this.#endGrace(rank);
   }
 
   onChild(listener: ChildListener): void {
-    this.#listeners.push(listener);
+    this.#childListeners.push(listener);
+  }
+
+  onGone(listener: GoneListener): void {
+    this.#goneListeners.push(listener);
   }
 
   // ---- what neighbours say of themselves
 
   #control(type: number, status: number, link: Link): void {
-    if (link === this.parent) {
-      if (type === ControlType.disconnect)
-        this.#loseParent(`${this.#host.hostname(link.rank)} (rank ${link.rank}) sent disconnect control message`);
+    if (link === this.#parent) {
+      if (type === ControlType.adopted) this.#adopted();
+      else if (type === ControlType.disconnect) this.#loseParent(`${this.#name(link)} sent disconnect control message`);
       return;
     }
-    // What a child sent before it learned that it is cut off does not bring it back.
-    if (type !== ControlType.status || this.#health.child(link.rank)!.status === 'lost') return;
+    if ((type !== ControlType.status && type !== ControlType.seek) || link.isCutOff) return;
     const name = subtreeStatuses[status] ?? 'unknown';
     if (isOnlineStatus(name) && !link.isOnline && this.#refuseChildren) {
       link.send(Message.control(ControlType.disconnect, 0));
       return;
     }
+    // A new process has the rank: nobody below it has come yet.
+    if (type === ControlType.status && this.health.child(link.rank)!.status === 'lost')
+      this.#tellGone(this.#host.topology.subtree(link.rank));
     this.#setChild(link, name);
+    if (type === ControlType.seek) link.send(Message.control(ControlType.adopted, 0));
+  }
+
+  #name({ rank }: Link): string {
+    return `${this.#host.hostname(rank)} (rank ${rank})`;
   }
 
   #loseParent(why: string): void {
     if (this.#isParentGone) return;
     this.#isParentGone = true;
+    this.#search.stop();
     this.#closeParent();
     this.#host.log('crit', why);
     this.#host.parentLost(why);
@@ -144,54 +218,176 @@ export class Overlay {
 
   /** Links to these neighbours work (again): children may say that they are here. */
   linksUp(links: readonly Link[]): void {
-    for (const link of links) link.isStuck = false;
-    for (const link of links)
-      if (link !== this.parent && this.#health.child(link.rank)?.status === 'lost') this.#setChild(link, 'offline');
+    for (const link of links) {
+      link.isStuck = false;
+      link.isCutOff = false;
+    }
   }
 
   /** Links to these neighbours do not work any more. */
   linksDown(links: readonly Link[], why: string): void {
     for (const link of links) {
-      if (link === this.parent) this.#loseParent(`${this.#host.hostname(link.rank)} (rank ${link.rank}): ${why}`);
-      else if (link.isOnline) {
+      if (link === this.#parent) this.#parentDown(link, why);
+      else if (link.isOnline || this.#isAwaited(link)) {
+        link.isCutOff = true;
         const below = this.#host.topology.descendants(link.rank);
         const more = below ? ` and severed contact with ${below} other nodes` : '';
         this.#setChild(link, 'lost', why);
-        this.#host.log('err', `${this.#host.hostname(link.rank)} (rank ${link.rank}) is lost${more}: ${why}`);
+        this.#host.log('err', `${this.#name(link)} is lost${more}: ${why}`);
       }
     }
+  }
+
+  #parentDown(parent: Link, why: string): void {
+    const timeout = this.#host.rewireTimeout();
+    if (timeout === undefined) {
+      this.#loseParent(`${this.#name(parent)}: ${why}`);
+      return;
+    }
+    if (this.#isParentGone) return;
+    this.#host.log('err', `lost parent ${this.#name(parent)}, looking for another: ${why}`);
+    this.#closeParent();
+    this.#host.parentAway();
+    this.#search.start(timeout, this.#host.nodeOf(parent.rank));
   }
 
   #setChild(link: Link, status: SubtreeStatus, error?: string): void {
     const { rank } = link;
     const wasOnline = link.isOnline;
     link.isOnline = isOnlineStatus(status);
-    const ownChanged = this.#health.setChild(rank, status, this.#host.monotonic(), error);
-    if (wasOnline && !link.isOnline)
-      for (const request of link.tracker.takeAll()) this.#host.failRequest(request, new FluxError('EHOSTUNREACH'));
-    if (ownChanged) this.#tellParent(this.#health.status);
-    if (!link.isOnline) this.#silence.forget(link);
-    this.#tellOfChild(rank, status);
-    if (this.#healthRequests.count) this.#healthRequests.respondAll(this.#describeHealth());
-    if (this.#awaitsChildren && this.#health.onlineCount === 0) {
-      this.#awaitsChildren = false;
-      this.#host.childrenGone();
+    const ownChanged = this.health.setChild(rank, status, this.#host.monotonic(), error);
+    if (wasOnline && !link.isOnline) this.#closeChild(link);
+    this.#endGrace(rank);
+    if (ownChanged) this.#tellParent(this.health.status);
+    if (status === 'lost' || status === 'offline') this.#childGone(rank, status);
+    for (const listener of this.#childListeners) listener(rank, status, this.isTorpid(rank));
+    this.#checkEmpty();
+  }
+
+  #closeChild(link: Link): void {
+    for (const request of link.tracker.takeAll()) this.#host.failRequest(request, new FluxError('EHOSTUNREACH'));
+    link.endStreams();
+    this.#silence.forget(link);
+  }
+
+  /** Where ranks may move, those below a process that is lost have some time for it before they are lost, too. */
+  #childGone(rank: number, status: SubtreeStatus): void {
+    const { topology, nodeOf } = this.#host;
+    const timeout = status === 'lost' ? this.#host.rewireTimeout() : undefined;
+    const ranks = topology.subtree(rank);
+    if (timeout === undefined) {
+      this.#tellGone(ranks);
+      return;
     }
+    const node = nodeOf(rank);
+    this.#tellGone(ranks.filter((each) => nodeOf(each) === node));
+    this.#grace(rank, timeout, () => this.#tellGone(topology.subtree(rank)));
   }
 
-  #tellOfChild(rank: number, status: SubtreeStatus): void {
-    const monitored = this.#monitored(rank, status);
-    for (const listener of this.#listeners) listener(rank, status, monitored.torpid);
-    this.#monitors.respondAll(monitored);
+  #grace(rank: number, seconds: number, end: () => void): void {
+    const timer = this.#host.after(seconds, () => {
+      this.#graces.delete(rank);
+      end();
+    });
+    this.#graces.set(rank, timer);
   }
 
-  #monitored(rank: number, status: SubtreeStatus) {
-    return { rank, status, torpid: this.#silence.isTorpid(this.children.get(rank)!) };
+  /** Whether a child was moved here, and is yet to come. */
+  #isAwaited({ rank }: Link): boolean {
+    return this.#graces.has(rank) && this.health.child(rank)!.status === 'offline';
+  }
+
+  #endGrace(rank: number): void {
+    this.#graces.get(rank)?.cancel();
+    this.#graces.delete(rank);
+  }
+
+  #tellGone(ranks: readonly number[]): void {
+    for (const listener of this.#goneListeners) listener(ranks);
+  }
+
+  #checkEmpty(): void {
+    if (!this.#awaitsChildren || this.health.onlineCount > 0) return;
+    this.#awaitsChildren = false;
+    this.#host.childrenGone();
+  }
+
+  // ---- moves
+
+  /** Asks a rank to be the parent. */
+  #seek(rank: number): void {
+    const link = this.#parent?.rank === rank ? this.#parent : this.#link(rank);
+    link.send(Message.control(ControlType.seek, statusNumber(this.health.status)));
+  }
+
+  /** A rank that is no child asks to be one: only rank 0 moves ranks, and all learn of it by an event. */
+  #adopt(rank: number): void {
+    if (this.#adopting.has(rank) || this.#refuseChildren) return;
+    this.#adopting.add(rank);
+    this.#host
+      .adopt(rank)
+      // It may have asked before it knew that it is a child now; it asks again in any case.
+      .then(
+        () => this.children.get(rank)?.send(Message.control(ControlType.adopted, 0)),
+        (error: Error) => this.#host.log('debug', `rank ${rank} can't be adopted: ${error.message}`),
+      )
+      .finally(() => this.#adopting.delete(rank));
+  }
+
+  /** The parent has taken this rank. */
+  #adopted(): void {
+    if (!this.#search.isRunning) return;
+    this.#search.stop();
+    if (this.#hasJoined) {
+      this.#parent!.isOnline = true;
+      this.#tellParent(this.health.status);
+    }
+    this.#host.parentBack();
+  }
+
+  /** The tree has changed: this rank is below another one now, to which it has yet to say so. */
+  moveBelow(rank: number): void {
+    if (!this.#search.isRunning && !this.#isParentGone) this.#host.parentAway();
+    this.#closeParent();
+    this.#parent = this.#link(rank);
+    this.#host.parentReplaced(this.#parent);
+    if (!this.#isParentGone) this.#search.start(this.#host.rewireTimeout() ?? SEARCH_SECONDS);
+  }
+
+  /** The tree has changed: this rank has one more child. */
+  addChild(rank: number): void {
+    const link = this.#link(rank);
+    this.children.set(rank, link);
+    this.#host.childAdded(link);
+    const seconds = this.#host.rewireTimeout() ?? SEARCH_SECONDS;
+    this.#grace(rank, seconds, () => this.#setChild(link, 'lost', `it has not come in ${seconds}s`));
+    if (this.health.addChild(rank, this.#host.monotonic())) this.#tellParent(this.health.status);
+  }
+
+  /** The tree has changed: this rank has one child less. */
+  removeChild(rank: number): void {
+    const link = this.children.get(rank);
+    if (!link) return;
+    this.children.delete(rank);
+    this.#endGrace(rank);
+    link.isOnline = false;
+    this.#closeChild(link);
+    this.#host.childRemoved(link);
+    if (this.health.removeChild(rank, this.#host.monotonic())) this.#tellParent(this.health.status);
+    this.#checkEmpty();
+  }
+
+  // ---- silence
+
+  /** Whether a child has fallen silent. */
+  isTorpid(rank: number): boolean {
+    const link = this.children.get(rank);
+    return link !== undefined && this.#silence.isTorpid(link);
   }
 
   /** Whether neighbours of this rank are in other processes, which may fall silent. */
   get hasRemoteLinks(): boolean {
-    if (this.parent?.isRemote) return true;
+    if (this.#parent?.isRemote) return true;
     for (const { isRemote } of this.children.values()) if (isRemote) return true;
     return false;
   }
@@ -202,116 +398,44 @@ export class Overlay {
    */
   checkSilence(torpidMin: number, torpidMax: number): void {
     const now = this.#host.monotonic();
-    if (this.parent?.isRemote && this.parent.isOnline && this.#silence.sentNothing(this.parent, now, torpidMin))
-      this.parent.send(Message.control(ControlType.heartbeat, 0));
+    const parent = this.#parent;
+    if (parent?.isRemote && parent.isOnline && this.#silence.sentNothing(parent, now, torpidMin))
+      parent.send(Message.control(ControlType.heartbeat, 0));
     for (const link of this.children.values())
       if (link.isRemote && link.isOnline && this.#silence.changes(link, now, torpidMax))
         this.#torpidChanged(link, torpidMax);
   }
 
   #torpidChanged(link: Link, torpidMax: number): void {
-    const name = `${this.#host.hostname(link.rank)} (rank ${link.rank})`;
-    const text = this.#silence.isTorpid(link)
-      ? `is torpid: it has said nothing for ${torpidMax}s`
-      : 'is heard of again';
-    this.#host.log('err', `${name} ${text}`);
-    this.#tellOfChild(link.rank, this.#health.child(link.rank)!.status);
+    const isTorpid = this.#silence.isTorpid(link);
+    const text = isTorpid ? `is torpid: it has said nothing for ${torpidMax}s` : 'is heard of again';
+    this.#host.log('err', `${this.#name(link)} ${text}`);
+    const { status } = this.health.child(link.rank)!;
+    for (const listener of this.#childListeners) listener(link.rank, status, isTorpid);
   }
 
-  #describeHealth(): JsonObject {
-    const now = this.#host.monotonic();
-    const children = [...this.#health.entries()].map(([rank, child]) => ({
-      rank,
-      status: child.status,
-      duration: real(now - child.since),
-      ...(!isOnlineStatus(child.status) && child.error && { error: child.error }),
-    }));
-    return { rank: this.#host.rank, status: this.#health.status, duration: real(now - this.#health.since), children };
-  }
+  // ---- on demand
 
-  #describeTopology(rank: number): JsonObject {
-    const { topology } = this.#host;
-    const children = [...topology.children(rank)].map((child) => this.#describeTopology(child));
-    return { rank, size: topology.descendants(rank) + 1, children };
-  }
-
-  /** Cuts a child off, with the ranks below it. */
-  #disconnect(rank: number): void {
+  /**
+   * Cuts a child off, with the ranks below it.
+   *
+   * @throws FluxError ENOENT: there is no such child, or it is not there
+   */
+  disconnectChild(rank: number): void {
     const link = this.children.get(rank);
     if (!link) throw new FluxError('ENOENT', "requested rank is not this broker's direct child");
     if (!link.isOnline) throw new FluxError('ENOENT', 'requested rank is already disconnected');
     link.send(Message.control(ControlType.disconnect, 0));
+    link.isCutOff = true;
     this.#setChild(link, 'lost', 'administrative disconnect');
     const below = this.#host.topology.descendants(rank);
     const more = below ? ` and severed contact with ${below} other nodes` : '';
-    this.#host.log('err', `${this.#host.hostname(rank)} (rank ${rank}) disconnected by request${more}`);
+    this.#host.log('err', `${this.#name(link)} disconnected by request${more}`);
   }
 
-  #stats(): JsonObject {
-    let childRpcs = 0;
-    for (const link of this.children.values()) childRpcs += link.tracker.count;
-    return {
-      'child-count': this.#health.childCount,
-      'child-connected': this.#health.onlineCount,
-      'parent-count': this.parent ? 1 : 0,
-      'parent-rpc': this.parent?.tracker.count ?? 0,
-      'child-rpc': childRpcs,
-      interthread: { sendq: 0, recvq: 0 },
-    };
-  }
-
-  // ---- the service
-
-  methods(): Methods {
-    return {
-      'stats-get': { allow: Role.user, handler: () => this.#stats() },
-      health: {
-        allow: Role.user,
-        handler: (request) => {
-          request.respond(this.#describeHealth());
-          if (request.isStreaming) this.#healthRequests.add(request);
-          return LATER;
-        },
-      },
-      topology: {
-        allow: Role.user,
-        handler: (request) => {
-          const { rank } = request.unpack({ rank: 'i' });
-          if (rank !== this.#host.rank && !this.children.has(rank))
-            throw new FluxError('ENOENT', 'requested rank is not this broker or its direct child');
-          return this.#describeTopology(rank);
-        },
-      },
-      monitor: {
-        streaming: true,
-        handler: (request) => {
-          for (const [rank, { status }] of this.#health.entries())
-            if (status !== 'offline') request.respond(this.#monitored(rank, status));
-          this.#monitors.add(request);
-          return LATER;
-        },
-      },
-      trace: {
-        handler: (request) => {
-          this.tracer.add(request);
-          return LATER;
-        },
-      },
-      'disconnect-subtree': {
-        handler: (request) => {
-          this.#disconnect(request.unpack({ rank: 'i' }).rank);
-          return undefined;
-        },
-      },
-      'disconnect-parent': {
-        handler: (request) => {
-          const { reason = 'disconnect requested' } = request.unpack({ reason: 's?' });
-          this.#tellParent('lost');
-          this.#loseParent(reason);
-          return undefined;
-        },
-      },
-      disconnect: endingMethods(Role.user, this.#healthRequests, this.#monitors, this.tracer.requests).disconnect,
-    };
+  /** Cuts this rank off, with those below it. */
+  disconnectParent(reason: string): void {
+    this.#tellParent('lost');
+    this.#loseParent(reason);
   }
 }

@@ -58,7 +58,7 @@ export function usualTopology(nodes: readonly NodeFacts[], size: number): string
  *
  * @throws FluxError EINVAL: two that are
  */
-export function checkPlacement(nodes: readonly NodeFacts[], topology: Topology): void {
+export function checkPlacement(nodes: readonly NodeFacts[], topology: Pick<Topology, 'size' | 'parent'>): void {
   const nodeOfRank = nodesOfRanks(nodes, topology.size);
   const above = nodes.map(() => new Set<number>());
   for (let rank = 1; rank < topology.size; rank++) {

@@ -25,7 +25,7 @@ interface ChildStatus {
 
 /** The statuses of a rank's children, counted, so that the rank's own costs the same however many there are. */
 export class SubtreeHealth {
-  readonly #children = new Map<number, ChildStatus>();
+  #children = new Map<number, ChildStatus>();
   // How many children have each status, by its number.
   readonly #counts = subtreeStatuses.map(() => 0);
   status: SubtreeStatus;
@@ -60,6 +60,21 @@ export class SubtreeHealth {
     return this.#children.get(rank);
   }
 
+  /** A child that is yet to say that it is here; returns whether the rank's own status changed with it. */
+  addChild(rank: number, now: number): boolean {
+    const added: [number, ChildStatus] = [rank, { status: 'offline', since: now, error: '' }];
+    this.#children = new Map([...this.#children, added].sort(([a], [b]) => a - b));
+    this.#counts[statusNumber('offline')]!++;
+    return this.#changed(now);
+  }
+
+  /** It is a child no more; returns as `addChild`. */
+  removeChild(rank: number, now: number): boolean {
+    this.#counts[statusNumber(this.#children.get(rank)!.status)]!--;
+    this.#children.delete(rank);
+    return this.#changed(now);
+  }
+
   /** Children in order of rank. */
   entries(): IterableIterator<[number, Readonly<ChildStatus>]> {
     return this.#children.entries();
@@ -74,6 +89,10 @@ export class SubtreeHealth {
     this.#counts[statusNumber(status)]!++;
     child.status = status;
     child.since = now;
+    return this.#changed(now);
+  }
+
+  #changed(now: number): boolean {
     const own = this.#derive();
     if (own === this.status) return false;
     this.status = own;

@@ -31,9 +31,10 @@ export class Topology {
   readonly #parents: Int32Array;
   readonly #levels: Int32Array;
   readonly #descendants: Int32Array;
-  // Children of rank r: #children[#firstChild[r] … #firstChild[r + 1])
+  // Children of rank r: #children[#firstChild[r] … #firstChild[r + 1]), or #changed where some have come or gone.
   readonly #firstChild: Int32Array;
   readonly #children: Int32Array;
+  readonly #changed = new Map<number, Int32Array>();
   readonly maxLevel: number;
 
   /** `parents[r]` is the parent of rank r; rank 0 has none and is above all. */
@@ -108,8 +109,9 @@ export class Topology {
     return rank === 0 ? undefined : this.#parents[rank];
   }
 
+  /** In order of rank. */
   children(rank: number): Int32Array {
-    return this.#children.subarray(this.#firstChild[rank], this.#firstChild[rank + 1]);
+    return this.#changed.get(rank) ?? this.#children.subarray(this.#firstChild[rank], this.#firstChild[rank + 1]);
   }
 
   level(rank: number): number {
@@ -134,6 +136,39 @@ export class Topology {
     const ranks = [rank];
     for (let i = 0; i < ranks.length; i++) ranks.push(...this.children(ranks[i]!));
     return ranks;
+  }
+
+  /** Whether `rank` is `top`, or lies below it. */
+  isInSubtree(rank: number, top: number): boolean {
+    return rank === top || this.childToward(top, rank) !== undefined;
+  }
+
+  /**
+   * Moves a rank, with all below it, below another one.
+   *
+   * @throws FluxError EINVAL: no such ranks, or it would be below itself
+   */
+  reparent(rank: number, parent: number): void {
+    const isRank = (each: number) => Number.isInteger(each) && each >= 0 && each < this.size;
+    if (!isRank(rank) || !isRank(parent) || rank === 0)
+      throw new FluxError(
+        'EINVAL',
+        `rank ${rank} can't be moved below rank ${parent} in an instance of ${this.size} ranks`,
+      );
+    if (this.isInSubtree(parent, rank))
+      throw new FluxError('EINVAL', `rank ${rank} can't be moved below rank ${parent}, which is part of its subtree`);
+    const old = this.#parents[rank]!;
+    const moved = this.#descendants[rank]! + 1;
+    for (let at = old; at !== NO_PARENT; at = this.#parents[at]!) this.#descendants[at]! -= moved;
+    for (let at = parent; at !== NO_PARENT; at = this.#parents[at]!) this.#descendants[at]! += moved;
+    this.#changed.set(
+      old,
+      this.children(old).filter((child) => child !== rank),
+    );
+    this.#parents[rank] = parent;
+    this.#changed.set(parent, Int32Array.of(...this.children(parent), rank).sort());
+    const down = this.#levels[parent]! + 1 - this.#levels[rank]!;
+    if (down) for (const each of this.subtree(rank)) this.#levels[each]! += down;
   }
 
   /** Ranks that others depend on: rank 0 and every rank with children. */

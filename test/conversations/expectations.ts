@@ -11,7 +11,12 @@ const processIds: readonly string[] = [
   '0-shell-<id>.proctable .pids.length',
   '0-shell-<id>.proctable .pids[]',
   '0-shell-<id>.proctable .pids[] kind',
+  '0-shell-<id>.proctable .pids[][]',
 ];
+
+const firstExit: readonly string[] = ['rank', 'localid'].map(
+  (field) => `job-info.eventlog-watch .event<shell.task-exit>.${field}`,
+);
 
 /** Differences that do not count, as `thatCount` names them. */
 const otherwise: Readonly<Record<string, readonly string[]>> = {
@@ -71,6 +76,9 @@ const otherwise: Readonly<Record<string, readonly string[]>> = {
   'wire:alloc-missing-program': ['job-info.eventlog-watch .event<data>.data'],
   // Its ranks end together.
   'wire:alloc-two-nodes': ['job-info.eventlog-watch .event<shell.task-exit>.rank'],
+  // So do four tasks on two nodes, each of which may be the first.
+  'wire:job-taskmap-hostname': firstExit,
+  'wire:job-taskmap-hosts': firstExit,
   // The next event may come before the client has had enough.
   'wire:bulksubmit-watch': ['job-info.eventlog-watch errnum'],
   'wire:submit-watch': ['job-info.eventlog-watch errnum'],

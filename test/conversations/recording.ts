@@ -9,6 +9,8 @@ import type { MessageType } from '../../core/message/message.ts';
 
 export interface Head {
   readonly name: string;
+  /** The part of Flux that it is about. */
+  readonly area: string;
   /** Ranks of the instance. */
   readonly size: number;
   /** The command line; `flux` stands for the command under test. */

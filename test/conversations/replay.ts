@@ -203,13 +203,13 @@ function environment(folder: string): Record<string, string> {
   };
 }
 
-/** Replays a conversation and resolves to all that is not as recorded. */
-export async function replay(name: string, mode: Mode): Promise<Difference[]> {
+/** Replays a conversation, with the ranks in some processes, and resolves to all that is not as recorded. */
+export async function replay(name: string, mode: Mode, procs: number): Promise<Difference[]> {
   const folder = makeFolder();
   try {
     const recording = readRecording(name, folder);
     const { size, start_options = [], config } = recording.head;
-    const options = ['-Shostname=fluxhost', ...start_options];
+    const options = ['-Shostname=fluxhost', `--procs=${Math.min(procs, size)}`, ...start_options];
     if (config !== undefined) {
       fs.writeFileSync(path.join(folder, 'config.toml'), config);
       options.push(`--config-path=${folder}/config.toml`);

@@ -23,13 +23,28 @@ const titles: Readonly<Record<Mode, string>> = {
   cli: 'a command does what flux-core does',
 };
 
-/** Tests all conversations in a mode. */
-export function testConversations(mode: Mode): void {
-  const recordings = recordedNames().map((name) => readRecording(name, '/tmp'));
-  const names = recordings.filter(isIn[mode]).map(({ head }) => head.name);
+/** Processes that host the ranks of an instance, as many as it has ranks at most. */
+const PROCS = Number(process.env.FLUX_TEST_PROCS ?? 1);
 
-  describe(titles[mode], { concurrency: LANES }, () => {
-    for (const name of names)
-      test(name, async () => assert.deepEqual(thatCount(await replay(name, mode), mayDiffer(mode, name)), []));
+interface Choice {
+  /** Only the conversations of these areas. */
+  readonly areas?: readonly string[];
+  readonly procs?: number;
+}
+
+/** Tests the conversations in a mode. */
+export function testConversations(mode: Mode, { areas, procs = PROCS }: Choice = {}): void {
+  const recordings = recordedNames().map((name) => readRecording(name, '/tmp'));
+  const heads = recordings.filter(isIn[mode]).map(({ head }) => head);
+  const where = procs > 1 ? `, with ranks in ${procs} processes` : '';
+
+  describe(`${titles[mode]}${where}`, { concurrency: LANES }, () => {
+    for (const { name, area, size } of heads) {
+      if (areas && !areas.includes(area)) continue;
+      const skip = procs > 1 && size === 1 && 'it has one rank, which no processes can share';
+      test(name, { skip }, async () =>
+        assert.deepEqual(thatCount(await replay(name, mode, procs), mayDiffer(mode, name)), []),
+      );
+    }
   });
 }

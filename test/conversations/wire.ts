@@ -82,6 +82,9 @@ function answers(line: Line, substitution: Substitution): (message: Message) => 
     (line.type !== 'response' || message.matchtag === line.matchtag);
 }
 
+/** Events that there is one of, somewhere among those of others. */
+const unplaced: readonly string[] = ['starting', 'shell.init', 'shell.task-exit'];
+
 /**
  * What tells an event from others that may have come before it: several write the event logs of a job, and their order is
  * theirs. Undefined for events in their place.
@@ -90,9 +93,8 @@ function writerOf(payload: Line['payload']): string | undefined {
   const [entry] = eventlogOf((payload as JsonObject | undefined)?.event) ?? [];
   const { stream, rank, eof = false, level } = entry?.context ?? {};
   if (entry?.name === 'data') return `data ${stream} ${rank} ${eof}`;
-  if (entry?.name === 'shell.task-exit') return `exit ${rank}`;
   if (entry?.name === 'log') return `log ${level}`;
-  return entry?.name === 'starting' || entry?.name === 'shell.init' ? entry.name : undefined;
+  return entry && unplaced.includes(entry.name) ? entry.name : undefined;
 }
 
 /** Whether it is an event of what a job's shell has to say. */

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { IdSet } from '../../core/formats/idset.ts';
 import type { Handle } from '../../core/handle/handle.ts';
@@ -125,6 +126,22 @@ for (const [size, procs, ...options] of [
   });
 }
 
+test('attributes are those of one process', async () => {
+  const own = ['broker.pid', 'broker.uuid', 'broker.starttime', 'rundir', 'statedir', 'local-uri'];
+  const script = `for rank in 0 1 2 3; do flux exec -r $rank flux lsattr -v; done | grep -vwE '${own.join('|')}'`;
+  const { PATH } = process.env;
+  const env = { PATH: `${path.dirname(flux)}:${PATH}` };
+  for (const options of [[], ['--test-hosts=h[0-3]', '--test-pmi-clique=[[0,2,1,2]]'], ['--test-pmi-clique=none']]) {
+    const outcomes = [1, 3].map((procs) =>
+      run(flux, ['start', '-s4', `--procs=${procs}`, ...options, 'bash', '-c', script], { env }),
+    );
+    const [one, several] = await Promise.all(outcomes);
+    assert.equal(one!.exit, 0);
+    assert.match(one!.stdout, /^hostlist/m);
+    assert.deepEqual(several, one);
+  }
+});
+
 test('a process that is killed takes its ranks with it, and nothing else', async () => {
   const instance = await startInstance(8, ['--procs=4', '-Slog-stderr-level=0']);
   await instance.flux(['overlay', 'status', '--wait=full', '--timeout=10s']);
@@ -157,6 +174,8 @@ test('exit codes, and starts that fail', async () => {
     [['--procs=2'], /--procs goes only with --size/],
     [['-s2', '--procs=2', '--alone'], /--alone does not go with --size/],
     [['-s2', '--procs=2', '-Stbon.interface-hint=nosuch', '-Stbon.prefertcp=1'], /nothing fits 'nosuch'/],
+    [['-s2', '--procs=2', '-Sbroker.quorum=9'], /'9' is no size between 1 and 2/],
+    [['-s3', '--procs=3', '--test-hosts=a,b'], /a,b names 2 hosts for 3 ranks/],
     [['-s2', '--procs=2', '-Sbroker.rc1_path=test $(flux getattr rank) = 0'], /rank 1 failed to start/],
   ] as [string[], RegExp][]) {
     const { exit, stderr } = await start(...args, 'true');
@@ -174,18 +193,6 @@ test('what keeps launched processes from starting is said before the launcher en
   const { exit, stderr } = await run('mpiexec.hydra', args);
   assert.equal(exit, 1);
   assert.equal(stderr, "flux-start: log-level: invalid value 'loud'\n".repeat(3));
-});
-
-test('all processes know the hosts and nodes that ranks play', async (t) => {
-  const instance = await startInstance(4, ['--procs=2', '--test-hosts=a,b,c,d', '--test-pmi-clique=per-broker']);
-  t.after(() => instance.stop());
-  for (const [name, value] of [
-    ['hostlist', 'a,b,c,d'],
-    ['broker.mapping', '[[0,4,1,1]]'],
-  ] as const) {
-    const { stdout } = await instance.flux(['exec', '-r', 'all', 'flux', 'getattr', name]);
-    assert.equal(stdout, `${value}\n`.repeat(4));
-  }
 });
 
 for (const timeout of ['0', '100d', 'infinity'])

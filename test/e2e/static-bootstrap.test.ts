@@ -136,12 +136,13 @@ describe('three hosts', () => {
     ['another instance', { instance: 'other' }, /another instance/],
     ['other ranks', { ranks: '1-2' }, /ranks 1-2 are not those of process 1/],
     ['a process that there is not', { node: 7 }, /ranks 1 are not those of process 7/],
+    ['who knows what', { process: 5 }, /bad payload/],
   ] as const) {
     test(`a process of ${what} is told why it may not join`, async () => {
       const wires = new ZmqWires({ certificate, timeout: 20, connectTimeout: 10, log: () => {} });
       const answer = await new Promise<{ errstr?: string }>((resolve, reject) => {
         const wire = wires.connect(config.uri, { onFrame: (frame) => resolve(decodeJsonFrame(frame)), onLost: reject });
-        const usual = { version: '0.88.0', instance, node: 1, ranks: '1', session: 's', events: true, machine: {} };
+        const usual = { version: '0.88.0', instance, node: 1, ranks: '1', process: 'p', events: true, machine: {} };
         wire.send(encodeJsonFrame(FrameType.hello, { ...usual, ...hello }));
       });
       wires.close();

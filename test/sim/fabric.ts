@@ -3,18 +3,29 @@
 import type { Clock } from '../../core/broker/service.ts';
 import type { State } from '../../core/broker/state-machine.ts';
 import type { Message } from '../../core/message/message.ts';
+import type { Moves } from '../../core/overlay/moves.ts';
+import type { Topology } from '../../core/overlay/topology.ts';
 
 export interface Fabric {
   /** The time of a rank. */
   clock(rank: number): Clock;
   /** A rank is about to start. */
   starts(rank: number, start: () => void): void;
-  /** Whether two ranks are in different processes. */
-  isRemote(rank: number, other: number): boolean;
+  /** The process of each rank. */
+  readonly nodeOfRank: Int32Array;
+  /** The tree as a rank knows it, and how it has changed. */
+  topology(rank: number): Topology;
+  moves(rank: number): Moves;
+  /** Connects to the process of another rank. */
+  reach(rank: number, other: number, uri: string | undefined): Promise<void>;
+  /** Where the process of a rank takes connections. */
+  address(rank: number): string | undefined;
   /** What hands messages of a rank to its neighbour. */
   connect(from: number, to: number): (message: Message) => void;
   /** Carries an event that a rank has numbered, or passes on. */
   broadcast(event: Message, rank: number): void;
+  /** The subscribers of a rank have an event. */
+  delivered(event: Message, rank: number): void;
   /** A rank and what is below it are no part of the instance any more. */
   severed(rank: number): void;
   exited(rank: number, exitCode: number): void;

@@ -19,7 +19,8 @@ type Kind =
   | { readonly kind: 'slow feed'; readonly process: number; readonly slowness: number; readonly seconds: number }
   | { readonly kind: 'lossy feed'; readonly process: number; readonly loss: number; readonly seconds: number }
   | { readonly kind: 'broken feed'; readonly process: number; readonly learn: number; readonly back: number }
-  | { readonly kind: 'client goes'; readonly client: number };
+  | { readonly kind: 'client goes'; readonly client: number }
+  | { readonly kind: 'move'; readonly rank: number; readonly parent: number };
 
 export type Fault = Kind & { readonly at: number };
 
@@ -65,6 +66,20 @@ export function drawFaults(random: SeededRandom, settings: FaultSettings): Fault
     faults.push({ at: at(), kind: 'client goes', client: random.integer(0, 99) });
   if (settings.mayEnd) faults.push({ at: at(), kind: 'crash', process: 0, learning: someLearning(random) });
   return faults.sort((a, b) => a.at - b.at);
+}
+
+/** Moves of ranks on demand; some can't be. */
+export function drawMoves(
+  random: SeededRandom,
+  { seconds, size, count }: { readonly seconds: number; readonly size: number; readonly count: number },
+): Fault[] {
+  const rank = () => random.integer(0, size - 1);
+  return Array.from({ length: count }, () => ({
+    at: seconds * random.number(),
+    kind: 'move',
+    rank: rank(),
+    parent: rank(),
+  }));
 }
 
 function drawHarmless(
@@ -136,6 +151,9 @@ function apply(sim: Simulation, processes: Processes, fault: Fault): (() => void
       return () => wires.feed.setLoss(fault.process, 0);
     case 'broken feed':
       wires.feed.break(fault.process, fault.learn, fault.back);
+      return undefined;
+    case 'move':
+      processes.move(fault.rank, fault.parent);
       return undefined;
     case 'client goes':
       sim.clients[fault.client]?.disconnect();

@@ -6,12 +6,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { IdSet } from '../../core/formats/idset.ts';
-import { nodesOfRanks, parentNodes } from '../../core/overlay/placement.ts';
+import { checkPlacement, type NodeFacts, nodesOfRanks, parentNodes } from '../../core/overlay/placement.ts';
 import { Topology } from '../../core/overlay/topology.ts';
 import { checkAnswers, checkNothingLeft } from './checks.ts';
 import type { SimulatedClient } from './client.ts';
 import { echo } from './echo.ts';
-import { drawFaults, type Fault, inflict } from './faults.ts';
+import { drawFaults, drawMoves, type Fault, inflict } from './faults.ts';
 import {
   breakMeetings,
   checkAnnouncements,
@@ -22,7 +22,8 @@ import {
   checkMeetings,
   checkMembers,
   checkPrompt,
-  reachableRanks,
+  checkTree,
+  memberRanks,
 } from './process-checks.ts';
 import { SeededRandom } from './random.ts';
 import { Simulation } from './simulation.ts';
@@ -37,6 +38,8 @@ export interface Plan {
   /** Seconds in which there are faults, and actions of clients. */
   readonly seconds: number;
   readonly actions: number;
+  /** Whether ranks that lose their parents go on below others. */
+  readonly rewires?: boolean;
   /** Whether faults begin with the instance. */
   readonly isEarly: boolean;
   readonly faults: readonly Fault[];
@@ -61,6 +64,11 @@ export function drawPlan(seed: number): Plan {
   const harmful = random.pick([0, 1, 2, Math.ceil(processes / 3)]);
   const mayEnd = random.chance(0.05);
   const harmless = random.pick([0, 10, 60, 200]);
+  const faults = drawFaults(random, { seconds, processes, harmless, harmful, mayEnd, parents });
+  // Drawn of another seed, so that what a seed stood for before there were moves is the same.
+  const more = new SeededRandom(seed ^ 0x6d6f7665);
+  const rewires = more.chance(0.6);
+  const moves = rewires ? drawMoves(more, { seconds, size, count: more.pick([0, 1, 3, 20]) }) : [];
   return {
     seed,
     size,
@@ -70,7 +78,8 @@ export function drawPlan(seed: number): Plan {
     seconds,
     actions: random.pick([30, 120, 300]),
     isEarly: random.chance(0.3),
-    faults: drawFaults(random, { seconds, processes, harmless, harmful, mayEnd, parents }),
+    rewires,
+    faults: [...faults, ...moves].sort((a, b) => a.at - b.at),
   };
 }
 
@@ -89,14 +98,19 @@ function drawShape(random: SeededRandom, size: number): DrawnShape {
     const uri = topology === 'binomial' ? topology : `${topology}:${fanout}`;
     const tree = Topology.create(uri, size, { nodeOfRank: nodesOfRanks(nodes, size) });
     const parents = nodes.map((_, own) => parentNodes({ own, nodes }, tree));
-    if (hasCircle(parents)) continue;
+    if (!isPossible(nodes, tree)) continue;
     return { placement: nodes.map(({ ranks }) => ranks), topology: uri, parents: (process) => parents[process]! };
   }
 }
 
-/** Processes that are each other's parents can't be linked. */
-function hasCircle(parents: readonly (readonly number[])[]): boolean {
-  return parents.some((above, own) => above.some((parent) => parents[parent]!.includes(own)));
+/** Processes that are above each other can't be linked. */
+function isPossible(nodes: readonly NodeFacts[], tree: Topology): boolean {
+  try {
+    checkPlacement(nodes, tree);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Ranks by process, in blocks or in turns or as it comes; rank 0 is in the first. */
@@ -129,9 +143,12 @@ export interface Outcome {
  * @param look shows the instance to who wants to see what it did
  */
 export async function runPlan(plan: Plan, look: (sim: Simulation) => void = () => {}): Promise<Outcome> {
-  const { seed, size, placement, topology, hasFeed, seconds, faults } = plan;
+  const { seed, size, placement, topology, hasFeed, seconds, faults, rewires = false } = plan;
   const modules = { echo };
-  const attributes = { 'broker.quorum': '1' };
+  const attributes = {
+    'broker.quorum': '1',
+    ...(rewires && { 'tbon.policy': 'rewire', 'tbon.rewire_timeout': '60s' }),
+  };
   const sim = new Simulation({ seed, size, placement, topology, hasFeed, modules, attributes });
   look(sim);
   const workload = new Workload(sim, new SeededRandom(seed + 1));
@@ -170,10 +187,11 @@ const load = (client: SimulatedClient, path: string) => client.call('module.load
 
 async function heal(sim: Simulation, workload: Workload): Promise<void> {
   await checkMembers(sim);
-  const live = reachableRanks(sim);
+  const live = memberRanks(sim);
   if (live.includes(0)) {
     await checkProgress(sim, workload, live);
     await checkFrames(sim);
+    checkTree(sim);
     await endCalls(sim, workload, live);
   }
   await sim.advance(2);

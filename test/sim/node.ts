@@ -90,18 +90,21 @@ export class SimulatedNode {
   }
 
   makeRank(rank: number): Rank {
-    const bus = new CountingBus((event) => this.#fabric.broadcast(event, rank));
+    const bus = new CountingBus(
+      (event) => this.#fabric.broadcast(event, rank),
+      (event) => this.#fabric.delivered(event, rank),
+    );
     this.#buses[rank] = bus;
     this.history[rank] = [];
     return new Rank(rank, this.#host(rank, bus));
   }
 
   #host(rank: number, bus: EventBus): RankHost {
-    const { instance, topology, remoteModules } = this.#sim;
+    const { instance, remoteModules } = this.#sim;
     const world = this.world(rank);
     return {
       instance,
-      topology,
+      topology: this.#fabric.topology(rank),
       sharedAttributes: new Map(instance.attributes),
       config: JSON.parse(instance.config) as JsonObject,
       bus,
@@ -126,8 +129,15 @@ export class SimulatedNode {
         guard: { enter: () => {}, leave: () => {} },
       },
       directWays: () => undefined,
-      isRemote: (other) => this.#fabric.isRemote(rank, other),
+      nodeOfRank: this.#fabric.nodeOfRank,
+      moves: this.#fabric.moves(rank),
+      reach: (other, uri) => this.#fabric.reach(rank, other, uri),
+      address: async () => this.#fabric.address(rank),
       connect: (from, to) => this.#fabric.connect(from, to),
+      ring: {
+        ask: () => Promise.reject(new FluxError('ENOSYS', 'the simulation has no ring')),
+        list: async () => ({}),
+      },
       listen: async () => {
         this.listening.add(rank);
       },

@@ -7,18 +7,21 @@ import type { Call, SimulatedClient } from './client.ts';
 import type { Simulation } from './simulation.ts';
 import { type Meeting, VALUE, type Workload } from './workload.ts';
 
-/** The ranks that nothing took out of the instance. */
-export function reachableRanks(sim: Simulation): number[] {
-  return [...sim.ranks.keys()].filter((rank) => sim.processes!.isReachable(rank));
+/** The ranks that have to be part of the instance in the end. */
+export function memberRanks(sim: Simulation): number[] {
+  return [...sim.ranks.keys()].filter((rank) => sim.processes!.isMember(rank));
 }
 
-/** Those run that nothing took out, the others have ended, and rank 0 knows it. */
+/** Those run that have to, the others have ended, and rank 0 knows it. */
 export async function checkMembers(sim: Simulation): Promise<void> {
-  const live = reachableRanks(sim);
+  const live = memberRanks(sim);
   const isSettled = () =>
+    (!live.includes(0) || sim.processes!.isAtRest) &&
     [...sim.ranks.keys()].every((rank) => {
-      const state = sim.stateOf(rank);
-      return sim.processes!.of(rank).hasCrashed || state === (sim.processes!.isReachable(rank) ? 'run' : 'exit');
+      if (sim.processes!.of(rank).hasCrashed) return true;
+      if (!sim.processes!.isMember(rank)) return sim.stateOf(rank) === 'exit';
+      const { parent } = sim.ranks[rank]!.overlay;
+      return sim.stateOf(rank) === 'run' && parent?.isOnline !== false;
     });
   await sim.when(isSettled, 'ranks that run or have ended', 200);
   if (!live.includes(0)) return;
@@ -26,8 +29,18 @@ export async function checkMembers(sim: Simulation): Promise<void> {
   const online = client.stream('groups.get', { name: 'broker.online' });
   const expected = IdSet.from(live).encode();
   const isKnown = () => (online.values.at(-1) as { members: string } | undefined)?.members === expected;
-  await sim.when(isKnown, `that rank 0 takes ranks ${expected} for online`, 60);
+  await sim.when(isKnown, `that rank 0 takes ranks ${expected} for online`, 90);
   client.disconnect();
+}
+
+/** All processes that are there have the same tree. */
+export function checkTree(sim: Simulation): void {
+  const { list } = sim.processes!;
+  for (const { topology, index, isAlive } of list) {
+    if (!isAlive) continue;
+    for (const rank of sim.ranks.keys())
+      assert.equal(topology.parent(rank), list[0]!.topology.parent(rank), `parent of rank ${rank} in process ${index}`);
+  }
 }
 
 /** Subscribers have all events since they subscribed, once, in order, as rank 0 published them. */
@@ -48,7 +61,7 @@ export function checkEvents(sim: Simulation, { subscribers }: Workload): void {
         first <= from,
         `a client of rank ${rank} may miss nothing from event ${from} on, and its first is ${first}`,
       );
-    if (from !== undefined && client.isConnected && sim.processes!.isReachable(rank))
+    if (from !== undefined && client.isConnected && sim.processes!.isMember(rank))
       assert.equal(events.at(-1)?.sequence ?? from - 1, published.length, `the last event of a client of rank ${rank}`);
   }
 }

@@ -6,9 +6,12 @@
 import type { Clock, Timer } from '../../core/broker/service.ts';
 import { decodeMessage, encodeMessage } from '../../core/message/codec.ts';
 import type { Message } from '../../core/message/message.ts';
+import { topologyOf } from '../../core/node/instance.ts';
 import { NodeLinks } from '../../core/node/node-links.ts';
 import type { Link } from '../../core/overlay/link.ts';
+import { Moves, REPARENT_EVENT } from '../../core/overlay/moves.ts';
 import type { Overlay } from '../../core/overlay/overlay.ts';
+import type { Topology } from '../../core/overlay/topology.ts';
 import type { Rank } from '../../workers/router/rank.ts';
 import { eachNeighbour } from '../../workers/router/remote-links.ts';
 import { startingStates } from './fabric.ts';
@@ -23,11 +26,16 @@ export interface ProcessMap {
   /** The processes that one connects to. */
   parents(index: number): readonly number[];
   readonly hasFeed: boolean;
+  readonly rewireTimeout: number | undefined;
 }
 
 export class SimulatedProcess implements WireHost {
   readonly index: number;
   readonly ranks: readonly number[];
+  readonly uri: string;
+  /** The tree as the ranks of this process know it. */
+  readonly topology: Topology;
+  readonly moves: Moves;
   readonly #sim: Simulation;
   readonly #map: ProcessMap;
   readonly #clock: Clock;
@@ -59,6 +67,12 @@ export class SimulatedProcess implements WireHost {
     this.#sim = sim;
     this.index = index;
     this.ranks = ranks;
+    this.uri = `sim://${index}`;
+    this.topology = topologyOf(sim.instance);
+    this.moves = new Moves({
+      topology: this.topology,
+      overlay: (rank) => (map.nodeOfRank[rank] === index ? this.#rank(rank).overlay : undefined),
+    });
     this.#map = map;
     this.#clock = this.clock(`process ${index}`);
     const line = (name: string) => sim.network.line(`process ${index} ${name}`, () => {}, true);
@@ -148,7 +162,7 @@ export class SimulatedProcess implements WireHost {
   /** Hands on a message of one of the ranks. */
   send(from: number, to: number, message: Message): void {
     if (this.#map.nodeOfRank[to] === this.index) {
-      this.#hops.inOrder(() => this.run(() => this.#rank(to).overlay.link(from)?.receive(message)));
+      this.#hops.inOrder(() => this.run(() => this.#rank(to).overlay.receive(from, message)));
       return;
     }
     const bytes = encodeMessage(message);
@@ -172,6 +186,27 @@ export class SimulatedProcess implements WireHost {
   #deliverEvent(event: Message): void {
     this.lastEvent = event.sequence;
     for (const rank of this.ranks) if (rank > 0) this.#sim.node.deliverEvent(event, rank);
+    if (this.index > 0) this.delivered(event);
+  }
+
+  /** The ranks have an event, in the process of rank 0 that one at least. */
+  delivered(event: Message): void {
+    if (event.topic === REPARENT_EVENT) this.moves.takeEvent(event);
+  }
+
+  /** Connects to another process. */
+  reach(node: number, uri: string | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#up.inOrder(() =>
+        this.run(() => {
+          const reached = this.#links.reach(node, uri);
+          reached.then(
+            () => this.#toRanks(resolve),
+            (error) => this.#toRanks(() => reject(error)),
+          );
+        }),
+      );
+    });
   }
 
   fromClient(action: () => void): void {
@@ -180,7 +215,7 @@ export class SimulatedProcess implements WireHost {
   }
 
   severed(rank: number): void {
-    for (const below of this.#sim.topology.subtree(rank))
+    for (const below of this.topology.subtree(rank))
       if (this.#map.nodeOfRank[below] === this.index) this.#rank(below).broker.cutOff();
   }
 
@@ -224,12 +259,14 @@ export class SimulatedProcess implements WireHost {
         placement: { own: index, nodes: placement },
         nodeOfRank,
         parentNode: parent === undefined ? undefined : nodeOfRank[parent],
+        processId: `process ${index}`,
+        rewireTimeout: this.#map.rewireTimeout,
         keepAlive: 5,
         timeout: 20,
         deliver: (to, from, source, start, end) => {
           if (nodeOfRank[to] !== index) throw new Error(`a record for rank ${to} comes to process ${index}`);
           const bytes = Buffer.from(source.subarray(start, end));
-          this.#toRanks(() => this.#rank(to).overlay.link(from)?.receive(decodeMessage(bytes)));
+          this.#toRanks(() => this.#rank(to).overlay.receive(from, decodeMessage(bytes)));
         },
         deliverEvent: (source, start) => {
           const bytes = Buffer.from(source.subarray(start));
@@ -262,6 +299,8 @@ export class SimulatedProcess implements WireHost {
       {
         wires: wires.wiresOf(this),
         uris: new Map(parents(index).map((each) => [each, `sim://${each}`])),
+        otherUris: new Map([[0, 'sim://0']]),
+        ownUri: this.uri,
         ...(index > 0 && hasFeed && { feedUri: 'sim://feed' }),
         machine,
       },

@@ -3,7 +3,11 @@
 import type { Clock } from '../../core/broker/service.ts';
 import { IdSet } from '../../core/formats/idset.ts';
 import type { Message } from '../../core/message/message.ts';
+import type { Moves } from '../../core/overlay/moves.ts';
 import { nodesOfRanks, parentNodes } from '../../core/overlay/placement.ts';
+import { rewireTimeout } from '../../core/overlay/policy.ts';
+import type { Topology } from '../../core/overlay/topology.ts';
+import type { Call } from './client.ts';
 import type { Fabric } from './fabric.ts';
 import { type ProcessMap, SimulatedProcess } from './process.ts';
 import type { Simulation } from './simulation.ts';
@@ -13,7 +17,10 @@ export class Processes implements Fabric {
   readonly list: readonly SimulatedProcess[];
   readonly wires: WireNetwork;
   readonly #sim: Simulation;
-  readonly #nodeOfRank: Int32Array;
+  readonly nodeOfRank: Int32Array;
+  // Ranks that were to be moved on demand, and what was answered.
+  readonly #moved = new Set<number>();
+  readonly #moveCalls: Call[] = [];
   // Connections that broke, as `child-parent`.
   readonly #broken = new Set<string>();
 
@@ -21,12 +28,13 @@ export class Processes implements Fabric {
     const { placement, size } = sim.instance;
     this.#sim = sim;
     this.wires = new WireNetwork(sim.network);
-    this.#nodeOfRank = nodesOfRanks(placement.nodes, size);
+    this.nodeOfRank = nodesOfRanks(placement.nodes, size);
     const map: ProcessMap = {
       placement: placement.nodes,
-      nodeOfRank: this.#nodeOfRank,
+      nodeOfRank: this.nodeOfRank,
       parents: (own) => parentNodes({ own, nodes: placement.nodes }, sim.topology),
       hasFeed,
+      rewireTimeout: rewireTimeout((name) => new Map(sim.instance.attributes).get(name) ?? undefined),
     };
     this.list = placement.nodes.map(
       ({ ranks }, index) => new SimulatedProcess(sim, index, [...IdSet.parse(ranks)], map, this.wires),
@@ -35,7 +43,7 @@ export class Processes implements Fabric {
 
   /** The process that hosts a rank. */
   of(rank: number): SimulatedProcess {
-    return this.list[this.#nodeOfRank[rank]!]!;
+    return this.list[this.nodeOfRank[rank]!]!;
   }
 
   // ---- what befalls them
@@ -70,12 +78,34 @@ export class Processes implements Fabric {
     return Math.max(lastEvent, ...parents.map(({ toClient }) => toClient.joinedAfter));
   }
 
-  /** Whether a rank belongs to the instance for as long as nothing but what broke took it out. */
+  /** Rank 0 is asked to move a rank below another one. */
+  move(rank: number, parent: number): void {
+    if (!this.list[0]!.isAlive) return;
+    this.#moved.add(rank);
+    this.#moveCalls.push(this.#sim.connect(0).call('overlay.reparent', { rank, parent }));
+  }
+
+  /** Whether no move on demand is under way, and all know which connections broke. */
+  get isAtRest(): boolean {
+    const { connections } = this.wires;
+    return (
+      this.#moveCalls.every(({ finalAnswers }) => finalAnswers.length) &&
+      connections.every(({ isSettled }) => isSettled)
+    );
+  }
+
+  /** Whether a rank has to be part of the instance in the end. */
+  isMember(rank: number): boolean {
+    if (!this.#sim.rewires) return this.isReachable(rank);
+    return !this.of(rank).hasCrashed && !this.list[0]!.hasCrashed;
+  }
+
+  /** Whether nothing came between a rank and rank 0. */
   isReachable(rank: number): boolean {
-    if (this.of(rank).hasCrashed) return false;
+    if (this.of(rank).hasCrashed || this.#moved.has(rank)) return false;
     const parent = this.#sim.topology.parent(rank);
     if (parent === undefined) return true;
-    const link = `${this.#nodeOfRank[rank]}-${this.#nodeOfRank[parent]}`;
+    const link = `${this.nodeOfRank[rank]}-${this.nodeOfRank[parent]}`;
     return !this.#broken.has(link) && this.isReachable(parent);
   }
 
@@ -89,8 +119,20 @@ export class Processes implements Fabric {
     this.of(rank).starts(start);
   }
 
-  isRemote(rank: number, other: number): boolean {
-    return this.of(rank) !== this.of(other);
+  topology(rank: number): Topology {
+    return this.of(rank).topology;
+  }
+
+  moves(rank: number): Moves {
+    return this.of(rank).moves;
+  }
+
+  async reach(rank: number, other: number, uri: string | undefined): Promise<void> {
+    if (this.of(rank) !== this.of(other)) await this.of(rank).reach(this.nodeOfRank[other]!, uri);
+  }
+
+  address(rank: number): string {
+    return this.of(rank).uri;
   }
 
   connect(from: number, to: number): (message: Message) => void {
@@ -100,6 +142,10 @@ export class Processes implements Fabric {
 
   broadcast(event: Message, rank: number): void {
     this.of(rank).publish(event);
+  }
+
+  delivered(event: Message, rank: number): void {
+    if (rank === 0) this.list[0]!.delivered(event);
   }
 
   severed(rank: number): void {

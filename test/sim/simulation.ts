@@ -87,6 +87,11 @@ export class Simulation {
     this.ranks = Array.from({ length: this.instance.size }, (_, rank) => this.node.makeRank(rank));
   }
 
+  /** Whether ranks that lost their parents go on below others. */
+  get rewires(): boolean {
+    return new Map(this.instance.attributes).get('tbon.policy') === 'rewire';
+  }
+
   get size(): number {
     return this.instance.size;
   }

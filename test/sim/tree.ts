@@ -5,6 +5,8 @@
 
 import type { Clock } from '../../core/broker/service.ts';
 import { type Message, MessageType } from '../../core/message/message.ts';
+import { Moves } from '../../core/overlay/moves.ts';
+import type { Topology } from '../../core/overlay/topology.ts';
 import { type Fabric, startingStates } from './fabric.ts';
 import type { Line } from './network.ts';
 import type { Simulation } from './simulation.ts';
@@ -13,8 +15,13 @@ export class TreeOfLines implements Fabric {
   readonly #sim: Simulation;
   readonly #lines = new Map<string, Line>();
 
+  readonly #moves: Moves;
+  readonly nodeOfRank: Int32Array;
+
   constructor(sim: Simulation) {
     this.#sim = sim;
+    this.nodeOfRank = new Int32Array(sim.size);
+    this.#moves = new Moves({ topology: sim.topology, overlay: (rank) => sim.ranks[rank]!.overlay });
   }
 
   clock(rank: number): Clock {
@@ -25,9 +32,17 @@ export class TreeOfLines implements Fabric {
     start();
   }
 
-  isRemote(): boolean {
-    return false;
+  topology(): Topology {
+    return this.#sim.topology;
   }
+
+  moves(): Moves {
+    return this.#moves;
+  }
+
+  async reach(): Promise<void> {}
+
+  address(): undefined {}
 
   connect(from: number, to: number): (message: Message) => void {
     return (message) => this.#line(from, to).send(message);
@@ -45,9 +60,8 @@ export class TreeOfLines implements Fabric {
 
   #arrive(message: Message, from: number, to: number): void {
     const { overlay } = this.#sim.ranks[to]!;
-    if (overlay.parent?.rank !== from) overlay.children.get(from)!.receive(message);
-    else if (message.type === MessageType.event) this.#takeEvent(message, to);
-    else overlay.parent.receive(message);
+    if (overlay.parent?.rank === from && message.type === MessageType.event) this.#takeEvent(message, to);
+    else overlay.receive(from, message);
   }
 
   /** Every rank passes events on before it looks at them itself. */
@@ -60,6 +74,8 @@ export class TreeOfLines implements Fabric {
   broadcast(event: Message, rank: number): void {
     for (const child of this.#sim.topology.children(rank)) this.#line(rank, child).send(event);
   }
+
+  delivered(): void {}
 
   severed(rank: number): void {
     this.#sim.ranks[rank]!.broker.cutOff();

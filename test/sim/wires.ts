@@ -127,6 +127,13 @@ export class Connection {
     return this.#server !== undefined && !this.#isBroken && !this.#isClosed;
   }
 
+  /** Whether both ends know of its end, if it broke. */
+  get isSettled(): boolean {
+    if (!this.#isBroken) return true;
+    const { host } = this.#server!;
+    return (this.#isClosed || !this.client.isAlive) && (!this.#accepted || !host.isAlive);
+  }
+
   #attempt(): void {
     const { agenda } = this.#wires;
     if (this.#isClosed || !this.client.isAlive) return;

@@ -1,6 +1,7 @@
 /**
  * The module `barrier`: processes wait for each other by name. Each broker counts those that entered in its subtree and
- * tells its parent; rank 0 sees when all are there and lets them go with one event.
+ * tells its parent; rank 0 sees when all are there and lets them go with one event. What a broker tells its parent is
+ * answered in the end, so that those below hear of it when the link between the two is lost.
  *
  * It has to be loaded on every rank from which processes enter, and on the ranks between them and rank 0.
  */
@@ -8,8 +9,9 @@
 import type { ModuleDefinition, ServiceContext } from '../../core/broker/service.ts';
 import { FluxError } from '../../core/errno.ts';
 import { LATER, type Methods, type Request } from '../../core/handle/methods.ts';
+import { untilEnd } from '../../core/handle/rpc.ts';
 import { Role } from '../../core/message/credentials.ts';
-import { NODEID_UPSTREAM } from '../../core/message/message.ts';
+import { Flag, NODEID_UPSTREAM } from '../../core/message/message.ts';
 
 interface Barrier {
   readonly name: string;
@@ -18,6 +20,8 @@ interface Barrier {
   count: number;
   /** Who entered here and waits. */
   readonly waiting: Request[];
+  /** What children told. */
+  readonly told: Request[];
 }
 
 const EXIT_EVENT = 'barrier.exit';
@@ -43,6 +47,7 @@ class Barriers {
       if (errnum) request.fail(new FluxError(errnum, `barrier ${name} was broken: one of its processes is gone`));
       else request.respond();
     }
+    for (const request of done?.told ?? []) request.endStream();
   }
 
   #enter(request: Request): void {
@@ -60,11 +65,12 @@ class Barriers {
       throw new FluxError('EEXIST', `barrier ${name} is entered already`);
     const isFirst = !entered;
     if (!entered) {
-      entered = { name, nprocs, count: 0, waiting: [] };
+      entered = { name, nprocs, count: 0, waiting: [], told: [] };
       this.#barriers.set(name, entered);
     }
     entered.count += count;
-    if (!internal) entered.waiting.push(request);
+    if (internal) entered.told.push(request);
+    else entered.waiting.push(request);
     if (this.#context.rank > 0) {
       // What comes in the same turn goes upstream together.
       if (isFirst || entered.count === count) this.#context.clock.after(0, () => this.#tellParent(name));
@@ -76,7 +82,18 @@ class Barriers {
     if (!entered?.count) return;
     const { count, nprocs } = entered;
     entered.count = 0;
-    this.#context.notify('barrier.enter', { name, count, nprocs, internal: true }, { nodeid: NODEID_UPSTREAM });
+    const payload = { name, count, nprocs, internal: true };
+    const options = { nodeid: NODEID_UPSTREAM, flags: Flag.streaming };
+    void untilEnd(this.#context.request('barrier.enter', payload, options), () => {}).then((end) => {
+      if (end.code !== 'ENODATA') this.#lose(entered, end);
+    });
+  }
+
+  /** The parent does not know of it any more. */
+  #lose(entered: Barrier, error: FluxError): void {
+    if (this.#barriers.get(entered.name) !== entered) return;
+    this.#barriers.delete(entered.name);
+    for (const request of [...entered.waiting, ...entered.told]) request.fail(error);
   }
 
   #release(name: string, errnum: number): void {
@@ -96,8 +113,8 @@ class Barriers {
     disconnect: {
       allow: Role.user,
       handler: (request: Request) => {
-        for (const { name, waiting } of this.#barriers.values())
-          if (waiting.some((each) => each.sender === request.sender)) this.#release(name, 103);
+        for (const { name, waiting, told } of this.#barriers.values())
+          if ([...waiting, ...told].some((each) => each.sender === request.sender)) this.#release(name, 103);
         return undefined;
       },
     },

@@ -220,9 +220,7 @@ export class Connector {
     if (message.type === MessageType.request) this.#request(client, message);
     else if (message.type === MessageType.response) {
       // Routes and matchtags can be guessed: without this a guest could answer what others were asked.
-      if (!client.serving.expects(message)) return;
-      client.serving.answered(message);
-      this.#module.receive(message);
+      if (client.serving.answered(message)) this.#module.receive(message);
     } else if (message.type === MessageType.event && message.topic !== undefined) {
       this.#broker.publishMessage(Message.event(message.topic, message.bytes, message.flags & Flag.private, message));
     }

@@ -14,13 +14,22 @@ import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import { NODEID_UPSTREAM } from '../../core/message/message.ts';
 import { isObject } from '../../core/message/unpack.ts';
-import type { ChildListener } from '../../core/overlay/overlay.ts';
+import type { ChildListener, GoneListener } from '../../core/overlay/overlay.ts';
+import { isOnlineStatus } from '../../core/overlay/subtree.ts';
 
 export interface GroupsHost {
   /** Calls back when a child's status changes. */
   onChild(listener: ChildListener): void;
-  /** The ranks of the subtree below and with a rank. */
-  subtree(rank: number): Iterable<number>;
+  /** Calls back with ranks that are gone. */
+  onGone(listener: GoneListener): void;
+  /** Calls back when there is another parent, or the same again, which may not know what was told. */
+  onParent(listener: () => void): void;
+  /** The ranks of the subtree below and with this one. */
+  subtree(): Iterable<number>;
+  /** Whether ranks have moved. */
+  hasMoved(): boolean;
+  /** Whether a rank is below and with a child now; what the child tells of others is out of date. */
+  isOf(rank: number, child: number): boolean;
 }
 
 interface Group {
@@ -42,16 +51,19 @@ export function groupsModule(host: GroupsHost): ModuleDefinition {
 
 class Groups {
   readonly #context: ServiceContext;
+  readonly #host: GroupsHost;
   readonly #groups = new Map<string, Group>();
   #batch = new Map<string, Changes>();
 
   constructor(context: ServiceContext, host: GroupsHost) {
     this.#context = context;
+    this.#host = host;
     this.#group(TORPID);
+    host.onGone((ranks) => this.#leaveAll(IdSet.from(ranks)));
     host.onChild((rank, status, isTorpid) => {
-      if (status === 'lost' || status === 'offline') this.#leaveAll(IdSet.from(host.subtree(rank)));
-      else this.#change(TORPID, IdSet.range(rank, rank), isTorpid);
+      if (isOnlineStatus(status)) this.#change(TORPID, IdSet.range(rank, rank), isTorpid);
     });
+    host.onParent(() => this.#tellAll(IdSet.from(host.subtree())));
   }
 
   #group(name: string): Group {
@@ -84,30 +96,62 @@ class Groups {
       const { members, watchers } = this.#group(name);
       if (watchers.count) watchers.respondAll({ members: members.encode() });
     }
-    if (this.#context.rank === 0) return;
+    if (this.#context.rank > 0) this.#tellParent(batch);
+  }
+
+  #tellParent(batch: ReadonlyMap<string, Changes>): void {
     const update = Object.fromEntries(
       [...batch].map(([name, changes]) => [
         name,
         changes.map(({ set, ranks }) => ({ op: set ? 'set' : 'clear', ranks: ranks.encode() })),
       ]),
     );
-    this.#context.notify('groups.update', { update }, { nodeid: NODEID_UPSTREAM });
+    this.#notifyParent({ update });
   }
 
+  #notifyParent(payload: JsonObject): void {
+    this.#context.notify('groups.update', { ...payload, child: this.#context.rank }, { nodeid: NODEID_UPSTREAM });
+  }
+
+  /** Tells the parent who of these ranks is in which group, whatever it knew. */
+  #tellAll(ranks: IdSet): void {
+    const changes = Array.from(this.#groups, ([name, { members }]): [string, Changes] => [
+      name,
+      [
+        { set: false, ranks: ranks.difference(members) },
+        { set: true, ranks: members },
+      ],
+    ]);
+    this.#tellParent(new Map(changes));
+  }
+
+  /** Ranks are gone. A parent may know them in groups in which they are not here, if they moved only just before. */
   #leaveAll(ranks: IdSet): void {
-    for (const [name, group] of this.#groups)
-      if (group.members.intersects(ranks)) this.#change(name, group.members.intersect(ranks), false);
+    this.#flush();
+    for (const group of this.#groups.values()) {
+      if (!group.members.intersects(ranks)) continue;
+      group.members = group.members.difference(ranks);
+      group.watchers.respondAll({ members: group.members.encode() });
+    }
+    if (this.#context.rank > 0) this.#notifyParent({ gone: ranks.encode() });
   }
 
   /** What a child tells of its subtree: {name: [{op: set|clear, ranks}]}. */
-  #update(update: JsonObject): void {
+  #update(update: JsonObject, child?: number): void {
     for (const [name, changes] of Object.entries(update)) {
       if (!Array.isArray(changes)) continue;
       for (const change of changes) {
         if (isObject(change) && typeof change.ranks === 'string')
-          this.#change(name, IdSet.parse(change.ranks), change.op === 'set');
+          this.#change(name, this.#those(change.ranks, child), change.op === 'set');
       }
     }
+  }
+
+  #those(ranks: string, child: number | undefined): IdSet {
+    const told = IdSet.parse(ranks);
+    if (child === undefined || !this.#host.hasMoved()) return told;
+    const stray = [...told].filter((rank) => !this.#host.isOf(rank, child));
+    return stray.length ? told.difference(IdSet.from(stray)) : told;
   }
 
   #checkLocal(request: Request): void {
@@ -155,8 +199,9 @@ class Groups {
     },
     update: {
       handler: (request: Request) => {
-        const { update } = request.unpack({ update: 'o' });
-        this.#update(update);
+        const { update = {}, gone, child } = request.unpack({ update: 'o?', gone: 's?', child: 'i?' });
+        this.#update(update, child);
+        if (gone !== undefined) this.#leaveAll(this.#those(gone, child));
         return LATER;
       },
     },

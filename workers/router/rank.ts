@@ -30,7 +30,8 @@ import type { Message } from '../../core/message/message.ts';
 import { isObject } from '../../core/message/unpack.ts';
 import { brokerUuid, type Instance } from '../../core/node/instance.ts';
 import { kvsShard } from '../../core/node/plan.ts';
-import { Overlay } from '../../core/overlay/overlay.ts';
+import type { Moves } from '../../core/overlay/moves.ts';
+import type { Overlay } from '../../core/overlay/overlay.ts';
 import type { Topology } from '../../core/overlay/topology.ts';
 import { configModule } from '../config/config.ts';
 import { Connector, type ConnectorHost } from '../connector-local/connector.ts';
@@ -53,6 +54,8 @@ import { rexecModule } from '../rexec/rexec.ts';
 import type { SlowReaders } from '../rexec/slow-readers.ts';
 import { type ProgramThread, shellModule } from '../shell/host.ts';
 import { DefaultRc } from './default-rc.ts';
+import { RankOverlay } from './rank-overlay.ts';
+import type { Ring } from './ring-requests.ts';
 
 export interface RankHost {
   readonly instance: Instance;
@@ -78,10 +81,18 @@ export interface RankHost {
   readonly programs: ProgramThread | undefined;
   /** To rank 0, if it is on this thread. */
   directWays(): DirectWays | undefined;
-  /** Whether another process hosts a rank. */
-  isRemote(rank: number): boolean;
+  /** The process of each rank. */
+  readonly nodeOfRank: Int32Array;
+  /** How ranks have moved in the tree. */
+  readonly moves: Moves;
+  /** Connects to the process of a rank, at `uri` if its address is not known; resolves once messages can be sent there. */
+  reach(rank: number, uri?: string): Promise<void>;
+  /** Where this process takes connections of others. */
+  address(): Promise<string | undefined>;
   /** What hands messages of a rank to its neighbour `to`. */
   connect(from: number, to: number): (message: Message) => void;
+  /** By which any rank is reached while the tree is broken. */
+  readonly ring: Ring;
   /** Opens the socket of a rank's connector, if it is not open. */
   listen(rank: number): Promise<void>;
   readConfig(): JsonObject | undefined;
@@ -122,6 +133,7 @@ export class Rank {
   readonly lifecycle: Lifecycle;
   readonly environment: Environment;
   readonly #host: RankHost;
+  readonly #place: RankOverlay;
   readonly #programs: RcPrograms;
   #followConfig: () => Promise<void> = async () => {};
   #listening: Promise<void> | undefined;
@@ -145,9 +157,12 @@ export class Rank {
       internal: this.#internalServices(),
       directWays: () => (rank === 0 ? undefined : host.directWays()),
     });
-    this.overlay = this.#makeOverlay();
-    if (this.overlay.parent) this.broker.setParent(this.overlay.parent);
-    for (const link of this.overlay.children.values()) this.broker.addChild(link);
+    this.#place = new RankOverlay(host, {
+      broker: this.broker,
+      lifecycle: () => this.lifecycle,
+      followConfig: () => this.#followAgain(),
+    });
+    this.overlay = this.#place.overlay;
     this.connector = new Connector(this.broker, host.clients);
     this.modules = new Modules(this.broker, { ...host.modules, builtin: (name) => this.#builtin(name) }, (text) =>
       this.panic(text),
@@ -164,16 +179,30 @@ export class Rank {
   }
 
   #attributes(): Attributes {
-    const { instance, topology, sharedAttributes } = this.#host;
+    const { instance, sharedAttributes } = this.#host;
     const own: [string, string | null][] = [
       ['rank', String(this.rank)],
       ['broker.uuid', brokerUuid(instance.id, this.rank)],
       ['hostname', instance.hostnames[this.rank]!],
       ['local-uri', `local://${instance.rundir}/local-${this.rank}`],
+      ...this.#placeAttributes(),
+    ];
+    return new Attributes(sharedAttributes, this.rank === 0 ? [...own, ...instance.leaderAttributes] : own);
+  }
+
+  #placeAttributes(): [string, string][] {
+    const { topology } = this.#host;
+    return [
       ['tbon.level', String(topology.level(this.rank))],
       ['tbon.descendants', String(topology.descendants(this.rank))],
     ];
-    return new Attributes(sharedAttributes, this.rank === 0 ? [...own, ...instance.leaderAttributes] : own);
+  }
+
+  /** Makes true what an attribute says that is asked for. */
+  #prepareAttribute(name: string): Promise<void> | undefined {
+    if (name === 'local-uri') return this.listen();
+    for (const [each, value] of this.#placeAttributes()) if (each === name) this.broker.attributes.put(name, value);
+    return undefined;
   }
 
   #internalServices(): InternalServices {
@@ -191,7 +220,7 @@ export class Rank {
       case 'log':
         return logService(this.#host.log)(broker);
       case 'attr':
-        return attrService(broker, (attribute) => (attribute === 'local-uri' ? this.listen() : undefined));
+        return attrService(broker, (attribute) => this.#prepareAttribute(attribute));
       case 'event':
         return eventService(broker);
       case 'service':
@@ -209,29 +238,6 @@ export class Rank {
       default:
         return {};
     }
-  }
-
-  #makeOverlay(): Overlay {
-    const { instance, topology, world, connect, isRemote } = this.#host;
-    const { broker, rank } = this;
-    return new Overlay(
-      {
-        rank,
-        topology,
-        now: () => world.clock.now(),
-        monotonic: () => world.clock.monotonic(),
-        log: (severity, text) => broker.log(severity, text, 'overlay'),
-        receiveFromPeer: (message, link) => broker.receiveFromPeer(message, link),
-        failRequest: (message, error) => broker.failRequest(message, error),
-        childrenGone: () => this.lifecycle.post('children-complete'),
-        parentLost: (why) => {
-          this.#host.severed(rank);
-          this.lifecycle.parentLost(why);
-        },
-        hostname: (other) => instance.hostnames[other] ?? '?',
-      },
-      (other) => ({ uuid: brokerUuid(instance.id, other), isRemote: isRemote(other), transmit: connect(rank, other) }),
-    );
   }
 
   #builtin(name: string): BuiltinModule | undefined {
@@ -254,7 +260,11 @@ export class Rank {
         return {
           definition: groupsModule({
             onChild: (listener) => this.overlay.onChild(listener),
-            subtree: (rank) => host.topology.subtree(rank),
+            onGone: (listener) => this.overlay.onGone(listener),
+            onParent: (listener) => this.#place.onParent(listener),
+            subtree: () => host.topology.subtree(this.rank),
+            hasMoved: () => !host.moves.isEmpty,
+            isOf: (rank, child) => host.topology.isInSubtree(rank, child),
           }),
         };
       case 'rexec':
@@ -262,7 +272,7 @@ export class Rank {
       case 'shell':
         return host.programs ? { definition: shellModule(() => this.#programHost(host.programs!)) } : {};
       case 'overlay':
-        return { definition: overlayModule(this.overlay) };
+        return { definition: overlayModule(this.#place.service, host.ring) };
       case 'content':
         return this.#nodeService(() => contentModule(host.store));
       case 'kvs':
@@ -327,7 +337,11 @@ export class Rank {
   /** A parent has its modules once this rank may join it; `config`, loaded anew later, need not wait for that. */
   #onSync(follow: () => Promise<void>): void {
     this.#followConfig = follow;
-    if (stateNumber(this.lifecycle.state) > stateNumber('config-sync')) follow().catch(() => {});
+    this.#followAgain();
+  }
+
+  #followAgain(): void {
+    if (stateNumber(this.lifecycle.state) > stateNumber('config-sync')) this.#followConfig().catch(() => {});
   }
 
   async #loadBuiltins(): Promise<void> {
@@ -363,6 +377,7 @@ export class Rank {
   // ---- life
 
   #stateChanged(state: State): void {
+    if (state === 'init' && this.overlay.parent?.isRemote) void this.#place.learnMoves();
     if (state === 'cleanup') this.overlay.refuseChildren();
     else if (state === 'shutdown') {
       this.overlay.refuseChildren();
@@ -372,7 +387,10 @@ export class Rank {
       this.broker.closeDirectWay();
       this.lifecycle.post('goodbye');
     }
-    if (state === 'exit') this.#silenceTimer?.cancel();
+    if (state === 'exit') {
+      this.#silenceTimer?.cancel();
+      this.#place.stop();
+    }
     this.#host.stateChanged(this.rank, state);
   }
 

@@ -33,8 +33,10 @@ import {
   remoteRankOf,
   threadOfService,
 } from '../../core/node/plan.ts';
+import { RING_FRAME, RING_LIST } from '../../core/node/ring-host.ts';
 import type { ThreadControl } from '../../core/node/thread-control.ts';
-import type { Link } from '../../core/overlay/link.ts';
+import { Moves, REPARENT_EVENT } from '../../core/overlay/moves.ts';
+import type { Overlay } from '../../core/overlay/overlay.ts';
 import { nodesOfRanks } from '../../core/overlay/placement.ts';
 import type { Topology } from '../../core/overlay/topology.ts';
 import { endpoint, indexOf, threadOf } from '../../core/ring/endpoint.ts';
@@ -49,6 +51,7 @@ import type { ProgramThread } from '../shell/host.ts';
 import { openParent, realWorld } from '../world.ts';
 import { Rank, type RankHost } from './rank.ts';
 import { remoteLinkMethods } from './remote-links.ts';
+import { RingRequests } from './ring-requests.ts';
 
 /** Ranks that are started before timers and rings have their turn. */
 const START_BATCH = 64;
@@ -62,6 +65,13 @@ interface Remote {
   readonly module: Module;
 }
 
+/** A message between ranks of this thread, on its way. */
+interface Hop {
+  readonly overlay: Overlay;
+  readonly from: number;
+  readonly message: Message;
+}
+
 export class Router {
   readonly #mailbox: Mailbox;
   readonly #control: ThreadControl;
@@ -70,7 +80,11 @@ export class Router {
   readonly #programs: ProgramThread;
   readonly #store: StoreThread;
   readonly #topology: Topology;
+  /** The process of each rank. */
+  readonly #nodeOfRank: Int32Array;
+  readonly #moves: Moves;
   readonly #machines: RealMachines;
+  readonly #ring: RingRequests;
   /** What the main thread tells. */
   readonly methods: Methods;
   /** Where rank 0's events go beside this thread. */
@@ -84,8 +98,7 @@ export class Router {
   // Threads of the plan that ran services, and never will again.
   readonly #deadThreads = new Set<number>();
   readonly #remotes = new Map<number, Remote>();
-  // Messages between ranks of this thread: the link that takes it and the message, in turns.
-  #hops: (Link | Message)[] = [];
+  #hops: Hop[] = [];
   #draining = false;
   // The encoded form of the event that is being delivered, made for the first client or module that gets it.
   #encodedEvent: { readonly event: Message; readonly bytes: Buffer } | undefined;
@@ -106,14 +119,24 @@ export class Router {
     this.#instance = instance;
     this.#topology = topologyOf(instance);
     const nodeOfRank = nodesOfRanks(instance.placement.nodes, instance.size);
+    this.#nodeOfRank = nodeOfRank;
+    this.#moves = new Moves({ topology: this.#topology, overlay: (rank) => this.#ranks.get(rank)?.overlay });
     this.#machines = new RealMachines(instance, nodeOfRank);
+    this.#ring = this.#makeRing(nodeOfRank);
     const overlays = () => Array.from(this.#ranks.values(), ({ overlay }) => overlay);
-    this.methods = { ...this.#methods, ...remoteLinkMethods({ overlays, nodeOfRank, machines: this.#machines }) };
+    this.methods = {
+      ...this.#methods,
+      ...this.#ring.methods,
+      ...remoteLinkMethods({ overlays, nodeOfRank, machines: this.#machines }),
+    };
     this.#eventEndpoints = [
       ...eventEndpoints(plan, mailbox.thread),
       ...(instance.placement.nodes.length > 1 ? [endpoint(MAIN, FEED_INDEX)] : []),
     ];
-    this.#bus = new EventBus((event) => this.#broadcast(event));
+    this.#bus = new EventBus(
+      (event) => this.#broadcast(event),
+      (event) => this.#takeMove(event),
+    );
     const host = this.#rankHost();
     for (let rank = 0; rank < instance.size; rank++)
       if (plan.threadOfRank[rank] === mailbox.thread) this.#ranks.set(rank, new Rank(rank, host));
@@ -152,8 +175,16 @@ export class Router {
       backingStore: () => undefined,
       programs: this.#plan.threads[thread]!.services.includes('rexec') ? this.#programs : undefined,
       directWays: () => this.#directWays,
-      isRemote: (rank) => this.#plan.threadOfRank[rank] === MAIN,
+      nodeOfRank: this.#nodeOfRank,
+      moves: this.#moves,
+      reach: async (rank, uri) => {
+        const node = this.#nodeOfRank[rank]!;
+        if (node !== instance.placement.own)
+          await this.#control.rpc(MAIN, 'link.reach', { node, ...(uri !== undefined && { uri }) });
+      },
+      address: async () => (await this.#control.rpc<{ uri?: string }>(MAIN, 'link.address')).uri,
       connect: (from, to) => this.#connect(from, to),
+      ring: this.#ring,
       listen: async (rank) => {
         await this.#control.rpc(MAIN, 'listen', { rank });
       },
@@ -171,6 +202,18 @@ export class Router {
       },
       exited: (rank, exitCode) => this.#control.notify(MAIN, 'rank.exited', { rank, exitCode }),
     };
+  }
+
+  #makeRing(nodeOfRank: Int32Array): RingRequests {
+    return new RingRequests({
+      clock: realWorld.clock,
+      random: realWorld.random,
+      placement: this.#instance.placement,
+      nodeOfRank,
+      send: (frame) => this.#control.notify(MAIN, RING_FRAME, frame),
+      request: (rank, ...asked) => this.#ranks.get(rank)?.broker.request(...asked),
+      list: () => this.#control.rpc(MAIN, RING_LIST),
+    });
   }
 
   #logSink(): LogSink {
@@ -276,7 +319,17 @@ export class Router {
     }
     // On main there are ranks of other processes, and connections that were closed here already.
     const peer = threadOf(from) === MAIN ? remoteRankOf(indexOf(from)) : indexOf(from) - 1;
-    if (peer !== undefined) rank.overlay.link(peer)?.receive(message);
+    if (peer !== undefined) rank.overlay.receive(peer, message);
+  }
+
+  /** A move may lead to other events, which come after its own. */
+  #takeMove(event: Message): void {
+    if (event.topic !== REPARENT_EVENT) return;
+    try {
+      this.#moves.takeEvent(event);
+    } catch (error) {
+      this.#ranks.get(0)?.broker.log('err', `${event.topic}: ${(error as FluxError).message}`, 'overlay');
+    }
   }
 
   // ---- between ranks
@@ -289,12 +342,12 @@ export class Router {
       const [near, far] = [endpoint(own, rankIndex(from)), endpoint(thread, index)];
       return (message) => this.#mailbox.send(far, near, message);
     }
-    // Found when first needed: the neighbour may not be made yet.
-    let link: Link | undefined;
+    // Found when first needed: the other rank may not be made yet.
+    let overlay: Overlay | undefined;
     return (message) => {
-      link ??= this.#ranks.get(to)!.overlay.link(from)!;
-      this.#hops.push(link, message);
-      if (this.#hops.length === 2 && !this.#draining) queueMicrotask(() => this.#drainHops());
+      overlay ??= this.#ranks.get(to)!.overlay;
+      this.#hops.push({ overlay, from, message });
+      if (this.#hops.length === 1 && !this.#draining) queueMicrotask(() => this.#drainHops());
     };
   }
 
@@ -305,7 +358,7 @@ export class Router {
       while (this.#hops.length) {
         const hops = this.#hops;
         this.#hops = [];
-        for (let i = 0; i < hops.length; i += 2) (hops[i] as Link).receive(hops[i + 1] as Message);
+        for (const { overlay, from, message } of hops) overlay.receive(from, message);
       }
     } finally {
       this.#draining = false;

@@ -115,8 +115,20 @@ describe('which ranks share a node is what the launcher says', () => {
   ] as const)
     test(name, async () => assert.equal((await gathered(on('m', 'a', 'a'), values)).mapping, expected));
 
-  test('nonsense', () =>
-    refused(gathered(on('m', 'a', 'a'), { PMI_process_mapping: '(vector,(0' }), 'EINVAL', /PMI_process_mapping: /));
+  test('nonsense', async () => {
+    const { clients } = await startProgram(2, { PMI_process_mapping: '(vector,(0' });
+    // The other waits until rank 0 has all ended.
+    const [first] = clients.map((pmi) => new Bootstrap(pmi, {}).gather(ownCard()));
+    await refused(first!, 'EINVAL', /PMI_process_mapping: /);
+  });
+});
+
+test('who starts all processes tells rank 0 what they cannot know', async () => {
+  const { clients } = await startProgram(2, { PMI_process_mapping: '(vector,(0,2,1))' });
+  const cards = on('m', 'a', 'a').map((card) => ({ ...card, ranks: 2, isShared: false }));
+  const told = [{ hosts: 'h[0-3]', mapping: '[[0,1,4,1]]' }, {}];
+  const all = await Promise.all(clients.map((pmi, i) => new Bootstrap(pmi, {}).gather(cards[i]!, told[i])));
+  for (const { options } of all) assert.deepEqual([options.hosts, options.mapping], ['h[0-3]', '[[0,1,4,1]]']);
 });
 
 test('where it listens is told to all, and then all are done', async () => {

@@ -27,6 +27,8 @@ function connect() {
   const host: NodeLinksHost = {
     clock,
     instanceId: 'i',
+    processId: 'p',
+    rewireTimeout: undefined,
     placement: { own: 1, nodes: [{ ranks: '0' }, { ranks: '1' }] },
     nodeOfRank: Int32Array.of(0, 1),
     parentNode: 0,
@@ -47,7 +49,7 @@ function connect() {
   const machine = { hostname: 'h', cores: 1, gpus: 0 };
   const links = new NodeLinks(host, { wires, uris: new Map([[0, 'tcp://h:1']]), machine });
   links.start();
-  above!.onFrame(encodeWelcome(0));
+  above!.onFrame(encodeWelcome({ sequence: 0, uris: new Map() }));
   return { above: above!, links, sent, lost };
 }
 

@@ -8,7 +8,11 @@ import { Link } from '../../../core/overlay/link.ts';
 import { Silence } from '../../../core/overlay/silence.ts';
 
 function makeLink(): Link {
-  const events = { onMessage: () => {}, onControl: () => {} };
+  const events = {
+    uuid: 'own',
+    onMessage: () => {},
+    onControl: () => {},
+  };
   return new Link(1, { uuid: 'u', isRemote: true, transmit: () => {} }, events, new Tracer(() => 0));
 }
 

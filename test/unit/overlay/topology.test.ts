@@ -67,6 +67,16 @@ for (const [uri, entries, text] of [
     ));
 }
 
+/** Moves a rank where that can be, and is refused where it can't. */
+function tryMove(topology: Topology, rank: number, parent: number, up: readonly number[]): boolean {
+  let at = parent;
+  while (at > 0 && at !== rank) at = up[at] ?? -1;
+  const isPossible = rank > 0 && rank < up.length && at === 0;
+  if (isPossible) topology.reparent(rank, parent);
+  else assert.throws(() => topology.reparent(rank, parent), { code: 'EINVAL' });
+  return isPossible;
+}
+
 test('levels, children, descendants and ways agree with a slow reading of the parents', () => {
   const shape = fc.oneof(
     fc.integer({ min: 0, max: 6 }).map((k) => `kary:${k}`),
@@ -74,31 +84,38 @@ test('levels, children, descendants and ways agree with a slow reading of the pa
     fc.constant('binomial'),
   );
   fc.assert(
-    fc.property(shape, fc.integer({ min: 1, max: 70 }), (uri, size) => {
-      const topology = Topology.create(uri, size);
-      const up = parents(topology);
-      const ancestors = (rank: number) => {
-        const path: number[] = [];
-        for (let at = up[rank]!; at >= 0; at = up[at]!) path.push(at);
-        return path;
-      };
-      for (let rank = 0; rank < size; rank++) {
-        const below = up.map((_, other) => other).filter((other) => ancestors(other).includes(rank));
-        assert.equal(topology.level(rank), ancestors(rank).length);
-        assert.deepEqual(
-          [...topology.children(rank)],
-          up.flatMap((parent, child) => (parent === rank ? [child] : [])),
-        );
-        assert.equal(topology.descendants(rank), below.length);
-        for (let target = -1; target <= size; target++) {
-          const way = below.includes(target)
-            ? [target, ...ancestors(target)].find((each) => up[each] === rank)
-            : undefined;
-          assert.equal(topology.childToward(rank, target), way, `${uri} of ${size}: from ${rank} to ${target}`);
+    fc.property(
+      shape,
+      fc.integer({ min: 1, max: 70 }),
+      fc.array(fc.tuple(fc.nat(70), fc.nat(70))),
+      (uri, size, moves) => {
+        const topology = Topology.create(uri, size);
+        const maxLevel = topology.maxLevel;
+        const up = parents(topology);
+        for (const [rank, parent] of moves) if (tryMove(topology, rank, parent, up)) up[rank] = parent;
+        const ancestors = (rank: number) => {
+          const path: number[] = [];
+          for (let at = up[rank]!; at >= 0; at = up[at]!) path.push(at);
+          return path;
+        };
+        for (let rank = 0; rank < size; rank++) {
+          const below = up.map((_, other) => other).filter((other) => ancestors(other).includes(rank));
+          assert.equal(topology.level(rank), ancestors(rank).length);
+          assert.deepEqual(
+            [...topology.children(rank)],
+            up.flatMap((parent, child) => (parent === rank ? [child] : [])),
+          );
+          assert.equal(topology.descendants(rank), below.length);
+          for (let target = -1; target <= size; target++) {
+            const way = below.includes(target)
+              ? [target, ...ancestors(target)].find((each) => up[each] === rank)
+              : undefined;
+            assert.equal(topology.childToward(rank, target), way, `${uri} of ${size}: from ${rank} to ${target}`);
+          }
         }
-      }
-      assert.equal(topology.maxLevel, Math.max(...up.map((_, rank) => ancestors(rank).length)));
-    }),
+        if (!moves.length) assert.equal(maxLevel, Math.max(...up.map((_, rank) => ancestors(rank).length)));
+      },
+    ),
     { numRuns: 60 },
   );
 });
