@@ -163,6 +163,12 @@ export const count = reader((text) => {
   return number;
 });
 
+export const countFromOne = reader((text) => {
+  const number = Number(text);
+  if (!/^\d+$/.test(text) || number < 1) throw new Error(`'${text}' is not a count from 1 on.`);
+  return number;
+});
+
 /** Counts how often an option is given: -v, -vv. */
 export function increase(_: string, previous: number): number {
   return previous + 1;

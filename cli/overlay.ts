@@ -97,6 +97,7 @@ async function disconnect(handle: Handle, target: string, wanted: number | undef
   const hosts = await fetchHosts(handle);
   const rank = requireRank(target, hosts);
   const parent = wanted ?? (await fetchParent(handle, rank));
+  if (parent >= hosts.count) throw new FluxError('EINVAL', `this instance has no rank ${parent}`);
   const name = (each: number) => `${hosts.nth(each)} (rank ${each})`;
   console.error(`flux-overlay: asking ${name(parent)} to disconnect child ${name(rank)}`);
   await handle.rpc('overlay.disconnect-subtree', { rank }, { nodeid: parent }).catch((error: unknown) => {

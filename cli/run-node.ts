@@ -2,15 +2,15 @@
 
 import fs from 'node:fs';
 import os from 'node:os';
-import { asFluxError } from '../core/errno.ts';
-import { parseDuration } from '../core/formats/duration.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asFluxError, FluxError } from '../core/errno.ts';
 import type { JsonObject } from '../core/json.ts';
 import { Bootstrap, type Launched, ownCard } from '../core/node/bootstrap.ts';
 import type { BootstrapConfig } from '../core/node/bootstrap-config.ts';
 import type { LinkWishes } from '../core/node/bootstrap-links.ts';
 import { configuredHosts, configuredStart } from '../core/node/configured-start.ts';
 import { awaitEnd } from '../core/node/follower.ts';
-import { tbonAttribute } from '../core/node/instance-attributes.ts';
+import { tbonAttribute, tbonSeconds } from '../core/node/instance-attributes.ts';
 import { FluxNode } from '../core/node/node.ts';
 import { ownAddress } from '../core/node/own-address.ts';
 import { tellParent } from '../core/node/parent-instance.ts';
@@ -20,8 +20,19 @@ import type { Pmi } from '../core/pmi/pmi.ts';
 import { countCoresAndGpus } from '../native/index.ts';
 import { Exit } from './command.ts';
 
+/** Time for a launcher to read what a process says. */
+const READ_MS = 100;
 /** Signals that end a broker. */
 const deadly = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGALRM'] as const;
+
+/** Has these signals taken by `take`, and no more by who took them before. None is lost between the two. */
+export function takeSignals(take: (name: (typeof deadly)[number]) => void): void {
+  for (const name of deadly) {
+    const before = process.listeners(name);
+    process.on(name, take);
+    for (const listener of before) process.off(name, listener);
+  }
+}
 
 /**
  * Runs an instance to its end, and resolves to its exit code.
@@ -32,12 +43,11 @@ export async function runNode(settings: StartOptions, started?: (node: FluxNode)
   let node: FluxNode | undefined;
   let early: number | undefined;
   // From now on there are folders to clean up.
-  for (const name of deadly)
-    process.on(name, () => {
-      const signum = os.constants.signals[name];
-      if (node) node.signal(signum);
-      else early = signum;
-    });
+  takeSignals((name) => {
+    const signum = os.constants.signals[name];
+    if (node) node.signal(signum);
+    else early = signum;
+  });
   node = await FluxNode.start(settings);
   if (early !== undefined) node.signal(early);
   try {
@@ -59,6 +69,8 @@ export interface LaunchOptions {
   readonly alone?: boolean;
   /** By what it finds the others; what the environment offers when absent. */
   readonly pmi?: Pmi;
+  /** Is told of the part of the instance that this process hosts, once it is there. */
+  readonly started?: (node: FluxNode) => void;
 }
 
 /**
@@ -69,12 +81,16 @@ export interface LaunchOptions {
 export async function runLaunched(
   command: string,
   settings: StartOptions,
-  { ranks = 1, alone = false, pmi }: LaunchOptions,
+  { ranks = 1, alone = false, pmi, started }: LaunchOptions,
 ): Promise<number> {
   const { attributes = {}, config = {} } = settings;
   const method = attributes['broker.boot-method'];
   const configured = pmi ? undefined : configuredHosts(config, method);
-  if (configured) return runConfigured(configured, settings);
+  if (configured) {
+    if (ranks > 1 || alone)
+      throw new FluxError('EINVAL', '--ranks and --alone do not go with [bootstrap], by which each host has one rank');
+    return runConfigured(configured, settings);
+  }
   const bootstrap = pmi ? new Bootstrap(pmi, process.env) : await Bootstrap.open(method);
   try {
     const launched = await bootstrap.gather(ownCard(attributes.hostname, ranks, !alone), settings);
@@ -82,11 +98,12 @@ export async function runLaunched(
       await bootstrap.link(launched);
       return await awaitEnd(await bootstrap.awaitUri(launched));
     }
-    return await runHost(bootstrap, launched, settings);
+    return await runHost(bootstrap, launched, settings, started);
   } catch (error) {
     if (bootstrap.size === 1) throw error;
-    // Launchers kill this process, too, and drop what it says then.
     fs.writeSync(2, `${command}: ${asFluxError(error).message}\n`);
+    // Launchers kill this process, too, and drop what they have not read then.
+    await sleep(READ_MS);
     await bootstrap.abort(asFluxError(error).message);
     throw new Exit(1);
   } finally {
@@ -102,11 +119,17 @@ async function runConfigured(bootstrap: BootstrapConfig, settings: StartOptions)
   return runNode({ ...settings, ...start });
 }
 
-async function runHost(bootstrap: Bootstrap, launched: Launched, settings: StartOptions): Promise<number> {
+async function runHost(
+  bootstrap: Bootstrap,
+  launched: Launched,
+  settings: StartOptions,
+  started: LaunchOptions['started'],
+): Promise<number> {
   const { options } = launched;
   const attributes = { ...options.attributes, ...settings.attributes };
   const linked = await bootstrap.link(launched, linkWishes(attributes, settings.config ?? {}));
   return runNode({ ...options, ...settings, ...linked, attributes }, async (node) => {
+    started?.(node);
     const isLeader = node.plan.firstRank === 0;
     await Promise.all([
       bootstrap.announce(launched, node.uri),
@@ -122,8 +145,8 @@ function linkWishes(attributes: Readonly<Record<string, string>>, config: JsonOb
     address: () => ownAddress(get('interface-hint')),
     prefersTcp: get('prefertcp') !== '0',
     machine: { hostname: attributes.hostname ?? os.hostname(), ...countCoresAndGpus() },
-    timeout: parseDuration(get('tcp_user_timeout')),
-    connectTimeout: parseDuration(get('connect_timeout')),
+    timeout: tbonSeconds('tcp_user_timeout', set, config),
+    connectTimeout: tbonSeconds('connect_timeout', set, config),
     parents: (placement, size) => parentNodes(placement, treeOf(set, config, placement, size).topology),
     log: (text) => console.error(`flux-broker: ${text}`),
   };

@@ -3,13 +3,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { FluxError } from '../core/errno.ts';
-import type { StartOptions } from '../core/node/prepare.ts';
+import type { FluxNode } from '../core/node/node.ts';
+import { checkOptions, type StartOptions } from '../core/node/prepare.ts';
 import { openFolder, removeFolder } from '../core/node/run-directory.ts';
 import { SimplePmi } from '../core/pmi/simple-client.ts';
 import { PmiServer } from '../core/pmi/simple-server.ts';
 import { streamPair } from '../core/pmi/stream-pair.ts';
 import { PmiLines } from '../core/pmi/wire.ts';
-import { runLaunched } from './run-node.ts';
+import { runLaunched, takeSignals } from './run-node.ts';
 
 /** The descriptor that the other processes find the server at. */
 const PMI_FD = 3;
@@ -33,25 +34,43 @@ function rankCounts(size: number, procs: number): number[] {
  * @param words what the other processes are told beside their ranks
  */
 export async function runProcesses(settings: StartOptions, procs: number, words: readonly string[]): Promise<number> {
+  // Once, and not by each of them.
+  checkOptions(settings);
   const { attributes = {}, size = 1, exit } = settings;
   const rundir = openFolder('rundir', attributes.rundir, process.env.TMPDIR || '/tmp', attributes['rundir-cleanup']);
-  const remove = () => rundir.cleanup && removeFolder(rundir);
-  process.on('exit', remove);
   const program = new Program(procs);
+  const cleanUp = () => {
+    program.kill();
+    if (rundir.cleanup) removeFolder(rundir);
+  };
+  process.on('exit', cleanUp);
+  // Until the instance is there, and takes them.
+  takeSignals((name) => {
+    cleanUp();
+    process.removeAllListeners(name);
+    process.kill(process.pid, name);
+  });
   const counts = rankCounts(size, procs);
-  const shared = [...words, '-S', `rundir=${rundir.path}`];
-  for (let i = 1; i < procs; i++) program.start(i, [...shared, '--ranks', String(counts[i]), '--alone']);
+  // They find each other by the server here, whatever the configuration says of hosts.
+  const shared = [...words, '-S', 'broker.boot-method=simple', '-S', `rundir=${rundir.path}`];
   const { size: _, bootMethod, ...own } = settings;
   try {
+    for (let i = 1; i < procs; i++) program.start(i, [...shared, '--ranks', String(counts[i]), '--alone']);
     const pmi = await program.own();
     const placed = { ...own, attributes: { ...attributes, rundir: rundir.path } };
-    const exitCode = await runLaunched('flux-start', placed, { ranks: counts[0]!, alone: true, pmi });
+    const exitCode = await runLaunched('flux-start', placed, {
+      ranks: counts[0]!,
+      alone: true,
+      pmi,
+      started: (node) => program.follow(node),
+    });
+    // There is nobody left who could be told to hurry.
+    takeSignals(() => program.kill());
     const codes = await program.end(exit?.timeout ?? EXIT_TIMEOUT);
     return exit?.mode === 'any' ? Math.max(exitCode, ...codes) : exitCode;
   } finally {
-    program.kill();
-    process.off('exit', remove);
-    remove();
+    process.off('exit', cleanUp);
+    cleanUp();
   }
 }
 
@@ -61,6 +80,8 @@ class Program {
   readonly #others: Other[] = [];
   readonly #streams: Duplex[] = [];
   readonly #server: PmiServer;
+  #node: FluxNode | undefined;
+  #isKilled = false;
 
   constructor(procs: number) {
     this.#procs = procs;
@@ -68,10 +89,8 @@ class Program {
       name: 'flux-start',
       size: procs,
       send: (process, line) => void this.#streams[process]?.write(line),
-      abort: (process, _, message) => {
-        console.error(`flux-start: ${process}: ${message}`);
-        this.kill();
-      },
+      // The process has said why.
+      abort: () => this.kill(),
     });
   }
 
@@ -89,7 +108,7 @@ class Program {
         resolve(1);
       });
       child.on('exit', (code, signal) => {
-        if (signal || code)
+        if (!this.#isKilled && (signal || code))
           console.error(`flux-start: ${index} (pid ${child.pid}) ${signal ?? `exited with rc=${code}`}`);
         resolve(code ?? 1);
       });
@@ -97,11 +116,17 @@ class Program {
     this.#others.push({ index, child, ended });
     this.#connect(index, child.stdio[PMI_FD] as Duplex);
     // Nobody waits for one that never comes.
-    void ended.then(() => this.#server.isDone || this.#fail(index));
+    void ended.then((code) => this.#fail(`process ${index} ended before the instance was started`, code));
   }
 
-  #fail(index: number): void {
-    this.#streams[0]?.destroy(new FluxError('ECONNRESET', `process ${index} ended before the instance was started`));
+  #fail(why: string, code: number): void {
+    if (this.#node) this.#node.failStart(why, code);
+    else this.#streams[0]?.destroy(new FluxError('ECONNRESET', why));
+  }
+
+  /** The instance is there, and has to know whom it waits for in vain. */
+  follow(node: FluxNode): void {
+    this.#node = node;
   }
 
   #connect(index: number, stream: Duplex): void {
@@ -137,6 +162,7 @@ class Program {
   }
 
   kill(): void {
+    this.#isKilled = true;
     for (const { child } of this.#others) child.kill('SIGKILL');
   }
 }

@@ -8,7 +8,17 @@ import { TaskMap } from '../core/formats/taskmap.ts';
 import type { JsonObject } from '../core/json.ts';
 import { readConfigPath, updateConfig } from '../core/node/config-files.ts';
 import type { StartOptions } from '../core/node/prepare.ts';
-import { collect, count, duration, increase, refuseOption, runCommand, runsAnother, subcommand } from './command.ts';
+import {
+  collect,
+  count,
+  countFromOne,
+  duration,
+  increase,
+  refuseOption,
+  runCommand,
+  runsAnother,
+  subcommand,
+} from './command.ts';
 import { print } from './print.ts';
 import { type LaunchOptions, runLaunched, runNode } from './run-node.ts';
 import { runProcesses } from './start-processes.ts';
@@ -55,7 +65,7 @@ export function brokerOptions(command: Command): Command {
 /** Options of the processes that a launcher starts. */
 export function launchOptions(command: Command): Command {
   return command
-    .option('--ranks <N>', 'Ranks that each launched process stands for.', count)
+    .option('--ranks <N>', 'Ranks that each launched process stands for.', countFromOne)
     .option('--alone', 'Let each launched process host its ranks itself, not one for all of a machine.');
 }
 
@@ -74,7 +84,7 @@ export async function run(args: readonly string[]): Promise<number> {
       .argument('[command...]', 'the initial program; a shell when there is none')
       .option('-s, --size <N>', 'Ranks of the instance.', count)
       .option('--test-size <N>', 'The same.', count)
-      .option('--procs <N>', 'Processes that host the ranks; one when absent.', count)
+      .option('--procs <N>', 'Processes that host the ranks; one when absent.', countFromOne)
       .option('--partition', 'Give each rank a share of the cores, instead of all of them.')
       .option('--rundir <DIR>', 'Make or use this folder for the sockets.')
       .option('-r, --recovery [TARGET]', 'Start rank 0 alone on the state of an instance that ended, to mend it.')
@@ -219,7 +229,7 @@ function checkProcs(procs: number, { size }: StartOptions, options: Options): vo
   }
   for (const name of ['ranks', 'alone'] as const)
     if (options[name] !== undefined) throw new FluxError('EINVAL', `--${name} does not go with --size`);
-  if (procs > Math.max(1, size)) throw new FluxError('EINVAL', `${procs} processes cannot host ${size} ranks`);
+  if (procs > 1 && procs > size) throw new FluxError('EINVAL', `${procs} processes cannot host ${size} ranks`);
   if (procs > 1 && options.testStartMode === 'leader')
     throw new FluxError('EINVAL', '--test-start-mode=leader does not go with --procs');
 }

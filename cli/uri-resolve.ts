@@ -64,6 +64,7 @@ interface JobPathOptions {
 
 async function resolveJobPath(where: string, { wait, forceLocal }: JobPathOptions): Promise<string> {
   const steps = where.split('/').filter((step) => step !== '' && step !== '.');
+  for (const step of steps) if (step !== '..') parseStep(step);
   if (where.startsWith('/')) steps.unshift('/');
   // Relative steps give local URIs, which are of the host of the last job on the way.
   let host: string | undefined;
@@ -103,13 +104,16 @@ async function rootUri(handle: Handle): Promise<string> {
   return withHandle(rootUri, await handle.attribute('parent-uri'));
 }
 
-async function uriOfJob(handle: Handle, text: string, wait: boolean): Promise<string> {
-  let id: bigint;
+function parseStep(text: string): bigint {
   try {
-    id = parseFluid(text);
+    return parseFluid(text);
   } catch {
     throw new FluxError('EINVAL', `${text} is not a job id`);
   }
+}
+
+async function uriOfJob(handle: Handle, text: string, wait: boolean): Promise<string> {
+  const id = parseStep(text);
   const uri = await (wait ? awaitMemo(handle, id, text) : annotatedUri(handle, text));
   if (!uri) throw new FluxError('ENODATA', `job ${text} is no Flux instance, or has not told its URI yet`);
   return uri;

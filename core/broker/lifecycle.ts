@@ -71,8 +71,9 @@ export class Lifecycle {
   #monitors = 0;
   #online = IdSet.empty;
   #expedite = false;
-  // A signal that came before there was anything to end.
+  // A signal or a panic that came before there was anything to end.
   #earlySignal: number | undefined;
+  #hasFailedEarly = false;
   #timers: Timer[] = [];
   exitCode = 0;
 
@@ -146,6 +147,7 @@ export class Lifecycle {
         return;
       case 'join':
         if (this.#earlySignal !== undefined) this.signal(this.#earlySignal);
+        else if (this.#hasFailedEarly) this.post('parent-fail');
         else if (this.#broker.rank === 0) this.post('parent-none');
         else if (this.#parentLost) this.#checkParent();
         else void this.#monitorParent();
@@ -248,7 +250,8 @@ export class Lifecycle {
     }
     if (name === 'rc1') {
       const recovering = this.#broker.attributes.has('broker.recovery-mode');
-      if (!recovering) this.exitCode = this.#failureCode(code);
+      // A panic that has ended it has said so already.
+      if (!recovering && this.exitCode === 0) this.exitCode = this.#failureCode(code);
       this.post(recovering ? 'rc1-ignorefail' : 'rc1-fail');
       return;
     }
@@ -420,6 +423,7 @@ export class Lifecycle {
     this.exitCode = this.#failureCode(exitCode);
     if (this.#state === 'init' && this.#programs.has('rc1')) this.#programs.abort('rc1');
     else if (this.#state === 'run' && this.#programs.has('rc2')) this.#programs.abort('rc2');
+    else if (this.#state === 'load-builtins') this.#hasFailedEarly = true;
     else this.post('panic');
   }
 

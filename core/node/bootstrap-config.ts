@@ -86,7 +86,7 @@ export function rankOfHost({ hosts }: BootstrapConfig, hostname: string): number
 /**
  * The endpoint at which a rank listens for its children; a rank without children needs none.
  *
- * @throws FluxError EINVAL: the configuration has none
+ * @throws FluxError EINVAL: the configuration has none, or one that cannot be used
  */
 export function bindUri(bootstrap: BootstrapConfig, rank: number): string {
   return endpoint(bootstrap, rank, 'bind');
@@ -95,7 +95,7 @@ export function bindUri(bootstrap: BootstrapConfig, rank: number): string {
 /**
  * The endpoint by which a rank's children reach it.
  *
- * @throws FluxError EINVAL: the configuration has none
+ * @throws FluxError EINVAL: the configuration has none, or one that cannot be used
  */
 export function connectUri(bootstrap: BootstrapConfig, rank: number): string {
   return endpoint(bootstrap, rank, 'connect');
@@ -112,15 +112,18 @@ export function certificatePath({ size, curveCert }: BootstrapConfig): string | 
   return curveCert;
 }
 
-function endpoint({ hosts }: BootstrapConfig, rank: number, key: 'bind' | 'connect'): string {
+function endpoint({ hosts, enableIpv6 }: BootstrapConfig, rank: number, key: 'bind' | 'connect'): string {
   const host = hosts[rank];
   const uri = host?.[key];
-  if (uri === undefined) {
-    const who = host ? `rank ${rank} (${host.host})` : `rank ${rank}`;
-    throw new FluxError(
-      'EINVAL',
-      `[bootstrap] of the configuration has neither '${key}' nor 'default_${key}' for ${who}`,
-    );
+  const who = host ? `rank ${rank} (${host.host})` : `rank ${rank}`;
+  const fail = (fault: string): never => {
+    throw new FluxError('EINVAL', `[bootstrap] of the configuration ${fault}`);
+  };
+  if (uri === undefined) return fail(`has neither '${key}' nor 'default_${key}' for ${who}`);
+  if (uri.startsWith('tcp://')) {
+    const port = Number(/:(\d+)$/.exec(uri)?.[1] ?? 0);
+    if (port < 1 || port > PORT_MAX) fail(`has no port from 1 to ${PORT_MAX} for ${who}: '${key}' is '${uri}'`);
+    if (uri.includes('[') && !enableIpv6) fail(`has an address of IPv6 for ${who}, but no 'enable_ipv6': '${uri}'`);
   }
   return uri;
 }

@@ -6,6 +6,7 @@ import { type Certificate, encodeCertificate, parseCertificate } from '../format
 
 const READABLE_BY_OTHERS = 0o044;
 const OWNER_ONLY = 0o600;
+const { O_RDONLY, O_NONBLOCK } = fs.constants;
 
 /**
  * Reads a certificate.
@@ -15,8 +16,11 @@ const OWNER_ONLY = 0o600;
  */
 export function readCertificate(path: string): Certificate {
   try {
-    return withFile(path, 'r', (file) => {
-      const { uid, mode } = fs.fstatSync(file);
+    // Nobody may ever write to a pipe.
+    return withFile(path, O_RDONLY | O_NONBLOCK, (file) => {
+      const stat = fs.fstatSync(file);
+      if (stat.isFIFO()) throw new FluxError('EINVAL', 'the certificate is no file');
+      const { uid, mode } = stat;
       if (uid !== process.geteuid!()) throw new FluxError('EPERM', `the certificate belongs to another user (${uid})`);
       if (mode & READABLE_BY_OTHERS) {
         const octal = (mode & 0o777).toString(8).padStart(4, '0');
@@ -47,7 +51,7 @@ export function writeCertificate(path: string, certificate: Certificate): void {
   }
 }
 
-function withFile<T>(path: string, flags: string, use: (file: number) => T): T {
+function withFile<T>(path: string, flags: string | number, use: (file: number) => T): T {
   const file = fs.openSync(path, flags, OWNER_ONLY);
   try {
     return use(file);

@@ -62,23 +62,17 @@ export async function configuredStart(start: ConfiguredStart): Promise<StartOpti
   const attributes = { ...start.attributes, 'tbon.topo': topologyUri(set, config) ?? 'custom' };
   if (size === 1) return { size, bootMethod: CONFIG_METHOD, attributes };
   const certificate = readCertificate(certificatePath(bootstrap)!);
-  const wires = new ZmqWires({
-    certificate,
-    timeout,
-    connectTimeout,
-    ipv6: enableIpv6,
-    log,
-  });
   const placement = { own: rank, nodes: Array.from({ length: size }, (_, each) => ({ ranks: String(each) })) };
   const { topology } = treeOf(new Map(Object.entries(attributes)), config, placement, size);
+  const parent = topology.parent(rank);
+  const uris = new Map(parent === undefined ? [] : [[parent, connectUri(bootstrap, parent)]]);
+  const names = hosts.map(({ host }) => host);
+  const wires = new ZmqWires({ certificate, timeout, connectTimeout, ipv6: enableIpv6, log });
   const listen = async () => wires.bind(bindUri(bootstrap, rank));
   let ringFault: string | undefined;
   if (topology.children(rank).length) await listen();
   else ringFault = await failureOf(listen());
   const otherUris = new Map(hosts.flatMap(({ connect }, each) => (connect === undefined ? [] : [[each, connect]])));
-  const parent = topology.parent(rank);
-  const uris = new Map(parent === undefined ? [] : [[parent, connectUri(bootstrap, parent)]]);
-  const names = hosts.map(({ host }) => host);
   return {
     size,
     bootMethod: CONFIG_METHOD,

@@ -5,11 +5,13 @@ import { builtInConfiguration } from '../broker/built-in-configuration.ts';
 import { timeoutAttributes } from '../broker/lifecycle-settings.ts';
 import { logAttributes } from '../broker/services/log.ts';
 import { about, FluxError } from '../errno.ts';
+import { parseDuration } from '../formats/duration.ts';
 import { Hostlist } from '../formats/hostlist.ts';
 import { IdSet } from '../formats/idset.ts';
 import { TaskMap } from '../formats/taskmap.ts';
 import type { JsonObject } from '../json.ts';
 import { REWIRE_TIMEOUT, rewireTimeout } from '../overlay/policy.ts';
+import { checkTbonConfig, tbonDurations } from '../overlay/tbon-config.ts';
 import type { Topology } from '../overlay/topology.ts';
 import { FLUX_CORE_VERSION } from './instance.ts';
 
@@ -49,6 +51,29 @@ export function topologyUri(set: ReadonlyMap<string, string>, config: JsonObject
 /** The value of an attribute `tbon.NAME`: of the command line, else of the configuration, else the default. */
 export function tbonAttribute(name: string, set: ReadonlyMap<string, string>, config: JsonObject): string {
   return set.get(`tbon.${name}`) ?? tbonFromConfig(config)[name] ?? tbonDefaults[name]!;
+}
+
+/**
+ * Seconds of an attribute `tbon.NAME`.
+ *
+ * @throws FluxError EINVAL: it is no duration
+ */
+export function tbonSeconds(
+  name: (typeof tbonDurations)[number],
+  set: ReadonlyMap<string, string>,
+  config: JsonObject,
+): number {
+  try {
+    return parseDuration(tbonAttribute(name, set, config));
+  } catch (error) {
+    throw about(`tbon.${name}`, error);
+  }
+}
+
+/** @throws FluxError EINVAL: what is wrong with the attributes of the tree, or with [tbon] */
+export function checkTbon(set: ReadonlyMap<string, string>, config: JsonObject): void {
+  checkTbonConfig(config);
+  for (const name of tbonDurations) tbonSeconds(name, set, config);
 }
 
 function tbonFromConfig(config: JsonObject): Readonly<Record<string, string>> {

@@ -4,12 +4,22 @@
 
 import { createHash } from 'node:crypto';
 import type { RcCommand } from '../broker/rc.ts';
+import { FluxError } from '../errno.ts';
 import { nodesOfRanks, type Placement } from '../overlay/placement.ts';
 import { type CustomHost, Topology } from '../overlay/topology.ts';
 import type { Plan } from './plan.ts';
 
 /** The flux-core whose protocols this broker speaks. */
 export const FLUX_CORE_VERSION = '0.88.0';
+
+/** Ranks of an instance, bounded by the doorbells' and endpoints' numbering only from far above. */
+const SIZE_MAX = 2 ** 20;
+
+/** @throws FluxError EINVAL: no instance can have so many ranks */
+export function checkSize(size: number): void {
+  if (!Number.isInteger(size) || size < 1 || size > SIZE_MAX)
+    throw new FluxError('EINVAL', `${size} is no size of an instance`);
+}
 
 export interface Instance {
   /** Unique to this start. */

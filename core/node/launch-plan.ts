@@ -5,6 +5,7 @@ import { Hostlist } from '../formats/hostlist.ts';
 import { IdSet } from '../formats/idset.ts';
 import { type JsonObject, parseJson, stringifyJson } from '../json.ts';
 import { isObject, unpack } from '../message/unpack.ts';
+import { checkSize } from './instance.ts';
 
 /** What a process tells the others of itself. */
 export interface Card {
@@ -53,8 +54,13 @@ export interface LaunchPlan {
 /** What does not follow from the cards; host names do when absent. */
 export type LaunchFacts = Omit<LaunchPlan, 'size' | 'hosts' | 'nodes'> & { readonly hosts?: string | undefined };
 
-/** Ranks go by processes, in order; processes of one machine that share it have one host all their ranks. */
+/**
+ * Ranks go by processes, in order; processes of one machine that share it have one host all their ranks.
+ *
+ * @throws FluxError EINVAL: they are too many
+ */
 export function planLaunch(cards: readonly Card[], facts: LaunchFacts): LaunchPlan {
+  checkSize(cards.reduce((sum, { ranks }) => sum + ranks, 0));
   const groups = new Map<string, { ranks: [number, number][]; processes: number[]; machine: string }>();
   const hosts: string[] = [];
   for (const [process, { machine, hostname, ranks, isShared }] of cards.entries()) {

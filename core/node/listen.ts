@@ -27,7 +27,8 @@ export function checkSocketPath(path: string, what = ''): void {
 /**
  * Listens on a path; a socket that nobody answers on any more is replaced.
  *
- * @throws FluxError EADDRINUSE: another instance answers there; ENAMETOOLONG; what listening failed with
+ * @throws FluxError EADDRINUSE: another instance answers there; EEXIST: it is no socket; ENAMETOOLONG; what listening
+ * failed with
  */
 export async function listenOn(server: net.Server, path: string): Promise<void> {
   checkSocketPath(path);
@@ -35,10 +36,21 @@ export async function listenOn(server: net.Server, path: string): Promise<void> 
     await tryListen(server, path);
   } catch (error) {
     if ((error as FluxError).code !== 'EADDRINUSE') throw error;
-    if (await isAnswered(path)) throw new FluxError('EADDRINUSE', `${path} is in use by another instance`);
+    await checkReplaceable(path);
     fs.unlinkSync(path);
     await tryListen(server, path);
   }
+}
+
+/**
+ * Looks whether a new socket may be in place of what is at a path, if anything is.
+ *
+ * @throws FluxError EADDRINUSE: another instance answers there; EEXIST: it is no socket
+ */
+export async function checkReplaceable(path: string): Promise<void> {
+  const stat = fs.lstatSync(path, { throwIfNoEntry: false });
+  if (stat && !stat.isSocket()) throw new FluxError('EEXIST', `${path} is there, and is no socket`);
+  if (await isAnswered(path)) throw new FluxError('EADDRINUSE', `${path} is in use by another instance`);
 }
 
 function tryListen(server: net.Server, path: string): Promise<void> {

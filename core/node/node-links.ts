@@ -335,7 +335,7 @@ export class NodeLinks {
         this.#note(neighbour, decodeJsonFrame(frame));
         return;
       case FrameType.goodbye:
-        this.#lose(neighbour, decodeGoodbye(frame));
+        this.#lose(neighbour, decodeGoodbye(frame), false);
         return;
       default:
         throw new FluxError('EPROTO', `a frame of type ${frameType(frame)}`);
@@ -412,11 +412,12 @@ export class NodeLinks {
     for (const { link, lastSent } of this.#neighbours.values()) if (lastSent <= before) link.keepAlive();
   }
 
-  #lose(neighbour: Neighbour, why: string): void {
+  /** @param isThere whether it may still read what it is sent; if not, that would wait for nobody */
+  #lose(neighbour: Neighbour, why: string, isThere = true): void {
     if (this.#neighbours.get(neighbour.node) !== neighbour) return;
     this.#neighbours.delete(neighbour.node);
     // It may not know: what it sends from now on would come to nobody.
-    neighbour.wire.send(encodeGoodbye(`this process was cut off: ${why}`));
+    if (isThere) neighbour.wire.send(encodeGoodbye(`this process was cut off: ${why}`));
     neighbour.wire.close();
     if (this.#isClosed) return;
     this.#backlog.relax();

@@ -60,6 +60,7 @@ export class FluxNode {
   /** The state of the first rank of this process. */
   #state = 'load-builtins';
   #hasRun = false;
+  #hasPanicked = false;
   /** Whether another process was ever linked to. */
   #hasJoined = false;
   #ranksLeft: number;
@@ -131,7 +132,7 @@ export class FluxNode {
   }
 
   /**
-   * Starts an instance in this process.
+   * Starts an instance in this process. When it cannot be, its wires are closed: they would keep the process alive.
    *
    * @throws FluxError what is wrong with the options, the configuration or the folders
    */
@@ -184,7 +185,7 @@ export class FluxNode {
       lost: (node, why) => this.#linkLost(node, why),
       note: (note) => {
         if (note.machine) this.#control.notify(leaderThread(this.plan), 'node.machine', note);
-        else if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(this.plan), 'panic', note);
+        else this.#panic(note);
       },
       log: (severity, text) => this.#log(this.plan.firstRank, severity, text, 'overlay'),
     });
@@ -357,7 +358,7 @@ export class FluxNode {
     const { mode, timeout } = this.#exit ?? {};
     this.#ranksLeft--;
     if (mode === 'any' || this.plan.firstRank > 0) this.#exitCode = Math.max(this.#exitCode, exitCode);
-    if (rank > 0 && exitCode && !this.#hasRun) this.#failStart(`rank ${rank} failed to start`, exitCode);
+    if (rank > 0 && exitCode && !this.#hasRun) this.failStart(`rank ${rank} failed to start`, exitCode);
     if (rank === 0 || this.#ranksLeft === 0) {
       void this.#finish(rank === 0 && mode !== 'any' ? exitCode : this.#exitCode);
       return;
@@ -367,11 +368,18 @@ export class FluxNode {
     this.#exitTimer = setTimeout(end, timeout * 1000);
   }
 
-  /** The instance cannot start; one that is ending already is left alone. */
-  #failStart(why: string, exitCode: number): void {
+  /** The instance cannot start. */
+  failStart(why: string, exitCode: number): void {
     const note = { text: `${why} (exit code ${exitCode})`, exitCode };
     if (this.plan.firstRank > 0) this.#links?.tell(note);
-    else if (startingStates.includes(this.#state)) this.#control.notify(leaderThread(this.plan), 'panic', note);
+    else this.#panic(note);
+  }
+
+  /** Ends the start of rank 0, for the first reason; one that is over, or ends already, is left alone. */
+  #panic(note: JsonObject): void {
+    if (this.#hasPanicked || !startingStates.includes(this.#state)) return;
+    this.#hasPanicked = true;
+    this.#control.notify(leaderThread(this.plan), 'panic', note);
   }
 
   #linkJoined(node: number): void {
@@ -386,7 +394,7 @@ export class FluxNode {
     this.#tellRouters('link.lost', { node, why });
     // Who starts all processes together starts none again.
     const { ranks } = this.instance.placement.nodes[node]!;
-    if (this.#exit && !this.#hasRun) this.#failStart(`ranks ${ranks} are lost: ${why}`, 1);
+    if (this.#exit && !this.#hasRun) this.failStart(`ranks ${ranks} are lost: ${why}`, 1);
   }
 
   /** `error` is undefined when it was killed on demand. */

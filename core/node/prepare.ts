@@ -13,8 +13,8 @@ import { checkPlacement, nodesOfRanks, type Placement, usualTopology } from '../
 import { Topology } from '../overlay/topology.ts';
 import { parseBootstrap } from './bootstrap-config.ts';
 import { initialProgram, leadsProcessGroup } from './initial-program.ts';
-import { type Instance, socketPath } from './instance.ts';
-import { checkSetAttributes, type Enclosing, sharedAttributes, topologyUri } from './instance-attributes.ts';
+import { checkSize, type Instance, socketPath } from './instance.ts';
+import { checkSetAttributes, checkTbon, type Enclosing, sharedAttributes, topologyUri } from './instance-attributes.ts';
 import { checkSocketPath } from './listen.ts';
 import type { LinkSettings } from './node-links.ts';
 import { makePlan, type Plan } from './plan.ts';
@@ -67,9 +67,6 @@ export interface SharedStart {
   readonly processesHere?: number;
 }
 
-/** Ranks of an instance, bounded by the doorbells' and endpoints' numbering only from far above. */
-const SIZE_MAX = 2 ** 20;
-
 export interface Prepared {
   readonly instance: Instance;
   readonly plan: Plan;
@@ -83,29 +80,41 @@ export function discardFolders(folders: readonly InstanceFolder[]): void {
 }
 
 /**
- * Makes an instance ready to be started; its folders are there afterwards.
+ * What follows from wishes alone.
  *
- * @throws FluxError what is wrong with the options, the configuration or the folders
+ * @throws FluxError what is wrong with the options or the configuration
  */
-export function prepare(options: StartOptions): Prepared {
+export function checkOptions(options: StartOptions) {
   const { size = 1, config = {} } = options;
   const set = new Map(Object.entries(options.attributes ?? {}));
   checkSetAttributes(set.keys());
-  if (!Number.isInteger(size) || size < 1 || size > SIZE_MAX)
-    throw new FluxError('EINVAL', `${size} is no size of an instance`);
+  checkSize(size);
+  checkTbon(set, config);
   const get = (name: string) => set.get(name);
   lifecycleSettings(get, size);
   checkLogAttributes(get);
   const environment = cleanEnvironment(options.environment ?? process.env);
   const hostname = set.get('hostname') ?? os.hostname();
   const hostnames = hostnamesOf(options.hosts, hostname, size);
-  const { placement = alone(size), instanceId = randomUUID(), startTime = Date.now() / 1000 } = options.shared ?? {};
-  const { uri: topo, hosts, topology } = treeOf(set, config, placement, size);
+  const placement = options.shared?.placement ?? alone(size);
+  const tree = treeOf(set, config, placement, size);
   const ranks = [...IdSet.parse(placement.nodes[placement.own]!.ranks)];
   const cores = Math.max(1, Math.floor(os.availableParallelism() / (options.shared?.processesHere ?? 1)));
-  const plan = makePlan(cores, topology, config, ranks);
+  const plan = makePlan(cores, tree.topology, config, ranks);
   const program = plan.firstRank === 0 ? programOf(options.command, set, environment) : undefined;
+  return { size, config, set, get, environment, hostname, hostnames, placement, tree, plan, program };
+}
 
+/**
+ * Makes an instance ready to be started; its folders are there afterwards.
+ *
+ * @throws FluxError what is wrong with the options, the configuration or the folders
+ */
+export function prepare(options: StartOptions): Prepared {
+  const { size, config, set, get, environment, hostname, hostnames, placement, tree, plan, program } =
+    checkOptions(options);
+  const { uri: topo, hosts, topology } = tree;
+  const { instanceId = randomUUID(), startTime = Date.now() / 1000 } = options.shared ?? {};
   const folders: InstanceFolder[] = [];
   const open = (what: 'rundir' | 'statedir', parent: string): InstanceFolder => {
     const folder = openFolder(what, set.get(what), environment.TMPDIR || parent, set.get(`${what}-cleanup`));

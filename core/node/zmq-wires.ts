@@ -9,13 +9,15 @@ import type * as ZeroMq from 'zeromq';
 import { asFluxError, FluxError } from '../errno.ts';
 import type { Certificate } from '../formats/certificate.ts';
 import { encodeZ85 } from '../formats/z85.ts';
+import { clock } from './clock.ts';
+import { checkReplaceable } from './listen.ts';
 import type { ServerEvents, Wire, WireEvents, Wires } from './wires.ts';
 
 export interface WireSettings {
   readonly certificate: Pick<Certificate, 'publicKey' | 'secretKey'>;
   /** Seconds without a sign of the other side after which a connection is lost (tbon.tcp_user_timeout). */
   readonly timeout: number;
-  /** Seconds in which it has to be there (tbon.connect_timeout). */
+  /** Seconds in which it has to be there (tbon.connect_timeout); 0: any time. */
   readonly connectTimeout: number;
   /** Whether addresses may be of IPv6. */
   readonly ipv6?: boolean;
@@ -98,7 +100,7 @@ export class ZmqWires implements Wires {
       ...unlimited,
       ...this.#common,
       ...heartbeats(timeout),
-      handshakeInterval: connectTimeout * 1000,
+      handshakeInterval: milliseconds(connectTimeout),
       curveServer: true,
       curvePublicKey: this.#keys.publicKey,
       curveSecretKey: this.#keys.secretKey,
@@ -108,6 +110,9 @@ export class ZmqWires implements Wires {
 
   async #bindTo(socket: ZeroMq.Router | ZeroMq.XPublisher, uri: string): Promise<string> {
     try {
+      // ZeroMQ removes whatever is there.
+      const [, path] = /^ipc:\/\/([^@].*)$/.exec(uri) ?? [];
+      if (path !== undefined) await checkReplaceable(path);
       await socket.bind(uri);
     } catch (error) {
       this.close();
@@ -142,13 +147,14 @@ export class ZmqWires implements Wires {
     const dealer = new this.#zmq.Dealer({ ...unlimited, ...heartbeats(timeout), ...this.#clientKeys(), ...pace });
     const wire = new ConnectedWire(dealer, events, () => this.#connected.delete(wire));
     this.#connected.add(wire);
-    const timer = setTimeout(() => wire.lose(`${uri} is not reached in ${connectTimeout}s`), connectTimeout * 1000);
+    const giveUp = () => wire.lose(`${uri} is not reached in ${connectTimeout}s`);
+    const timer = connectTimeout > 0 ? clock.after(connectTimeout, giveUp) : undefined;
     let isUp = false;
     watch(dealer, {
       handshake: () => {
         isUp = true;
         if (interval !== undefined) setLinger(dealer, LAST_FRAMES);
-        clearTimeout(timer);
+        timer?.cancel();
       },
       disconnect: () => {
         // What was not sent by now would only wait for the end.
@@ -156,7 +162,7 @@ export class ZmqWires implements Wires {
         const why = isUp ? 'the connection broke' : `${uri} does not let this process in: it has another certificate`;
         setTimeout(() => wire.lose(why), LAST_FRAMES);
       },
-      end: () => clearTimeout(timer),
+      end: () => timer?.cancel(),
     });
     try {
       dealer.connect(uri);
@@ -234,9 +240,14 @@ function post<T>(socket: { send(message: T): Promise<void> }, message: T, failed
 
 const unlimited = { ...prompt, sendHighWaterMark: 0, receiveHighWaterMark: 0, linger: LINGER } as const;
 
+/** A time as ZeroMQ takes it, to which 0 is no limit. */
+function milliseconds(seconds: number): number {
+  return seconds * 1000 < 2 ** 31 ? Math.ceil(seconds * 1000) : 0;
+}
+
 /** ZeroMQ's own threads ask and answer, so that a busy process is not taken for a dead one. */
 function heartbeats(timeout: number) {
-  return timeout > 0 ? { heartbeatInterval: (timeout * 1000) / 4, heartbeatTimeout: timeout * 1000 } : {};
+  return { heartbeatInterval: milliseconds(timeout / 4), heartbeatTimeout: milliseconds(timeout) };
 }
 
 /** Hands each message to `take` until the socket closes. */

@@ -120,6 +120,11 @@ test('a subtree that is cut off shows as lost', () =>
       exit: 1,
     },
     { args: overlay('disconnect', '0'), stderr: /has no parent/, exit: 1 },
+    {
+      args: overlay('disconnect', '-r', '99', '5'),
+      stderr: /^flux-overlay disconnect: this instance has no rank 99$/m,
+      exit: 1,
+    },
     { args: overlay('disconnect', 'nohost'), stderr: /neither a rank nor a host/, exit: 1 },
     {
       args: overlay('disconnect', 'h2'),

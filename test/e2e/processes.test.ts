@@ -1,6 +1,8 @@
 // Instances of several processes of one machine: everything works as in one, and the others survive one that dies.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { IdSet } from '../../core/formats/idset.ts';
@@ -8,7 +10,7 @@ import type { Handle } from '../../core/handle/handle.ts';
 import { untilEnd } from '../../core/handle/rpc.ts';
 import { Flag } from '../../core/message/message.ts';
 import { flux, type Instance, run, startInstance } from './instance.ts';
-import { until, withHandle } from './support.ts';
+import { isAlive, startProgram, temporaryFolder, until, withHandle } from './support.ts';
 
 const processesOf = async (pid: number): Promise<number[]> => {
   const { stdout } = await run('pgrep', ['-P', String(pid), '-f', 'broker']);
@@ -180,6 +182,62 @@ test('exit codes, and starts that fail', async () => {
     assert.notEqual(exit, 0, args.join(' '));
     assert.match(stderr, text);
   }
+});
+
+test('what keeps launched processes from starting is said before the launcher ends them', async (t) => {
+  if (spawnSync('mpiexec.hydra', ['-version']).error) {
+    t.skip('mpiexec.hydra is not installed');
+    return;
+  }
+  const args = ['-n', '3', flux, 'start', '--alone', '-Slog-level=loud', 'true'];
+  const { exit, stderr } = await run('mpiexec.hydra', args);
+  assert.equal(exit, 1);
+  assert.equal(stderr, "flux-start: log-level: invalid value 'loud'\n".repeat(3));
+});
+
+for (const timeout of ['0', '100d', 'infinity'])
+  test(`with tbon.connect_timeout=${timeout} a process has any time to connect`, async () => {
+    const outcome = await run(flux, ['start', '-s2', '--procs=2', `-Stbon.connect_timeout=${timeout}`, 'true']);
+    assert.deepEqual(outcome, { exit: 0, stdout: '', stderr: '' });
+  });
+
+describe('while processes start', () => {
+  /** `flux start`, and its other processes. */
+  async function begin() {
+    const temporary = temporaryFolder();
+    const program = startProgram(flux, ['start', '-s3', '--procs=3', 'sleep', '1000'], { TMPDIR: temporary });
+    let others: number[] = [];
+    await until(async () => {
+      others = await processesOf(program.child.pid!);
+      return others.length === 2;
+    }, 'there are processes');
+    return { program, others, temporary };
+  }
+
+  test('a signal ends them all, and leaves nothing', async () => {
+    const { program, others, temporary } = await begin();
+    program.child.kill('SIGTERM');
+    assert.equal(await program.exited, 'SIGTERM');
+    await until(() => !others.some(isAlive), 'they are gone');
+    assert.equal(program.stderr(), '');
+    assert.deepEqual(fs.readdirSync(temporary), []);
+  });
+
+  test('one that is killed ends the others', async () => {
+    const { program, others, temporary } = await begin();
+    process.kill(others[0]!, 'SIGKILL');
+    assert.equal(await program.exited, 1);
+    await until(() => !others.some(isAlive), 'they are gone');
+    assert.match(program.stderr(), /process 1 ended before the instance was started/);
+    assert.deepEqual(fs.readdirSync(temporary), []);
+  });
+
+  test('one that never reaches the process above ends the others', async () => {
+    const args = ['start', '-s3', '--procs=3', '-Stbon.connect_timeout=1ms', 'sleep', '1000'];
+    const { exit, stderr } = await run(flux, args);
+    assert.equal(exit, 1);
+    assert.match(stderr, /is not reached in 0\.001s/);
+  });
 });
 
 test('ranks of a process that stands still are torpid until it goes on', async () => {

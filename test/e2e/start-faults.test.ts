@@ -41,6 +41,15 @@ interface Row {
   readonly skip?: string | false;
 }
 
+/** The same in an instance of two processes: what ends the one must not keep the other waiting. */
+function severalProcesses(rows: readonly (readonly [string, readonly string[], RegExp])[]): Row[] {
+  return rows.map(([what, args, stderr]) => ({
+    what: `${what}, with several processes`,
+    args: ['-s4', '--procs=2', ...args],
+    stderr,
+  }));
+}
+
 const rows: Row[] = [
   { what: 'an unknown option', args: ['--nosuch', 'true'], stderr: /^flux-start: unknown option '--nosuch'/ },
   { what: 'an unknown attribute', args: ['-Snosuch=1', 'true'], stderr: /^flux-start: nosuch: unknown attribute$/ },
@@ -59,6 +68,31 @@ const rows: Row[] = [
   },
   { what: 'a wrapper', args: ['--wrap=gdb', 'true'], stderr: /^flux-start: --wrap: ranks are no processes/ },
   { what: 'no state', args: ['-r/nosuch', 'true'], stderr: /^flux-start: --recovery: \/nosuch: No such file/ },
+  { what: 'no process', args: ['-s4', '--procs=0', 'true'], stderr: /--procs.*'0' is not a count from 1 on/ },
+  { what: 'a process of no rank', args: ['--ranks=0', 'true'], stderr: /--ranks.*'0' is not a count from 1 on/ },
+  {
+    what: 'a process of too many ranks',
+    args: ['--ranks=99999999', 'true'],
+    stderr: /^flux-start: 99999999 is no size/,
+  },
+  {
+    what: 'a time of the tree that is none',
+    args: ['-Stbon.torpid_min=xx', 'true'],
+    stderr: /^flux-start: tbon\.torpid_min: invalid .*'xx'$/,
+  },
+  {
+    what: 'no table of [tbon]',
+    args: ['-s3', '--conf=tbon=7', 'true'],
+    stderr: /^flux-start: .*\[tbon\].*not a table$/,
+  },
+  ...severalProcesses([
+    ['an unknown attribute', ['-Snosuch=1', 'true'], /^flux-start: nosuch: unknown attribute$/],
+    ['too few hosts', ['--test-hosts=a,b', 'true'], /^flux-start: a,b names 2 hosts for 4 ranks$/],
+    ['an unknown shape of tree', ['-Stbon.topo=ring', 'true'], /^flux-start: unknown topology scheme 'ring'$/],
+    ['a time that is none', ['-Stbon.torpid_max=-1', 'true'], /^flux-start: tbon\.torpid_max: invalid .*'-1'$/],
+    ['nobody to type', [], /^flux-start: stdin is not a tty.*$/],
+    ['a state directory that is a file', [`-Sstatedir=${file('d')}`, 'true'], /^flux-start: .*\/d is not a directory$/],
+  ]),
   { what: 'an unknown shape of tree', args: ['-Stbon.topo=ring', 'true'], stderr: /unknown topology scheme 'ring'/ },
   { what: 'a bad fanout', args: ['-Stbon.topo=kary:x', 'true'], stderr: /kary.*'x'/ },
   { what: 'a quorum beyond size', args: ['-Sbroker.quorum=7', 'true'], stderr: /broker\.quorum.*'7'/ },

@@ -3,27 +3,18 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { makeKeyPair } from '../../core/formats/certificate.ts';
 import { writeCertificate } from '../../core/node/certificate-file.ts';
 import { ZmqWires } from '../../core/node/zmq-wires.ts';
 import { decodeJsonFrame, encodeJsonFrame, FrameType } from '../../core/overlay/node-frames.ts';
 import { flux, run } from './instance.ts';
-import { type RunningProgram, startProgram, temporaryFolder, until } from './support.ts';
+import { freePort, type RunningProgram, startProgram, temporaryFolder, until } from './support.ts';
 
 const folder = temporaryFolder();
 const certificate = { metadata: new Map(), ...makeKeyPair() };
 writeCertificate(`${folder}/cert`, certificate);
 writeCertificate(`${folder}/other`, { metadata: new Map(), ...makeKeyPair() });
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 interface Config {
   readonly path: string;
@@ -170,7 +161,25 @@ describe('three hosts', () => {
   });
 });
 
+test('with --procs it is not asked which hosts there are', async () => {
+  const { path } = await writeConfig('procs');
+  const args = ['start', '-s3', '--procs=3', '-c', path, '--test-hosts=a,b,c', 'flux', 'overlay', 'lookup', '0-2'];
+  const { stdout, stderr } = await run(flux, args);
+  assert.equal(stdout, 'a,b,c\n', stderr);
+});
+
 describe('what keeps a broker from starting is said', () => {
+  test('a file where it would listen, which stays', async () => {
+    const { path, uri } = await writeConfig('file');
+    const file = `${folder}/file`;
+    fs.writeFileSync(file, 'precious');
+    fs.writeFileSync(path, fs.readFileSync(path, 'utf8').replaceAll(uri, `ipc://${file}`));
+    const { exit, stderr } = await run(flux, ['broker', '-c', path, '-Shostname=a', 'true']);
+    assert.equal(exit, 1);
+    assert.match(stderr, /^flux-broker: cannot bind to ipc:\S*\/file: \S+\/file is there, and is no socket$/m);
+    assert.equal(fs.readFileSync(file, 'utf8'), 'precious');
+  });
+
   for (const [what, args, change, text] of [
     ['a host that is not named', ['-Shostname=z'], (it: string) => it, /do not name 'z'/],
     [
@@ -180,6 +189,12 @@ describe('what keeps a broker from starting is said', () => {
       /host c: 'parent' q is none of the hosts/,
     ],
     ['no certificate', ['-Shostname=a'], (it: string) => it.replace('/cert"', '/nosuch"'), /nosuch.*No such file/],
+    [
+      'several ranks of a host',
+      ['-Shostname=a', '--ranks=2'],
+      (it: string) => it,
+      /--ranks .*not go with \[bootstrap\]/,
+    ],
     ['no such table', ['-Sbroker.boot-method=config'], () => '', /the configuration has no \[bootstrap\]/],
     [
       'a name that does not resolve',

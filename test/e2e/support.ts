@@ -2,6 +2,7 @@
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import fs from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { Handle } from '../../core/handle/handle.ts';
@@ -55,6 +56,15 @@ export async function untilLogged(handle: Handle, pattern: RegExp, nodeid?: numb
 /** Asks whether the instance at `uri` still answers, as a client of its own. */
 export async function checkAnswers(uri: string): Promise<void> {
   await withHandle(uri, (handle) => handle.rpc('broker.ping', {}));
+}
+
+/** A port of loopback that nobody has. */
+export async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 /** Kilobytes of memory that a process has. */

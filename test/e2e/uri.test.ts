@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { flux, type Instance, startInstance } from './instance.ts';
+import { flux, type Instance, run, startInstance } from './instance.ts';
 import { checkRows } from './rows.ts';
 import { temporaryFolder } from './support.ts';
 
@@ -82,6 +82,11 @@ shift 6; WHERE=node exec "$@"`,
     fails({ ...here, SQUEUE: '' }, new RegExp(`Slurm job ${job}: it has no nodes\n$`)),
     { args: ['uri', 'slurm:--help'], options: { env: here }, stderr: /'--help' is not the id of a Slurm job/, exit: 1 },
   ]);
+});
+
+test('what is no target is told where there is no instance, too', async () => {
+  const { exit, stderr } = await run(flux, ['uri', '/nosuch'], { env: { FLUX_URI: undefined } });
+  assert.deepEqual([exit, stderr], [1, 'flux-uri: nosuch is not a job id\n']);
 });
 
 test('jobs of LSF', async () => {

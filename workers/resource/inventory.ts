@@ -22,6 +22,8 @@ import { JobResources, type OpenParent } from './parent.ts';
 import type { ResourceSettings } from './settings.ts';
 
 const KEY = 'resource.R';
+/** Seconds that a process has to connect, where there is no limit. */
+const CONNECT_TIMEOUT = 30;
 
 export type Method = 'configuration' | 'kvs' | 'job-info' | 'dynamic-discovery' | 'reload';
 
@@ -146,7 +148,7 @@ export class Inventory {
     const known = ranks.map((rank) => this.#machines.look(rank));
     if (known.every(Boolean)) return known;
     const { clock } = this.#context;
-    const seconds = 2 * parseDuration(this.#context.attribute('tbon.connect_timeout') ?? '30s');
+    const seconds = 2 * (parseDuration(this.#context.attribute('tbon.connect_timeout') ?? '') || CONNECT_TIMEOUT);
     let timer: Timer | undefined;
     const isLate = new Promise<void>((resolve) => {
       timer = clock.after(seconds, resolve);

@@ -104,7 +104,7 @@ test('%h and %p are the host and the default port', () => {
   ];
   for (const [template, uri] of rows) {
     const own = parse({ default_port: 42, hosts: [{ host: 'foo', bind: template, connect: template }] });
-    assert.deepEqual([bindUri(own, 0), connectUri(own, 0)], [uri, uri]);
+    assert.deepEqual(own.hosts, [{ host: 'foo', bind: uri, connect: uri }]);
     const defaults = { default_port: 42, default_bind: template, default_connect: template };
     assert.deepEqual(parse({ ...defaults, hosts: [{ host: 'foo' }] }).hosts, own.hosts);
   }
@@ -157,6 +157,20 @@ test('what is wrong is told by its key and its host', () => {
     [{ hosts: [{ host: 'a' }], default_bind: `tcp://${'%h%h'.repeat(1022)}` }, /'default_bind' has more than 2048/],
   ];
   for (const [wrong, text] of rows) throwsCode(() => parse(wrong as JsonObject), 'EINVAL', text);
+});
+
+test('endpoints that are used have a port, and no address of IPv6 unless it is allowed', () => {
+  for (const [connect, text] of [
+    ['tcp://a', /no port from 1 to 65535 for rank 0 \(a\): 'connect' is 'tcp:\/\/a'/],
+    ['tcp://a:', /no port/],
+    ['tcp://a:0', /no port/],
+    ['tcp://a:99999', /no port/],
+    ['tcp://a:x', /no port/],
+    ['tcp://[::1]:42', /IPv6 for rank 0 \(a\), but no 'enable_ipv6': 'tcp:\/\/\[::1\]:42'/],
+  ] as const)
+    throwsCode(() => connectUri(parse({ hosts: [{ host: 'a', connect }] }), 0), 'EINVAL', text);
+  const hosts = [{ host: 'a', connect: 'tcp://[::1]:42' }];
+  assert.equal(connectUri(parse({ enable_ipv6: true, hosts }), 0), 'tcp://[::1]:42');
 });
 
 test('a host, an endpoint or a certificate that is missing is told when it is asked for', () => {

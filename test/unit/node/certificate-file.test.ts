@@ -1,6 +1,7 @@
 // Certificates in files: read as they were written, by their owner alone.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -55,6 +56,12 @@ test('a certificate of another user is refused', { skip: process.getuid!() !== 0
   const file = written('foreign');
   fs.chownSync(file, 12345, 12345);
   throwsCode(() => readCertificate(file), 'EPERM', new RegExp(`^${file}: .*another user \\(12345\\)`));
+});
+
+test('a pipe that nobody writes to is refused', () => {
+  const pipe = path.join(folder, 'pipe');
+  execFileSync('mkfifo', ['-m', '600', pipe]);
+  throwsCode(() => readCertificate(pipe), 'EINVAL', new RegExp(`^${pipe}: the certificate is no file`));
 });
 
 test('what cannot be read or written is told with its path', () => {
