@@ -33,6 +33,8 @@ export interface MovesHost {
 export class Moves {
   readonly #host: MovesHost;
   readonly #moves = new Map<number, Move>();
+  // What could not be done before all earlier moves are known.
+  #postponed: Move[] = [];
   #isWhole: boolean;
   #isAsking = false;
 
@@ -50,7 +52,14 @@ export class Moves {
   takeEvent(event: Message): void {
     if ((event.rolemask & Role.owner) === 0)
       throw new FluxError('EPERM', `${REPARENT_EVENT}: only the owner moves ranks`);
-    this.#take({ ...event.unpack({ rank: 'i', parent: 'i' }), sequence: event.sequence });
+    const move = { ...event.unpack({ rank: 'i', parent: 'i' }), sequence: event.sequence };
+    try {
+      this.#take(move);
+    } catch (error) {
+      if (this.#isWhole) throw error;
+      // It may be possible after one that is not known yet.
+      this.#postponed.push(move);
+    }
   }
 
   /**
@@ -65,13 +74,15 @@ export class Moves {
     try {
       this.#learn(await ask());
       this.#isWhole = true;
+      this.#postponed = [];
     } finally {
       this.#isAsking = false;
     }
   }
 
   #learn(list: readonly JsonValue[]): void {
-    let moves = list.map((move) => unpack(move as JsonObject, { rank: 'i', parent: 'i', sequence: 'i' }));
+    const fields = { rank: 'i', parent: 'i', sequence: 'i' } as const;
+    let moves: Move[] = [...list.map((move) => unpack(move as JsonObject, fields)), ...this.#postponed];
     // A rank may have to wait until another one is not below it any more.
     for (;;) {
       const left: Move[] = [];

@@ -15,8 +15,12 @@ export function memberRanks(sim: Simulation): number[] {
 /** Those run that have to, the others have ended, and rank 0 knows it. */
 export async function checkMembers(sim: Simulation): Promise<void> {
   const live = memberRanks(sim);
+  if (live.includes(0)) {
+    await sim.when(() => sim.processes!.isAtRest, 'that all moves and losses are known', 200);
+    // To the main threads: it is told to the ranks.
+    await sim.advance(0.1);
+  }
   const isSettled = () =>
-    (!live.includes(0) || sim.processes!.isAtRest) &&
     [...sim.ranks.keys()].every((rank) => {
       if (sim.processes!.of(rank).hasCrashed) return true;
       if (!sim.processes!.isMember(rank)) return sim.stateOf(rank) === 'exit';
