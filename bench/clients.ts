@@ -48,7 +48,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'procs-link': linkRates,
   'procs-times': procsTimes,
   'procs-rewire': rewireTimes,
-  'procs-barrier': (uri, scale) => procsBarrier(uri, scaled(scale, 50, 8, 2)),
+  'procs-barrier': (uri, scale) => procsBarrier(uri, scaled(scale, 50, 30, 2)),
   'job-barrier': (_, scale, flux) => barrier(flux, scale),
 };
 

@@ -7,6 +7,7 @@ import type { Timer } from '../broker/service.ts';
 import { FluxError } from '../errno.ts';
 import { Tracer } from '../handle/trace.ts';
 import { Message, MessageType } from '../message/message.ts';
+import { Departures, type GoneListener } from './departures.ts';
 import { ControlType, type FarEnd, Link, type LinkEvents } from './link.ts';
 import { ParentSearch } from './parent-search.ts';
 import { Silence } from './silence.ts';
@@ -22,7 +23,7 @@ export interface OverlayHost {
   now(): number;
   monotonic(): number;
   after(seconds: number, callback: () => void): Timer;
-  log(severity: 'debug' | 'err' | 'crit', text: string): void;
+  log(severity: 'debug' | 'info' | 'err' | 'crit', text: string): void;
   /** Takes a message from a neighbour. */
   receiveFromPeer(message: Message, from: Link): void;
   /** Answers a request that went over a link which is lost now. */
@@ -50,8 +51,6 @@ export interface OverlayHost {
 
 /** Called when a child's status changes, or whether it has fallen silent: torpid. */
 export type ChildListener = (rank: number, status: SubtreeStatus, isTorpid: boolean) => void;
-/** Called with ranks that are no part of the instance any more. */
-export type GoneListener = (ranks: readonly number[]) => void;
 
 /** Seconds that a rank looks for a parent after it was moved where nobody gives a time. */
 const SEARCH_SECONDS = 5;
@@ -63,13 +62,11 @@ export class Overlay {
   readonly #host: OverlayHost;
   readonly #connect: (rank: number) => FarEnd;
   readonly #childListeners: ChildListener[] = [];
-  readonly #goneListeners: GoneListener[] = [];
   readonly #silence = new Silence();
+  readonly #departures: Departures;
   readonly #search: ParentSearch;
   // Ranks that ask this one to be their parent, and are not children yet.
   readonly #adopting = new Set<number>();
-  // Children that are yet to come, and lost ones as long as those below them may find other parents.
-  readonly #graces = new Map<number, Timer>();
   readonly #linkEvents: LinkEvents;
   #parent: Link | undefined;
   #hasJoined = false;
@@ -85,6 +82,7 @@ export class Overlay {
     this.#host = host;
     this.#connect = connect;
     this.tracer = new Tracer(() => host.now());
+    this.#departures = new Departures(host);
     this.health = new SubtreeHealth(topology.children(rank), host.monotonic());
     this.#linkEvents = {
       uuid: host.uuid,
@@ -171,7 +169,7 @@ export class Overlay {
   /** Nothing is waited for any more. */
   stop(): void {
     this.#search.stop();
-    for (const rank of [...this.#graces.keys()]) this.#endGrace(rank);
+    this.#departures.stop();
   }
 
   onChild(listener: ChildListener): void {
@@ -179,7 +177,7 @@ export class Overlay {
   }
 
   onGone(listener: GoneListener): void {
-    this.#goneListeners.push(listener);
+    this.#departures.onGone(listener);
   }
 
   // ---- what neighbours say of themselves
@@ -198,7 +196,7 @@ export class Overlay {
     }
     // A new process has the rank: nobody below it has come yet.
     if (type === ControlType.status && this.health.child(link.rank)!.status === 'lost')
-      this.#tellGone(this.#host.topology.subtree(link.rank));
+      this.#departures.leave(link.rank);
     this.#setChild(link, name);
     if (type === ControlType.seek) link.send(Message.control(ControlType.adopted, 0));
   }
@@ -257,9 +255,11 @@ export class Overlay {
     link.isOnline = isOnlineStatus(status);
     const ownChanged = this.health.setChild(rank, status, this.#host.monotonic(), error);
     if (wasOnline && !link.isOnline) this.#closeChild(link);
-    this.#endGrace(rank);
     if (ownChanged) this.#tellParent(this.health.status);
-    if (status === 'lost' || status === 'offline') this.#childGone(rank, status);
+    const timeout = status === 'lost' ? this.#host.rewireTimeout() : undefined;
+    if (isOnlineStatus(status)) this.#departures.settle(rank);
+    else if (timeout === undefined) this.#departures.leave(rank);
+    else this.#departures.lose(rank, timeout);
     for (const listener of this.#childListeners) listener(rank, status, this.isTorpid(rank));
     this.#checkEmpty();
   }
@@ -270,40 +270,9 @@ export class Overlay {
     this.#silence.forget(link);
   }
 
-  /** Where ranks may move, those below a process that is lost have some time for it before they are lost, too. */
-  #childGone(rank: number, status: SubtreeStatus): void {
-    const { topology, nodeOf } = this.#host;
-    const timeout = status === 'lost' ? this.#host.rewireTimeout() : undefined;
-    const ranks = topology.subtree(rank);
-    if (timeout === undefined) {
-      this.#tellGone(ranks);
-      return;
-    }
-    const node = nodeOf(rank);
-    this.#tellGone(ranks.filter((each) => nodeOf(each) === node));
-    this.#grace(rank, timeout, () => this.#tellGone(topology.subtree(rank)));
-  }
-
-  #grace(rank: number, seconds: number, end: () => void): void {
-    const timer = this.#host.after(seconds, () => {
-      this.#graces.delete(rank);
-      end();
-    });
-    this.#graces.set(rank, timer);
-  }
-
   /** Whether a child was moved here, and is yet to come. */
   #isAwaited({ rank }: Link): boolean {
-    return this.#graces.has(rank) && this.health.child(rank)!.status === 'offline';
-  }
-
-  #endGrace(rank: number): void {
-    this.#graces.get(rank)?.cancel();
-    this.#graces.delete(rank);
-  }
-
-  #tellGone(ranks: readonly number[]): void {
-    for (const listener of this.#goneListeners) listener(ranks);
+    return this.#departures.isAwaited(rank) && this.health.child(rank)!.status === 'offline';
   }
 
   #checkEmpty(): void {
@@ -343,12 +312,14 @@ export class Overlay {
       this.#tellParent(this.health.status);
     }
     this.#host.parentBack();
+    this.#host.log('info', `${this.#name(this.#parent!)} is the parent`);
   }
 
   /** The tree has changed: this rank is below another one now, to which it has yet to say so. */
   moveBelow(rank: number): void {
     if (!this.#search.isRunning && !this.#isParentGone) this.#host.parentAway();
     this.#closeParent();
+    this.#silence.forget(this.#parent!);
     this.#parent = this.#link(rank);
     this.#host.parentReplaced(this.#parent);
     if (!this.#isParentGone) this.#search.start(this.#host.rewireTimeout() ?? SEARCH_SECONDS);
@@ -360,7 +331,7 @@ export class Overlay {
     this.children.set(rank, link);
     this.#host.childAdded(link);
     const seconds = this.#host.rewireTimeout() ?? SEARCH_SECONDS;
-    this.#grace(rank, seconds, () => this.#setChild(link, 'lost', `it has not come in ${seconds}s`));
+    this.#departures.await(rank, seconds, () => this.#setChild(link, 'lost', `it has not come in ${seconds}s`));
     if (this.health.addChild(rank, this.#host.monotonic())) this.#tellParent(this.health.status);
   }
 
@@ -369,7 +340,7 @@ export class Overlay {
     const link = this.children.get(rank);
     if (!link) return;
     this.children.delete(rank);
-    this.#endGrace(rank);
+    this.#departures.settle(rank);
     link.isOnline = false;
     this.#closeChild(link);
     this.#host.childRemoved(link);
@@ -428,6 +399,7 @@ export class Overlay {
     link.send(Message.control(ControlType.disconnect, 0));
     link.isCutOff = true;
     this.#setChild(link, 'lost', 'administrative disconnect');
+    this.#departures.leave(rank);
     const below = this.#host.topology.descendants(rank);
     const more = below ? ` and severed contact with ${below} other nodes` : '';
     this.#host.log('err', `${this.#name(link)} disconnected by request${more}`);

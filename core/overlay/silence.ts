@@ -26,8 +26,9 @@ export class Silence {
     return this.#torpid.has(link);
   }
 
-  /** A child is gone: what it was is of no interest. */
+  /** A neighbour is gone: what it was is of no interest. */
   forget(link: Link): void {
+    this.#sent.delete(link);
     this.#received.delete(link);
     this.#torpid.delete(link);
   }

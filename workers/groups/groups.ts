@@ -14,7 +14,8 @@ import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import { NODEID_UPSTREAM } from '../../core/message/message.ts';
 import { isObject } from '../../core/message/unpack.ts';
-import type { ChildListener, GoneListener } from '../../core/overlay/overlay.ts';
+import type { GoneListener } from '../../core/overlay/departures.ts';
+import type { ChildListener } from '../../core/overlay/overlay.ts';
 import { isOnlineStatus } from '../../core/overlay/subtree.ts';
 
 export interface GroupsHost {

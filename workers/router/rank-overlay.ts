@@ -20,6 +20,8 @@ export interface RankParts {
   lifecycle(): Lifecycle;
   /** Follows the configuration of the parent. */
   followConfig(): void;
+  /** There are other links. */
+  linksChanged(): void;
 }
 
 export class RankOverlay {
@@ -67,8 +69,14 @@ export class RankOverlay {
         log: (severity, text) => broker.log(severity, text, 'overlay'),
         receiveFromPeer: (message, link) => broker.receiveFromPeer(message, link),
         failRequest: (message, error) => broker.failRequest(message, error),
-        parentReplaced: (link) => broker.setParent(link),
-        childAdded: (link) => broker.addChild(link),
+        parentReplaced: (link) => {
+          broker.setParent(link);
+          this.#parts.linksChanged();
+        },
+        childAdded: (link) => {
+          broker.addChild(link);
+          this.#parts.linksChanged();
+        },
         childRemoved: (link) => broker.removeChild(link),
         childrenGone: () => lifecycle().post('children-complete'),
         parentAway: () => lifecycle().parentAway(),

@@ -161,6 +161,7 @@ export class Rank {
       broker: this.broker,
       lifecycle: () => this.lifecycle,
       followConfig: () => this.#followAgain(),
+      linksChanged: () => this.#watchSilence(),
     });
     this.overlay = this.#place.overlay;
     this.connector = new Connector(this.broker, host.clients);
@@ -396,7 +397,12 @@ export class Rank {
 
   start(): void {
     this.lifecycle.start();
-    if (this.overlay.hasRemoteLinks) this.#checkSilence();
+    this.#watchSilence();
+  }
+
+  /** Only what is in other processes falls silent. */
+  #watchSilence(): void {
+    if (!this.#silenceTimer && this.overlay.hasRemoteLinks) this.#checkSilence();
   }
 
   /** As [tbon] says now: its torpid_min and torpid_max may change. */
