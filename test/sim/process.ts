@@ -16,6 +16,7 @@ import type { Rank } from '../../workers/router/rank.ts';
 import { eachNeighbour } from '../../workers/router/remote-links.ts';
 import { startingStates } from './fabric.ts';
 import type { Line } from './network.ts';
+import { Pausable } from './pausable.ts';
 import type { Simulation } from './simulation.ts';
 import type { WireHost, WireNetwork } from './wires.ts';
 
@@ -29,7 +30,7 @@ export interface ProcessMap {
   readonly rewireTimeout: number | undefined;
 }
 
-export class SimulatedProcess implements WireHost {
+export class SimulatedProcess extends Pausable implements WireHost {
   readonly index: number;
   readonly ranks: readonly number[];
   readonly uri: string;
@@ -45,11 +46,8 @@ export class SimulatedProcess implements WireHost {
   readonly #up: Line;
   readonly #down: Line;
   readonly #hops: Line;
-  // What happens once the process goes on.
-  readonly #paused: (() => void)[] = [];
   // What clients sent while neighbours do not keep up.
   readonly #held: (() => void)[] = [];
-  #isPaused = false;
   #isHeldUp = false;
   #hasStarted = false;
   #flushes = false;
@@ -64,6 +62,7 @@ export class SimulatedProcess implements WireHost {
   readonly log: string[] = [];
 
   constructor(sim: Simulation, index: number, ranks: readonly number[], map: ProcessMap, wires: WireNetwork) {
+    super();
     this.#sim = sim;
     this.index = index;
     this.ranks = ranks;
@@ -88,27 +87,12 @@ export class SimulatedProcess implements WireHost {
     return this.#state === 'crashed';
   }
 
-  // ---- standing still, and going on
-
-  /** Does something here: now, or once the process goes on; never when it is gone. */
-  run(action: () => void): void {
-    if (this.#state === 'crashed') return;
-    if (this.#isPaused) this.#paused.push(action);
-    else action();
-  }
-
-  pause(): void {
-    this.#isPaused = true;
-  }
-
-  resume(): void {
-    this.#isPaused = false;
-    while (!this.#isPaused && this.#paused.length) this.run(this.#paused.shift()!);
+  protected override get isGone(): boolean {
+    return this.hasCrashed;
   }
 
   crash(): void {
     this.#state = 'crashed';
-    this.#paused.length = 0;
     for (const timer of [...this.#timers]) timer.cancel();
   }
 

@@ -17,13 +17,14 @@ import { RingRequests } from '../../../workers/router/ring-requests.ts';
 import { refused } from '../../errors.ts';
 import { Agenda } from '../../sim/agenda.ts';
 import { Network } from '../../sim/network.ts';
+import { Pausable } from '../../sim/pausable.ts';
 import { SeededRandom } from '../../sim/random.ts';
 import { type WireHost, WireNetwork } from '../../sim/wires.ts';
 
 const owner = { userid: 100, rolemask: Role.owner | Role.local };
 
 /** A process with one rank of the same number, which answers `echo`, `fail` and `who`, and to `hang` never. */
-class RingProcess implements WireHost {
+class RingProcess extends Pausable implements WireHost {
   readonly index: number;
   readonly requests: RingRequests;
   readonly links: RingLinks;
@@ -35,10 +36,9 @@ class RingProcess implements WireHost {
   isAlive = true;
   isCongested = false;
   readonly #world: World;
-  readonly #paused: (() => void)[] = [];
-  #isPaused = false;
 
   constructor(world: World, index: number, hasAddress: boolean) {
+    super();
     this.index = index;
     this.#world = world;
     const count = world.count;
@@ -97,19 +97,8 @@ class RingProcess implements WireHost {
     };
   }
 
-  run(action: () => void): void {
-    if (!this.isAlive) return;
-    if (this.#isPaused) this.#paused.push(action);
-    else action();
-  }
-
-  pause(): void {
-    this.#isPaused = true;
-  }
-
-  resume(): void {
-    this.#isPaused = false;
-    for (const action of this.#paused.splice(0)) this.run(action);
+  protected override get isGone(): boolean {
+    return !this.isAlive;
   }
 
   crash(): void {
