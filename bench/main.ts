@@ -38,6 +38,7 @@ function inInstance(
   compares = true,
   procs = 1,
   options: readonly string[] = [],
+  stderr: 'inherit' | 'ignore' = 'inherit',
 ): Benchmark {
   return {
     name,
@@ -56,7 +57,7 @@ function inInstance(
         scale,
         flux,
       ];
-      const child = spawn(flux, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+      const child = spawn(flux, argv, { stdio: ['ignore', 'pipe', stderr] });
       const closed = once(child, 'close');
       let output = '';
       for await (const text of child.stdout.setEncoding('utf8')) output += text;
@@ -80,6 +81,8 @@ async function procsTimes(flux: string, scale: Scale): Promise<Figure[]> {
     figures.push(...(await inInstance('procs-times', () => size, false, procs).run(flux, scale, false)));
   return figures;
 }
+
+const rewiring = ['--test-exit-mode=leader', '-Stbon.topo=procs:2', '-Stbon.policy=rewire'];
 
 const benchmarks: readonly Benchmark[] = [
   { name: 'micro', compares: false, run: (_, scale) => microFigures(scaled(scale, 500, 100, 1)) },
@@ -129,12 +132,8 @@ const benchmarks: readonly Benchmark[] = [
   inInstance('procs-link', () => 2, true, 2),
   { name: 'procs-times', compares: false, run: procsTimes },
   inInstance('procs-barrier', (scale) => scaled(scale, 1024, 1024, 6), false, 4),
-  inInstance('procs-rewire', (scale) => scaled(scale, 1024, 256, 16), false, 8, [
-    '--test-exit-mode=leader',
-    '-Stbon.topo=procs:2',
-    '-Stbon.policy=rewire',
-    '-Slog-stderr-level=0',
-  ]),
+  // It kills processes, of which each is told.
+  inInstance('procs-rewire', (scale) => scaled(scale, 1024, 256, 16), false, 8, rewiring, 'ignore'),
   { name: 'procs-start', compares: false, run: procsStarts },
   { name: 'procs-hydra', compares: false, run: hydraStarts },
 ];

@@ -13,12 +13,11 @@ export interface DeparturesHost {
   nodeOf(rank: number): number;
 }
 
-/** Called with ranks that are no part of the instance any more. */
-export type GoneListener = (ranks: readonly number[]) => void;
+export type RanksListener = (ranks: readonly number[]) => void;
 
 export class Departures {
   readonly #host: DeparturesHost;
-  readonly #listeners: GoneListener[] = [];
+  readonly #listeners: RanksListener[] = [];
   // By child: what happens unless something else does before.
   readonly #graces = new Map<number, Timer>();
 
@@ -26,7 +25,8 @@ export class Departures {
     this.#host = host;
   }
 
-  onGone(listener: GoneListener): void {
+  /** Calls back with ranks that are no part of the instance any more. */
+  onGone(listener: RanksListener): void {
     this.#listeners.push(listener);
   }
 

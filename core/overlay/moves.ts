@@ -106,6 +106,16 @@ export class Moves {
     return this.#moves.size === 0;
   }
 
+  /** A rank, and those below it, have left the subtrees of its old parent, and of some above that. */
+  #tellThoseAbove(old: number, rank: number): void {
+    const { topology, overlay } = this.#host;
+    const moved = topology.subtree(rank);
+    for (let at: number | undefined = old; at !== undefined; at = topology.parent(at)) {
+      if (topology.isInSubtree(rank, at)) return;
+      overlay(at)?.movedAway(moved);
+    }
+  }
+
   /** The last move of each rank that has moved. */
   list(): JsonObject[] {
     return Array.from(this.#moves.values(), (move) => ({ ...move }));
@@ -121,6 +131,7 @@ export class Moves {
     this.#moves.set(rank, move);
     if (old === parent) return;
     overlay(old!)?.removeChild(rank);
+    this.#tellThoseAbove(old!, rank);
     overlay(parent)?.addChild(rank);
     overlay(rank)?.moveBelow(parent);
   }

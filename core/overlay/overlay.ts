@@ -7,7 +7,7 @@ import type { Timer } from '../broker/service.ts';
 import { FluxError } from '../errno.ts';
 import { Tracer } from '../handle/trace.ts';
 import { Message, MessageType } from '../message/message.ts';
-import { Departures, type GoneListener } from './departures.ts';
+import { Departures, type RanksListener } from './departures.ts';
 import { ControlType, type FarEnd, Link, type LinkEvents } from './link.ts';
 import { ParentSearch } from './parent-search.ts';
 import { Silence } from './silence.ts';
@@ -62,6 +62,7 @@ export class Overlay {
   readonly #host: OverlayHost;
   readonly #connect: (rank: number) => FarEnd;
   readonly #childListeners: ChildListener[] = [];
+  readonly #movedListeners: RanksListener[] = [];
   readonly #silence = new Silence();
   readonly #departures: Departures;
   readonly #search: ParentSearch;
@@ -129,6 +130,12 @@ export class Overlay {
   join(): void {
     this.#hasJoined = true;
     if (!this.#parent || this.#isParentGone || this.#search.isRunning) return;
+    if (this.#parent.isRemote) {
+      // This process may be one that takes the place of another, whose ranks have moved meanwhile.
+      this.#host.parentAway();
+      this.#search.join();
+      return;
+    }
     this.#parent.isOnline = true;
     this.#tellParent(this.health.status);
   }
@@ -176,7 +183,7 @@ export class Overlay {
     this.#childListeners.push(listener);
   }
 
-  onGone(listener: GoneListener): void {
+  onGone(listener: RanksListener): void {
     this.#departures.onGone(listener);
   }
 
@@ -346,6 +353,15 @@ export class Overlay {
     this.#host.childRemoved(link);
     if (this.health.removeChild(rank, this.#host.monotonic())) this.#tellParent(this.health.status);
     this.#checkEmpty();
+  }
+
+  onMovedAway(listener: RanksListener): void {
+    this.#movedListeners.push(listener);
+  }
+
+  /** The tree has changed: these ranks are not in the subtree of this one any more. */
+  movedAway(ranks: readonly number[]): void {
+    for (const listener of this.#movedListeners) listener(ranks);
   }
 
   // ---- silence

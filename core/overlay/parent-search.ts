@@ -37,6 +37,7 @@ export class ParentSearch {
   readonly #host: ParentSearchHost;
   // Processes that could not be reached.
   readonly #unreached = new Set<number>();
+  #isJoining = false;
   #deadline: Timer | undefined;
   #timer: Timer | undefined;
   // What is heard of an earlier attempt means nothing.
@@ -47,7 +48,13 @@ export class ParentSearch {
   }
 
   get isRunning(): boolean {
-    return this.#deadline !== undefined;
+    return this.#isJoining || this.#deadline !== undefined;
+  }
+
+  /** Begins to ask the parent, and nobody else: whoever starts together waits for each other. */
+  join(): void {
+    this.#isJoining = true;
+    this.#try();
   }
 
   /**
@@ -57,6 +64,7 @@ export class ParentSearch {
    * @param lost index of a process that was lost
    */
   start(seconds: number, lost?: number): void {
+    this.#isJoining = false;
     this.#deadline ??= this.#host.after(seconds, () => {
       this.stop();
       this.#host.gaveUp();
@@ -66,6 +74,7 @@ export class ParentSearch {
   }
 
   stop(): void {
+    this.#isJoining = false;
     this.#deadline?.cancel();
     this.#deadline = undefined;
     this.#end();
@@ -103,6 +112,7 @@ export class ParentSearch {
   /** The nearest rank above whose process was not tried in vain. */
   #candidate(): number | undefined {
     const { rank, topology, nodeOf } = this.#host;
+    if (this.#isJoining) return topology.parent(rank);
     for (let at = topology.parent(rank); at !== undefined; at = topology.parent(at))
       if (!this.#unreached.has(nodeOf(at))) return at;
     return undefined;

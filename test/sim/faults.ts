@@ -19,6 +19,7 @@ type Kind =
   | { readonly kind: 'slow feed'; readonly process: number; readonly slowness: number; readonly seconds: number }
   | { readonly kind: 'lossy feed'; readonly process: number; readonly loss: number; readonly seconds: number }
   | { readonly kind: 'broken feed'; readonly process: number; readonly learn: number; readonly back: number }
+  | { readonly kind: 'restart'; readonly process: number }
   | { readonly kind: 'client goes'; readonly client: number }
   | { readonly kind: 'move'; readonly rank: number; readonly parent: number };
 
@@ -82,6 +83,15 @@ export function drawMoves(
   }));
 }
 
+/** Processes that crash, or are cut off, are started again by somebody, sooner or later; some never are. */
+export function drawRestarts(random: SeededRandom, faults: readonly Fault[], seconds: number): Fault[] {
+  return faults.flatMap((fault) => {
+    if ((fault.kind !== 'crash' && fault.kind !== 'break') || fault.process === 0 || random.chance(0.4)) return [];
+    const at = Math.min(seconds, fault.at + someSeconds(random));
+    return [{ at, kind: 'restart', process: fault.process }];
+  });
+}
+
 function drawHarmless(
   random: SeededRandom,
   { parents, processes }: FaultSettings,
@@ -127,12 +137,19 @@ function apply(sim: Simulation, processes: Processes, fault: Fault): (() => void
     case 'break':
       processes.break(fault.process, fault.parent, fault.learning);
       return undefined;
-    case 'pause':
-      list[fault.process]!.pause();
-      return () => list[fault.process]!.resume();
-    case 'congestion':
-      list[fault.process]!.setCongested(true);
-      return () => list[fault.process]!.setCongested(false);
+    case 'restart':
+      processes.restart(fault.process);
+      return undefined;
+    case 'pause': {
+      const process = list[fault.process]!;
+      process.pause();
+      return () => process.resume();
+    }
+    case 'congestion': {
+      const process = list[fault.process]!;
+      process.setCongested(true);
+      return () => process.setCongested(false);
+    }
     case 'slow link': {
       const connection = wires.connection(fault.process, fault.parent);
       if (!connection) return undefined;

@@ -9,9 +9,9 @@ import { IdSet } from '../../core/formats/idset.ts';
 import { checkPlacement, type NodeFacts, nodesOfRanks, parentNodes } from '../../core/overlay/placement.ts';
 import { Topology } from '../../core/overlay/topology.ts';
 import { checkAnswers, checkNothingLeft } from './checks.ts';
-import type { SimulatedClient } from './client.ts';
+import type { Call, SimulatedClient } from './client.ts';
 import { echo } from './echo.ts';
-import { drawFaults, drawMoves, type Fault, inflict } from './faults.ts';
+import { drawFaults, drawMoves, drawRestarts, type Fault, inflict } from './faults.ts';
 import {
   breakMeetings,
   checkAnnouncements,
@@ -79,7 +79,7 @@ export function drawPlan(seed: number): Plan {
     actions: random.pick([30, 120, 300]),
     isEarly: random.chance(0.3),
     rewires,
-    faults: [...faults, ...moves].sort((a, b) => a.at - b.at),
+    faults: [...faults, ...moves, ...drawRestarts(more, faults, seconds)].sort((a, b) => a.at - b.at),
   };
 }
 
@@ -156,6 +156,10 @@ export async function runPlan(plan: Plan, look: (sim: Simulation) => void = () =
   if (plan.isEarly) inflict(sim, faults, seconds);
   await sim.when(() => hasStarted(sim, plan), 'a start');
   await loadModules(sim);
+  // A rank that is started again has what it had.
+  sim.node.onState = (rank, state) => {
+    if (state === 'run') startLoading(sim, [rank]);
+  };
   if (!plan.isEarly) inflict(sim, faults, seconds);
   workload.schedule(plan.actions, seconds);
   await sim.advance(seconds);
@@ -174,14 +178,24 @@ function hasStarted(sim: Simulation, { isEarly, size }: Plan): boolean {
   return sim.ranksIn('run').length === size;
 }
 
-/** Loads what clients ask on all ranks that are there. */
-async function loadModules(sim: Simulation): Promise<void> {
-  const calls = [...sim.ranks.keys()]
-    .filter((rank) => sim.processes!.of(rank).isAlive)
+/** Loads what clients ask on ranks. */
+function startLoading(sim: Simulation, ranks: readonly number[]): { client: SimulatedClient; call: Call }[] {
+  return ranks
     .map((rank) => sim.connect(rank))
     .flatMap((client) => ['echo', 'barrier'].map((path) => ({ client, call: load(client, path) })));
+}
+
+/** The same for all ranks that are there and lack it, to the end. */
+async function loadModules(sim: Simulation): Promise<void> {
+  const there = [...sim.ranks.keys()].filter((rank) => sim.processes!.of(rank).isAlive);
+  const calls = startLoading(
+    sim,
+    there.filter((rank) => lacks(sim, rank)),
+  );
   await sim.when(() => calls.every(({ client, call }) => !client.isConnected || call.finalAnswers.length), 'modules');
 }
+
+const lacks = ({ ranks }: Simulation, rank: number) => !ranks[rank]!.modules.get('barrier');
 
 const load = (client: SimulatedClient, path: string) => client.call('module.load', { path, args: [] });
 
@@ -189,6 +203,7 @@ async function heal(sim: Simulation, workload: Workload): Promise<void> {
   await checkMembers(sim);
   const live = memberRanks(sim);
   if (live.includes(0)) {
+    await loadModules(sim);
     await checkProgress(sim, workload, live);
     await checkFrames(sim);
     checkTree(sim);

@@ -96,6 +96,7 @@ export class SimulatedNode {
     );
     this.#buses[rank] = bus;
     this.history[rank] = [];
+    this.exitCodes.delete(rank);
     return new Rank(rank, this.#host(rank, bus));
   }
 

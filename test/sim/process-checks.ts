@@ -14,20 +14,21 @@ export function memberRanks(sim: Simulation): number[] {
 
 /** Those run that have to, the others have ended, and rank 0 knows it. */
 export async function checkMembers(sim: Simulation): Promise<void> {
-  const live = memberRanks(sim);
-  if (live.includes(0)) {
+  const processes = sim.processes!;
+  if (!processes.of(0).hasCrashed) {
     await sim.when(() => sim.processes!.isAtRest, 'that all moves and losses are known', 200);
     // To the main threads: it is told to the ranks.
     await sim.advance(0.1);
   }
   const isSettled = () =>
     [...sim.ranks.keys()].every((rank) => {
-      if (sim.processes!.of(rank).hasCrashed) return true;
-      if (!sim.processes!.isMember(rank)) return sim.stateOf(rank) === 'exit';
-      const { parent } = sim.ranks[rank]!.overlay;
-      return sim.stateOf(rank) === 'run' && parent?.isOnline !== false;
+      if (processes.of(rank).hasCrashed) return true;
+      const hasToBe = processes.hasToBe(rank);
+      const runs = sim.stateOf(rank) === 'run' && sim.ranks[rank]!.overlay.parent?.isOnline !== false;
+      return (hasToBe !== false && runs) || (hasToBe !== true && sim.stateOf(rank) === 'exit');
     });
   await sim.when(isSettled, 'ranks that run or have ended', 200);
+  const live = memberRanks(sim);
   if (!live.includes(0)) return;
   const client = sim.connect(0);
   const online = client.stream('groups.get', { name: 'broker.online' });

@@ -34,6 +34,7 @@ export class SimulatedProcess extends Pausable implements WireHost {
   readonly index: number;
   readonly ranks: readonly number[];
   readonly uri: string;
+  readonly life: number;
   /** The tree as the ranks of this process know it. */
   readonly topology: Topology;
   readonly moves: Moves;
@@ -61,7 +62,15 @@ export class SimulatedProcess extends Pausable implements WireHost {
   /** What the links have logged. */
   readonly log: string[] = [];
 
-  constructor(sim: Simulation, index: number, ranks: readonly number[], map: ProcessMap, wires: WireNetwork) {
+  /** @param life how many processes of this index were there before */
+  constructor(
+    sim: Simulation,
+    index: number,
+    ranks: readonly number[],
+    map: ProcessMap,
+    wires: WireNetwork,
+    life: number,
+  ) {
     super();
     this.#sim = sim;
     this.index = index;
@@ -71,6 +80,7 @@ export class SimulatedProcess extends Pausable implements WireHost {
     const overlay = (rank: number) => (map.nodeOfRank[rank] === index ? this.#rank(rank).overlay : undefined);
     this.moves = new Moves({ topology: this.topology, overlay }, index === 0);
     this.#map = map;
+    this.life = life;
     this.#clock = this.clock(`process ${index}`);
     const line = (name: string) => sim.network.line(`process ${index} ${name}`, () => {}, true);
     this.#up = line('up');
@@ -241,7 +251,7 @@ export class SimulatedProcess extends Pausable implements WireHost {
         placement: { own: index, nodes: placement },
         nodeOfRank,
         parentNode: parent === undefined ? undefined : nodeOfRank[parent],
-        processId: `process ${index}`,
+        processId: `process ${index} ${this.life}`,
         rewireTimeout: this.#map.rewireTimeout,
         keepAlive: 5,
         timeout: 20,

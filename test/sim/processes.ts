@@ -14,9 +14,10 @@ import type { Simulation } from './simulation.ts';
 import { type Learning, WireNetwork } from './wires.ts';
 
 export class Processes implements Fabric {
-  readonly list: readonly SimulatedProcess[];
+  readonly list: SimulatedProcess[];
   readonly wires: WireNetwork;
   readonly #sim: Simulation;
+  readonly #map: ProcessMap;
   readonly nodeOfRank: Int32Array;
   // Ranks that were to be moved on demand, and who asked for it.
   readonly #moved = new Set<number>();
@@ -29,16 +30,19 @@ export class Processes implements Fabric {
     this.#sim = sim;
     this.wires = new WireNetwork(sim.network);
     this.nodeOfRank = nodesOfRanks(placement.nodes, size);
-    const map: ProcessMap = {
+    this.#map = {
       placement: placement.nodes,
       nodeOfRank: this.nodeOfRank,
       parents: (own) => parentNodes({ own, nodes: placement.nodes }, sim.topology),
       hasFeed,
       rewireTimeout: rewireTimeout((name) => new Map(sim.instance.attributes).get(name) ?? undefined),
     };
-    this.list = placement.nodes.map(
-      ({ ranks }, index) => new SimulatedProcess(sim, index, [...IdSet.parse(ranks)], map, this.wires),
-    );
+    this.list = placement.nodes.map((_, index) => this.#make(index, 0));
+  }
+
+  #make(index: number, life: number): SimulatedProcess {
+    const ranks = [...IdSet.parse(this.#map.placement[index]!.ranks)];
+    return new SimulatedProcess(this.#sim, index, ranks, this.#map, this.wires, life);
   }
 
   /** The process that hosts a rank. */
@@ -63,6 +67,16 @@ export class Processes implements Fabric {
     process.crash();
     this.wires.crashed(process, learning);
     for (const client of this.#sim.clients) if (this.of(client.rank) === process) client.lost();
+  }
+
+  /** A process that crashed, or has ended because it was cut off, is started again. */
+  restart(index: number): void {
+    const process = this.list[index]!;
+    if (process.isAlive || !this.list[0]!.isAlive) return;
+    // Nothing that it still had to do is done by the one that takes its place.
+    process.crash();
+    this.list[index] = this.#make(index, process.life + 1);
+    this.#sim.restartRanks(process.ranks);
   }
 
   /** All events of the instance, by their numbers from 1 on. */
@@ -97,15 +111,24 @@ export class Processes implements Fabric {
     return this.wires.connections.every(({ isSettled }) => isSettled);
   }
 
-  /** Whether a rank has to be part of the instance in the end. */
-  isMember(rank: number): boolean {
-    if (!this.#sim.rewires) return this.isReachable(rank);
-    return !this.of(rank).hasCrashed && !this.list[0]!.hasCrashed;
+  /** Whether a rank has to be part of the instance in the end; undefined when it may, or not. */
+  hasToBe(rank: number): boolean | undefined {
+    const { hasCrashed, life } = this.of(rank);
+    if (hasCrashed || this.list[0]!.hasCrashed) return false;
+    if (this.#sim.rewires || this.isReachable(rank)) return true;
+    // Whoever it connected to may be gone since.
+    return life > 0 ? undefined : false;
   }
 
-  /** Whether nothing came between a rank and rank 0. */
+  /** Whether a rank is part of the instance, once nothing changes any more. */
+  isMember(rank: number): boolean {
+    return this.hasToBe(rank) ?? this.#sim.stateOf(rank) === 'run';
+  }
+
+  /** Whether nothing ever came between a rank and rank 0. */
   isReachable(rank: number): boolean {
-    if (this.of(rank).hasCrashed || this.#moved.has(rank)) return false;
+    const { hasCrashed, life } = this.of(rank);
+    if (hasCrashed || life > 0 || this.#moved.has(rank)) return false;
     const parent = this.#sim.topology.parent(rank);
     if (parent === undefined) return true;
     const link = `${this.nodeOfRank[rank]}-${this.nodeOfRank[parent]}`;

@@ -69,7 +69,7 @@ export class Simulation {
   readonly fabric: Fabric;
   /** The processes of the instance, when it has several. */
   readonly processes: Processes | undefined;
-  readonly ranks: readonly Rank[];
+  readonly ranks: Rank[];
   readonly clients: SimulatedClient[] = [];
   readonly #runner: Runner;
 
@@ -111,6 +111,13 @@ export class Simulation {
     this.startRanks(this.ranks.keys());
     await this.when(() => this.stateOf(0) === 'run', 'state run of rank 0');
     return this;
+  }
+
+  /** Makes ranks anew whose process is gone, and starts them. */
+  restartRanks(ranks: readonly number[]): void {
+    for (const client of this.clients) if (ranks.includes(client.rank)) client.lost();
+    for (const rank of ranks) this.ranks[rank] = this.node.makeRank(rank);
+    this.startRanks(ranks);
   }
 
   stateOf(rank: number): State {

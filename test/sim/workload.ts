@@ -73,6 +73,14 @@ export class Workload {
     return lifecycle.state === 'run' && modules.get('echo') !== undefined;
   }
 
+  /** Whether a rank and those above it have the module that makes clients meet, which must not come when they wait already. */
+  #meets(rank: number): boolean {
+    const { topology } = this.#sim.processes!.of(rank);
+    for (let at: number | undefined = rank; at !== undefined; at = topology.parent(at))
+      if (!this.#sim.ranks[at]!.modules.get('barrier')) return false;
+    return true;
+  }
+
   #client(): SimulatedClient | undefined {
     const { isConnected } = this.#clients.length ? this.#random.pick(this.#clients) : { isConnected: false };
     if (!isConnected || this.#random.chance(0.05)) return this.#join();
@@ -194,7 +202,7 @@ export class Workload {
     for (let i = this.#random.chance(0.1) ? 1 : 0; i < nprocs; i++)
       this.#sim.soon(() => {
         const client = this.#join();
-        if (client) enter(client, meeting);
+        if (client && this.#meets(client.rank)) enter(client, meeting);
       }, seconds);
   }
 

@@ -14,7 +14,7 @@ import type { JsonObject } from '../../core/json.ts';
 import { Role } from '../../core/message/credentials.ts';
 import { NODEID_UPSTREAM } from '../../core/message/message.ts';
 import { isObject } from '../../core/message/unpack.ts';
-import type { GoneListener } from '../../core/overlay/departures.ts';
+import type { RanksListener } from '../../core/overlay/departures.ts';
 import type { ChildListener } from '../../core/overlay/overlay.ts';
 import { isOnlineStatus } from '../../core/overlay/subtree.ts';
 
@@ -22,14 +22,16 @@ export interface GroupsHost {
   /** Calls back when a child's status changes. */
   onChild(listener: ChildListener): void;
   /** Calls back with ranks that are gone. */
-  onGone(listener: GoneListener): void;
+  onGone(listener: RanksListener): void;
+  /** Calls back with ranks that are in other subtrees now. */
+  onMovedAway(listener: RanksListener): void;
   /** Calls back when there is another parent, or the same again, which may not know what was told. */
   onParent(listener: () => void): void;
   /** The ranks of the subtree below and with this one. */
   subtree(): Iterable<number>;
   /** Whether ranks have moved. */
   hasMoved(): boolean;
-  /** Whether a rank is below and with a child now; what the child tells of others is out of date. */
+  /** Whether a rank is below and with a child of this one now; what is told of others is out of date. */
   isOf(rank: number, child: number): boolean;
 }
 
@@ -64,6 +66,7 @@ class Groups {
     host.onChild((rank, status, isTorpid) => {
       if (isOnlineStatus(status)) this.#change(TORPID, IdSet.range(rank, rank), isTorpid);
     });
+    host.onMovedAway((ranks) => this.#forget(IdSet.from(ranks)));
     host.onParent(() => this.#tellAll(IdSet.from(host.subtree())));
   }
 
@@ -129,12 +132,17 @@ class Groups {
   /** Ranks are gone. A parent may know them in groups in which they are not here, if they moved only just before. */
   #leaveAll(ranks: IdSet): void {
     this.#flush();
+    this.#forget(ranks);
+    if (this.#context.rank > 0) this.#notifyParent({ gone: ranks.encode() });
+  }
+
+  /** Ranks are in no group here any more; the parent is not told. */
+  #forget(ranks: IdSet): void {
     for (const group of this.#groups.values()) {
       if (!group.members.intersects(ranks)) continue;
       group.members = group.members.difference(ranks);
       group.watchers.respondAll({ members: group.members.encode() });
     }
-    if (this.#context.rank > 0) this.#notifyParent({ gone: ranks.encode() });
   }
 
   /** What a child tells of its subtree: {name: [{op: set|clear, ranks}]}. */

@@ -2,6 +2,7 @@
 
 import type { Broker } from '../../core/broker/broker.ts';
 import type { Lifecycle } from '../../core/broker/lifecycle.ts';
+import type { Timer } from '../../core/broker/service.ts';
 import { stateNumber } from '../../core/broker/state-machine.ts';
 import type { FluxError } from '../../core/errno.ts';
 import type { JsonValue } from '../../core/json.ts';
@@ -24,6 +25,9 @@ export interface RankParts {
   linksChanged(): void;
 }
 
+/** Seconds after which moves are asked for again, when rank 0 could not be asked. */
+const ASK_AGAIN = 0.25;
+
 export class RankOverlay {
   readonly overlay: Overlay;
   readonly service: OverlayService;
@@ -31,6 +35,8 @@ export class RankOverlay {
   readonly #parts: RankParts;
   readonly #rewireTimeout: number | undefined;
   readonly #parentListeners: (() => void)[] = [];
+  #again: Timer | undefined;
+  #hasStopped = false;
 
   constructor(host: RankHost, parts: RankParts) {
     this.#host = host;
@@ -45,6 +51,8 @@ export class RankOverlay {
 
   /** Nothing is waited for any more: the rank ends. */
   stop(): void {
+    this.#hasStopped = true;
+    this.#again?.cancel();
     this.overlay.stop();
     this.service.stop();
   }
@@ -139,14 +147,15 @@ export class RankOverlay {
   /** Takes the moves of ranks that have been before this process was there. */
   async learnMoves(): Promise<void> {
     const { broker } = this.#parts;
+    this.#again?.cancel();
     try {
       await this.#host.moves.complete(async () => {
         const answer = await broker.rpc('overlay.moves', undefined, { nodeid: 0 });
         return (answer as { moves: readonly JsonValue[] }).moves;
       });
     } catch (error) {
-      // It is asked again when there is another parent.
       broker.log('debug', `overlay.moves: ${(error as FluxError).message}`, 'overlay');
+      if (!this.#hasStopped) this.#again = this.#host.world.clock.after(ASK_AGAIN, () => void this.learnMoves());
     }
   }
 }

@@ -262,10 +262,11 @@ export class Rank {
           definition: groupsModule({
             onChild: (listener) => this.overlay.onChild(listener),
             onGone: (listener) => this.overlay.onGone(listener),
+            onMovedAway: (listener) => this.overlay.onMovedAway(listener),
             onParent: (listener) => this.#place.onParent(listener),
             subtree: () => host.topology.subtree(this.rank),
             hasMoved: () => !host.moves.isEmpty,
-            isOf: (rank, child) => host.topology.isInSubtree(rank, child),
+            isOf: (rank, child) => this.overlay.children.has(child) && host.topology.isInSubtree(rank, child),
           }),
         };
       case 'rexec':
