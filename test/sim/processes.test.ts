@@ -30,6 +30,10 @@ const found = [
   1228,
   // A stream that had come back on its way ended what its client had asked directly.
   1308661173,
+  // A process took the place of one whose ranks had moved, and a rank above knew them in groups as they had been.
+  5103,
+  // A process that was started again could not ask rank 0 for the moves that it had missed, and did so only once.
+  5152,
 ];
 
 forNewSeeds('processes of an instance go on, whatever befalls others', 60, found, async (_, seed) => {

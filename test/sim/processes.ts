@@ -113,11 +113,16 @@ export class Processes implements Fabric {
 
   /** Whether a rank has to be part of the instance in the end; undefined when it may, or not. */
   hasToBe(rank: number): boolean | undefined {
-    const { hasCrashed, life } = this.of(rank);
-    if (hasCrashed || this.list[0]!.hasCrashed) return false;
+    if (this.of(rank).hasCrashed || this.list[0]!.hasCrashed) return false;
     if (this.#sim.rewires || this.isReachable(rank)) return true;
-    // Whoever it connected to may be gone since.
-    return life > 0 ? undefined : false;
+    // It may have come before one above was started again, or after.
+    return this.#isAgain(rank) ? undefined : false;
+  }
+
+  /** Whether the process of a rank, or of one above, was started again. */
+  #isAgain(rank: number): boolean {
+    const parent = this.#sim.topology.parent(rank);
+    return this.of(rank).life > 0 || (parent !== undefined && this.#isAgain(parent));
   }
 
   /** Whether a rank is part of the instance, once nothing changes any more. */

@@ -6,6 +6,7 @@
  * What requests `<userid>-shell-<jobid>.<method>` ask is answered by the shell of that job.
  */
 
+import { constants } from 'node:os';
 import type { Service, ServiceContext } from '../../core/broker/service.ts';
 import { asFluxError, FluxError } from '../../core/errno.ts';
 import { LATER, type Method, type Request } from '../../core/handle/methods.ts';
@@ -27,6 +28,8 @@ export class ShellService implements Service {
   readonly #thread: ProgramThread;
   readonly #host: ShellHost;
   readonly #shells = new Map<bigint, JobShell>();
+  // Who started them, and hears how they end.
+  readonly #starters = new Map<bigint, string | undefined>();
   readonly #answers = new Map<string, Map<string, Omit<Method, 'allow'>>>();
   #onIdle: (() => void) | undefined;
 
@@ -67,6 +70,7 @@ export class ShellService implements Service {
       throw error;
     }
     this.#shells.set(id, shell);
+    this.#starters.set(id, request.sender);
     this.#answers.set(shell.service, this.#answers.get(shell.service) ?? new Map());
     this.#tellBroker('service.add', shell.service);
     request.respond({ type: 'started' });
@@ -99,6 +103,7 @@ export class ShellService implements Service {
 
   #finished(shell: JobShell, { status, log, usage }: ShellResult, request: Request): void {
     this.#shells.delete(shell.jobid);
+    this.#starters.delete(shell.jobid);
     this.#answers.delete(shell.service);
     this.#tellBroker('service.remove', shell.service);
     this.#releaseLayout(shell.jobid);
@@ -164,11 +169,18 @@ export class ShellService implements Service {
     disconnect: {
       allow: Role.user,
       handler: (request) => {
-        const answer = this.#answers.get(request.message.service)?.get('disconnect');
-        return answer ? answer.handler(request) : undefined;
+        const { service } = request.message;
+        if (service === this.#context.name) this.#starterGone(request.sender);
+        return this.#answers.get(service)?.get('disconnect')?.handler(request);
       },
     },
   };
+
+  /** Nobody hears any more how these shells end: for whoever started them they are lost. */
+  #starterGone(sender: string | undefined): void {
+    for (const [id, starter] of this.#starters)
+      if (starter === sender) this.#shells.get(id)!.signal(constants.signals.SIGKILL);
+  }
 
   stats(): JsonObject {
     return {
