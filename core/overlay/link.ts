@@ -19,6 +19,8 @@ export const ControlType = {
   seek: 3,
   /** It is. */
   adopted: 4,
+  /** As `seek`, of a rank whose process is new: nobody below it has come yet. */
+  join: 5,
 } as const;
 
 export interface LinkEvents {

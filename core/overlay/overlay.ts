@@ -55,6 +55,9 @@ export type ChildListener = (rank: number, status: SubtreeStatus, isTorpid: bool
 /** Seconds that a rank looks for a parent after it was moved where nobody gives a time. */
 const SEARCH_SECONDS = 5;
 
+/** Whether a rank asks to be a child. */
+const isWish = (type: number) => type === ControlType.seek || type === ControlType.join;
+
 export class Overlay {
   readonly tracer: Tracer;
   readonly children = new Map<number, Link>();
@@ -71,6 +74,8 @@ export class Overlay {
   readonly #linkEvents: LinkEvents;
   #parent: Link | undefined;
   #hasJoined = false;
+  // Whether this rank ever had a parent that took it.
+  #isMember = false;
   #refuseChildren = false;
   #isParentGone = false;
   #awaitsChildren = false;
@@ -121,7 +126,8 @@ export class Overlay {
   receive(from: number, message: Message): void {
     const link = this.link(from);
     if (link) link.receive(message);
-    else if (message.type === MessageType.control && message.word1 === ControlType.seek) this.#adopt(from);
+    else if (message.type === MessageType.control && isWish(message.word1))
+      this.#adopt(from, message.word1 === ControlType.join);
   }
 
   // ---- life
@@ -136,6 +142,7 @@ export class Overlay {
       this.#search.join();
       return;
     }
+    this.#isMember = true;
     this.#parent.isOnline = true;
     this.#tellParent(this.health.status);
   }
@@ -195,17 +202,16 @@ export class Overlay {
       else if (type === ControlType.disconnect) this.#loseParent(`${this.#name(link)} sent disconnect control message`);
       return;
     }
-    if ((type !== ControlType.status && type !== ControlType.seek) || link.isCutOff) return;
+    if ((type !== ControlType.status && !isWish(type)) || link.isCutOff) return;
     const name = subtreeStatuses[status] ?? 'unknown';
     if (isOnlineStatus(name) && !link.isOnline && this.#refuseChildren) {
       link.send(Message.control(ControlType.disconnect, 0));
       return;
     }
-    // A new process has the rank: nobody below it has come yet.
-    if (type === ControlType.status && this.health.child(link.rank)!.status === 'lost')
-      this.#departures.leave(link.rank);
+    const wasMember = this.#isAwaited(link) || this.health.child(link.rank)!.status === 'lost';
+    if (type === ControlType.join && wasMember) this.#departures.leave(link.rank);
     this.#setChild(link, name);
-    if (type === ControlType.seek) link.send(Message.control(ControlType.adopted, 0));
+    if (isWish(type)) link.send(Message.control(ControlType.adopted, 0));
   }
 
   #name({ rank }: Link): string {
@@ -293,18 +299,22 @@ export class Overlay {
   /** Asks a rank to be the parent. */
   #seek(rank: number): void {
     const link = this.#parent?.rank === rank ? this.#parent : this.#link(rank);
-    link.send(Message.control(ControlType.seek, statusNumber(this.health.status)));
+    const type = this.#isMember ? ControlType.seek : ControlType.join;
+    link.send(Message.control(type, statusNumber(this.health.status)));
   }
 
   /** A rank that is no child asks to be one: only rank 0 moves ranks, and all learn of it by an event. */
-  #adopt(rank: number): void {
+  #adopt(rank: number, isNew: boolean): void {
     if (this.#adopting.has(rank) || this.#refuseChildren) return;
     this.#adopting.add(rank);
     this.#host
       .adopt(rank)
       // It may have asked before it knew that it is a child now; it asks again in any case.
       .then(
-        () => this.children.get(rank)?.send(Message.control(ControlType.adopted, 0)),
+        () => {
+          if (isNew && this.children.has(rank)) this.#departures.leave(rank);
+          this.children.get(rank)?.send(Message.control(ControlType.adopted, 0));
+        },
         (error: Error) => this.#host.log('debug', `rank ${rank} can't be adopted: ${error.message}`),
       )
       .finally(() => this.#adopting.delete(rank));
@@ -314,6 +324,7 @@ export class Overlay {
   #adopted(): void {
     if (!this.#search.isRunning) return;
     this.#search.stop();
+    this.#isMember = true;
     if (this.#hasJoined) {
       this.#parent!.isOnline = true;
       this.#tellParent(this.health.status);

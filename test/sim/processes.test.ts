@@ -68,6 +68,20 @@ test('a process in the middle takes those below along', async () => {
   await runPlan({ ...row, faults: [{ at: 1, kind: 'crash', process: 2, learning: 15 }] });
 });
 
+test('who was below two that died, of which one is back, is no member any more', async () => {
+  const rewires = true;
+  for (const learning of [0, 1, 10])
+    await runPlan({
+      ...row,
+      rewires,
+      faults: [
+        { at: 1, kind: 'crash', process: 2, learning },
+        { at: 1, kind: 'crash', process: 3, learning },
+        { at: 1.5, kind: 'restart', process: 2 },
+      ],
+    });
+});
+
 test('who alone learns late that a connection broke learns it', async () => {
   for (const learning of [
     { client: 0, server: 20 },
