@@ -116,15 +116,21 @@ export class OverlayService {
   /** Moves a rank on demand; resolves once it can be asked in its new place. */
   async #reparent(rank: number, parent: number): Promise<void> {
     this.#checkLeader();
+    this.#checkMove(rank, parent);
+    const { uri } = (await this.#host.rpc('overlay.address', {}, parent)) as { uri?: string };
+    await this.#host.rpc('overlay.reach', { rank: parent, ...(uri !== undefined && { uri }) }, rank);
+    // Others may have moved meanwhile.
+    this.#checkMove(rank, parent);
+    this.#host.publishMove(rank, parent);
+    await this.#host.rpc('overlay.await-child', { rank }, parent);
+  }
+
+  /** @throws FluxError as `#checkRanks`; EEXIST: it is there already; EINVAL: processes would be above each other */
+  #checkMove(rank: number, parent: number): void {
     this.#checkRanks(rank, parent);
     if (this.#host.topology.parent(rank) === parent)
       throw new FluxError('EEXIST', `rank ${parent} is the parent of rank ${rank} already`);
     this.#host.checkMove(rank, parent);
-    const { uri } = (await this.#host.rpc('overlay.address', {}, parent)) as { uri?: string };
-    await this.#host.rpc('overlay.reach', { rank: parent, ...(uri !== undefined && { uri }) }, rank);
-    this.#checkRanks(rank, parent);
-    this.#host.publishMove(rank, parent);
-    await this.#host.rpc('overlay.await-child', { rank }, parent);
   }
 
   #awaitChild(request: Request): void {
