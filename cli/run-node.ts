@@ -9,7 +9,7 @@ import { Bootstrap, type Launched, ownCard } from '../core/node/bootstrap.ts';
 import type { BootstrapConfig } from '../core/node/bootstrap-config.ts';
 import type { LinkWishes } from '../core/node/bootstrap-links.ts';
 import { configuredHosts, configuredStart } from '../core/node/configured-start.ts';
-import { awaitEnd } from '../core/node/follower.ts';
+import { awaitEnd, leaveSignals } from '../core/node/follower.ts';
 import { tbonAttribute, tbonSeconds } from '../core/node/instance-attributes.ts';
 import { FluxNode } from '../core/node/node.ts';
 import { ownAddress } from '../core/node/own-address.ts';
@@ -95,6 +95,7 @@ export async function runLaunched(
   try {
     const launched = await bootstrap.gather(ownCard(attributes.hostname, ranks, !alone), settings);
     if (!launched.isHost) {
+      leaveSignals();
       await bootstrap.link(launched);
       return await awaitEnd(await bootstrap.awaitUri(launched));
     }

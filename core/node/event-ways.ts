@@ -34,6 +34,9 @@ export interface EventWaysHost {
   deliver(frame: Buffer): void;
   /** What waited for events may go on. */
   relieved(): void;
+  /** Connects to the process of rank 0, which has the most events. */
+  seekLeader(): void;
+  log(text: string): void;
 }
 
 export class EventWays {
@@ -73,6 +76,10 @@ export class EventWays {
   /** The neighbour that is the source. */
   get source(): Neighbour | undefined {
     return this.#source === undefined ? undefined : this.#host.neighbours.get(this.#source);
+  }
+
+  get firstKept(): number {
+    return this.#feed.firstKept;
   }
 
   /** Whether an event may still come. */
@@ -143,9 +150,20 @@ export class EventWays {
 
   // ---- the source
 
-  /** A process above has welcomed this one, after an event. */
-  welcomed(parent: Neighbour, sequence: number): void {
+  /**
+   * A process above has welcomed this one, after an event.
+   *
+   * @param firstKept number of the first event that it still has
+   */
+  welcomed(parent: Neighbour, sequence: number, firstKept: number): void {
     parent.joinedAfter = sequence;
+    if (this.#isPlaced && firstKept > this.sequence + 1) {
+      // It came later than this process, and can't bring what this one misses.
+      parent.isCutOff = true;
+      if (parent.node === this.#source) this.#changeSource(this.sequence);
+      if (this.#search) this.#host.seekLeader();
+      return;
+    }
     if (this.#search) {
       this.#search.cancel();
       this.#search = undefined;
@@ -197,6 +215,7 @@ export class EventWays {
   /** Nothing waits for events that never come; those below look elsewhere for them. */
   #cutOff(last: number): void {
     this.#lastEvent = last;
+    if (this.#host.rewireTimeout !== undefined) this.#host.log(`no process brings the events after ${last}`);
     // Who has not joined ends, and takes nobody in before.
     for (const { isParent, wire } of this.#host.neighbours.values()) if (!isParent) this.tellCutOff(wire);
     this.#host.relieved();

@@ -9,12 +9,16 @@ const leftToLeader = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGALRM'] as co
 
 const running: State = 'run';
 
+/** From now on signals are for the process that hosts this one's ranks; to be called before that one runs anything. */
+export function leaveSignals(): void {
+  for (const name of leftToLeader) process.on(name, () => {});
+}
+
 /**
  * Resolves to the exit code when the instance at `uri` has ended: 0, or 1 when it did not end in order. What its ranks
  * ended with is told by the process that hosts them.
  */
 export async function awaitEnd(uri: string): Promise<number> {
-  for (const name of leftToLeader) process.on(name, () => {});
   let handle: Handle;
   try {
     handle = await Handle.open(uri);

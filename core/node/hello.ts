@@ -67,12 +67,14 @@ export function faultOf(hello: Greeting, instance: string, ranks: string | undef
 export interface Welcome {
   /** Of the last event that the process which says it has handed on. */
   readonly sequence: number;
+  /** Of the first event that it still has. */
+  readonly firstKept: number;
   /** Where it takes connections, and where processes above it do, by their indices. */
   readonly uris: ReadonlyMap<number, string>;
 }
 
-export function encodeWelcome({ sequence, uris }: Welcome): Buffer {
-  return encodeJsonFrame(FrameType.welcome, { sequence, uris: [...uris] });
+export function encodeWelcome({ sequence, firstKept, uris }: Welcome): Buffer {
+  return encodeJsonFrame(FrameType.welcome, { sequence, firstKept, uris: [...uris] });
 }
 
 export function encodeRefusal(errstr: string): Buffer {
@@ -81,9 +83,11 @@ export function encodeRefusal(errstr: string): Buffer {
 
 /** @throws FluxError EPERM: why this process may not join; EPROTO: it is no welcome */
 export function decodeWelcome(frame: Buffer): Welcome {
-  const { errstr, sequence, uris = [] } = unpack(decodeJsonFrame(frame), { errstr: 's?', sequence: 'i?', uris: 'a?' });
-  if (errstr !== undefined || sequence === undefined) throw new FluxError('EPERM', errstr ?? 'it does not say welcome');
-  return { sequence, uris: new Map(uris.map(decodeUri)) };
+  const welcome = decodeJsonFrame(frame);
+  const { errstr } = unpack(welcome, { errstr: 's?' });
+  if (errstr !== undefined) throw new FluxError('EPERM', errstr);
+  const { uris, ...rest } = unpack(welcome, { sequence: 'i', firstKept: 'i', uris: 'a' });
+  return { ...rest, uris: new Map(uris.map(decodeUri)) };
 }
 
 function decodeUri(entry: JsonValue): [number, string] {

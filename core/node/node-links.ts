@@ -129,6 +129,8 @@ export class NodeLinks {
         else host.deliverEvent(frame, eventStart);
       },
       relieved: () => this.relieved(),
+      log: (text) => host.log('err', text),
+      seekLeader: () => void this.reach(0).catch((error: FluxError) => host.log('debug', error.message)),
     });
   }
 
@@ -282,7 +284,8 @@ export class NodeLinks {
     if (before) this.#lose(before, 'it has connected anew');
     const { node, process, events } = hello;
     const neighbour = this.#add(node, wire, { isParent: false, isFollower: events, isFirst: false, process });
-    wire.send(encodeWelcome({ sequence: this.#events.sequence, uris: this.#urisForBelow() }));
+    const { sequence, firstKept } = this.#events;
+    wire.send(encodeWelcome({ sequence, firstKept, uris: this.#urisForBelow() }));
     this.#host.joined(hello.node);
     if (hello.events) this.tell({ node: hello.node, machine: hello.machine });
     this.#events.tellCutOff(wire);
@@ -306,11 +309,11 @@ export class NodeLinks {
   }
 
   #welcomed(neighbour: Neighbour, frame: Buffer): void {
-    const { sequence, uris } = decodeWelcome(frame);
+    const { sequence, firstKept, uris } = decodeWelcome(frame);
     for (const [node, uri] of uris) this.#urisAbove.set(node, uri);
     neighbour.link.open();
     this.#host.joined(neighbour.node);
-    this.#events.welcomed(neighbour, sequence);
+    this.#events.welcomed(neighbour, sequence, firstKept);
     for (const { resolve } of neighbour.waiting.splice(0)) resolve();
   }
 

@@ -102,13 +102,18 @@ export class EventFeed {
     this.#timer = this.#host.after(AGAIN, () => this.#ask());
   }
 
+  /** Number of the first event that is kept, or will be. */
+  get firstKept(): number {
+    return this.#sequence - this.#kept.length + 1;
+  }
+
   /**
    * The frames of events, for a process that misses them; what this process has not yet is left out.
    *
    * @returns undefined when some are not kept any more
    */
   again(first: number, last: number): readonly Buffer[] | undefined {
-    const firstKept = this.#sequence - this.#kept.length + 1;
+    const { firstKept } = this;
     if (first < firstKept) return first > this.#sequence ? [] : undefined;
     return this.#kept.slice(first - firstKept, Math.max(first, last + 1) - firstKept);
   }

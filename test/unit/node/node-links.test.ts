@@ -49,7 +49,7 @@ function connect() {
   const machine = { hostname: 'h', cores: 1, gpus: 0 };
   const links = new NodeLinks(host, { wires, uris: new Map([[0, 'tcp://h:1']]), machine });
   links.start();
-  above!.onFrame(encodeWelcome({ sequence: 0, uris: new Map() }));
+  above!.onFrame(encodeWelcome({ firstKept: 1, sequence: 0, uris: new Map() }));
   return { above: above!, links, sent, lost };
 }
 
