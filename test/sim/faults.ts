@@ -20,6 +20,7 @@ type Kind =
   | { readonly kind: 'lossy feed'; readonly process: number; readonly loss: number; readonly seconds: number }
   | { readonly kind: 'broken feed'; readonly process: number; readonly learn: number; readonly back: number }
   | { readonly kind: 'restart'; readonly process: number }
+  | { readonly kind: 'clock jumps'; readonly process: number; readonly by: number }
   | { readonly kind: 'client goes'; readonly client: number }
   | { readonly kind: 'move'; readonly rank: number; readonly parent: number };
 
@@ -34,10 +35,13 @@ const someSeconds = (random: SeededRandom) => random.pick([0.001, 0.02, 0.3, 3])
 /** What a broken connection is noticed after: at once by its end, or by ZeroMQ's heartbeats. */
 const someLearning = (random: SeededRandom) => random.pick([0, 0.001, 0.1, 2, 20]) * random.number();
 
-export interface FaultSettings {
+export interface FaultTimes {
   /** Seconds in which all begin. */
   readonly seconds: number;
   readonly processes: number;
+}
+
+export interface FaultSettings extends FaultTimes {
   /** How many take nobody out of the instance, and how many do. */
   readonly harmless: number;
   readonly harmful: number;
@@ -80,6 +84,16 @@ export function drawMoves(
     kind: 'move',
     rank: rank(),
     parent: rank(),
+  }));
+}
+
+/** Somebody sets the clocks of machines, by little or by years, forth or back. */
+export function drawJumps(random: SeededRandom, { seconds, processes }: FaultTimes, count: number): Fault[] {
+  return Array.from({ length: count }, () => ({
+    at: seconds * random.number(),
+    kind: 'clock jumps',
+    process: random.integer(0, processes - 1),
+    by: random.pick([-1e8, -100, -0.5, 0.5, 100, 1e8]) * random.number(),
   }));
 }
 
@@ -136,6 +150,9 @@ function apply(sim: Simulation, processes: Processes, fault: Fault): (() => void
       return undefined;
     case 'break':
       processes.break(fault.process, fault.parent, fault.learning);
+      return undefined;
+    case 'clock jumps':
+      list[fault.process]!.setClock(fault.by);
       return undefined;
     case 'restart':
       processes.restart(fault.process);

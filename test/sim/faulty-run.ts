@@ -11,7 +11,7 @@ import { Topology } from '../../core/overlay/topology.ts';
 import { checkAnswers, checkNothingLeft } from './checks.ts';
 import type { Call, SimulatedClient } from './client.ts';
 import { echo } from './echo.ts';
-import { drawFaults, drawMoves, drawRestarts, type Fault, inflict } from './faults.ts';
+import { drawFaults, drawJumps, drawMoves, drawRestarts, type Fault, inflict } from './faults.ts';
 import {
   breakMeetings,
   checkAnnouncements,
@@ -79,7 +79,12 @@ export function drawPlan(seed: number): Plan {
     actions: random.pick([30, 120, 300]),
     isEarly: random.chance(0.3),
     rewires,
-    faults: [...faults, ...moves, ...drawRestarts(more, faults, seconds)].sort((a, b) => a.at - b.at),
+    faults: [
+      ...faults,
+      ...moves,
+      ...drawRestarts(more, faults, seconds),
+      ...drawJumps(more, { seconds, processes }, more.pick([0, 1, 5])),
+    ].sort((a, b) => a.at - b.at),
   };
 }
 

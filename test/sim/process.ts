@@ -50,6 +50,8 @@ export class SimulatedProcess extends Pausable implements WireHost {
   // What clients sent while neighbours do not keep up.
   readonly #held: (() => void)[] = [];
   #isHeldUp = false;
+  // Seconds that the clock is ahead of what it was set to first.
+  #ahead = 0;
   #hasStarted = false;
   #flushes = false;
   #state: 'running' | 'ended' | 'crashed' = 'running';
@@ -111,10 +113,15 @@ export class SimulatedProcess extends Pausable implements WireHost {
     if (!isCongested && this.isAlive) this.run(() => this.#links.relieved());
   }
 
+  /** Somebody sets the clock of the machine. */
+  setClock(seconds: number): void {
+    this.#ahead += seconds;
+  }
+
   clock(owner: string): Clock {
     const clock = this.#sim.agenda.clock(owner);
     return {
-      now: () => clock.now(),
+      now: () => clock.now() + this.#ahead,
       monotonic: () => clock.monotonic(),
       after: (seconds, callback) => {
         let isOver = false;

@@ -82,6 +82,18 @@ test('who was below two that died, of which one is back, is no member any more',
     });
 });
 
+test('nothing hangs by what clocks are set to', async () => {
+  const jumps = [-1e9, 1e9, -3600, 3600, 0.9].flatMap((by, i) =>
+    row.placement.map((_, process) => ({
+      at: 0.2 + 0.3 * i + 0.01 * process,
+      kind: 'clock jumps' as const,
+      process,
+      by,
+    })),
+  );
+  await runPlan({ ...row, faults: jumps });
+});
+
 test('who alone learns late that a connection broke learns it', async () => {
   for (const learning of [
     { client: 0, server: 20 },
