@@ -95,9 +95,11 @@ export async function runLaunched(
   try {
     const launched = await bootstrap.gather(ownCard(attributes.hostname, ranks, !alone), settings);
     if (!launched.isHost) {
-      leaveSignals();
+      const isThere = leaveSignals();
       await bootstrap.link(launched);
-      return await awaitEnd(await bootstrap.awaitUri(launched));
+      const uri = await bootstrap.awaitUri(launched);
+      isThere();
+      return await awaitEnd(uri);
     }
     return await runHost(bootstrap, launched, settings, started);
   } catch (error) {

@@ -9,9 +9,28 @@ const leftToLeader = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGALRM'] as co
 
 const running: State = 'run';
 
-/** From now on signals are for the process that hosts this one's ranks; to be called before that one runs anything. */
-export function leaveSignals(): void {
-  for (const name of leftToLeader) process.on(name, () => {});
+/** Milliseconds after a signal in which the instance has to come, if it is one that is signalled as a whole. */
+const COMES_IN_MS = 2000;
+
+/**
+ * From now on signals are for the process that hosts this one's ranks, if the instance comes; else they end this one. To be
+ * called before that process runs anything.
+ *
+ * @returns what is to be called when the instance is there
+ */
+export function leaveSignals(): () => void {
+  let isThere = false;
+  for (const name of leftToLeader)
+    process.on(name, () => {
+      setTimeout(() => {
+        if (isThere) return;
+        process.removeAllListeners(name);
+        process.kill(process.pid, name);
+      }, COMES_IN_MS).unref();
+    });
+  return () => {
+    isThere = true;
+  };
 }
 
 /**
