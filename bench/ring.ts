@@ -7,6 +7,7 @@ import { Message } from '../core/message/message.ts';
 import { createDoorbells } from '../core/ring/doorbell.ts';
 import { endpoint } from '../core/ring/endpoint.ts';
 import { Mailbox } from '../core/ring/mailbox.ts';
+import { yieldProcessor } from '../native/index.ts';
 import { type Figure, figure } from './figure.ts';
 import type { Receiver, Way } from './ring.worker.ts';
 
@@ -36,6 +37,7 @@ function mailboxSender(worker: Worker, doorbells: SharedArrayBuffer, message: Bu
     queueBytesMark: 0,
     sources: [],
     spinMicroseconds: 40,
+    letOthers: yieldProcessor,
     spins: 'when idle',
     connect: (_, memory) => worker.postMessage(memory),
     onCongestion: (_, isCongested) => {

@@ -3,6 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { RingBuffer } from 'ringbuf.js';
 import { Mailbox } from '../core/ring/mailbox.ts';
+import { yieldProcessor } from '../native/index.ts';
 
 /** How messages come: by mailbox, by a ring of the package ringbuf.js, or by MessagePort. */
 export type Way = 'mailbox' | 'ringbuf' | 'port';
@@ -35,6 +36,7 @@ if (way === 'mailbox') {
     queueBytesMark: Infinity,
     sources: [],
     spinMicroseconds: 40,
+    letOthers: yieldProcessor,
     spins: 'when idle',
     connect: () => {},
   });

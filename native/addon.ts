@@ -18,6 +18,7 @@ export interface Addon {
   rusage(subject: number, out: Float64Array): number;
   limits(index: number, out: Float64Array): number;
   trimMemory(): number;
+  yieldProcessor(): void;
   writeSyslog(severity: number, line: string): void;
   /** Whether the functions from here to takeStopped work on this system; without pidfd they are missing. */
   readonly processes: boolean;
@@ -75,7 +76,7 @@ export interface RawPmi {
 
 const binary = `${machine}.node`;
 /** As in native/src/addon.c. */
-const INTERFACE = 2;
+const INTERFACE = 3;
 
 type Loaded = { readonly addon: Addon } | { readonly addon: undefined; readonly problem: string };
 

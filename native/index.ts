@@ -19,6 +19,7 @@ export {
   type WindowSize,
 } from './process.ts';
 export { spawnProcess, spawnProcessSoon, takeStopped } from './processes.ts';
+export { canYield, yieldProcessor } from './processor.ts';
 export { type Rusage, type RusageSubject, rusage } from './rusage.ts';
 export { writeSyslog } from './syslog.ts';
 export {

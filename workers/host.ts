@@ -10,6 +10,7 @@ import { kvsShards, MAIN } from '../core/node/plan.ts';
 import { ThreadControl } from '../core/node/thread-control.ts';
 import { indexOf, threadOf } from '../core/ring/endpoint.ts';
 import { Mailbox } from '../core/ring/mailbox.ts';
+import { yieldProcessor } from '../native/index.ts';
 import { preloadStore } from './bundled.ts';
 import type { StoreThread } from './content/access.ts';
 import { collectWhenIdle } from './idle-collection.ts';
@@ -52,6 +53,7 @@ const mailbox = new Mailbox({
   queueBytesMark: QUEUE_BYTES_MARK,
   sources: [MAIN],
   spinMicroseconds: plan.spinMicroseconds,
+  letOthers: yieldProcessor,
   spins: 'when idle',
   connect: (to, memory) => parentPort!.postMessage({ ring: memory, to }),
   // Nothing but itself waits for a user's module that takes nothing, or its thread would hold up all.

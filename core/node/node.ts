@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { nativeStatus, takeStopped } from '../../native/index.ts';
+import { nativeStatus, takeStopped, yieldProcessor } from '../../native/index.ts';
 import type { AccessPolicy } from '../broker/access-policy.ts';
 import { FluxError } from '../errno.ts';
 import type { Methods } from '../handle/methods.ts';
@@ -99,6 +99,7 @@ export class FluxNode {
       queueBytesMark: QUEUE_BYTES_MARK,
       sources: [],
       spinMicroseconds: plan.spinMicroseconds,
+      letOthers: yieldProcessor,
       spins: 'when asked',
       connect: (to, memory) => this.#workers.connect(MAIN, to, memory),
       buffers,

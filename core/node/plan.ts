@@ -3,6 +3,7 @@
  * service lives.
  */
 
+import { canYield } from '../../native/index.ts';
 import { FluxError } from '../errno.ts';
 import type { JsonObject } from '../json.ts';
 import { unpackTable } from '../message/unpack.ts';
@@ -53,8 +54,8 @@ const programServices = ['rexec', 'shell'];
 const backingStores = ['content-sqlite', 'content-files'];
 const RING_BYTES = 1024 * 1024;
 const CLIENT_BACKLOG_BYTES = 64 * 1024 * 1024;
-/** Longer than an answer takes through both threads, the one it comes from just woken. */
-const SPIN_MICROSECONDS = 200;
+/** Longer than an answer of another process takes. */
+const SPIN_MICROSECONDS = 500;
 
 /** The [engine] table of the configuration. */
 interface EngineSettings {
@@ -134,7 +135,8 @@ export function makePlan(
     firstRank: ranks[0]!,
     threadOfRank: shardRanks(topology, ranks, routers),
     ringBytes: settings.ringBytes ?? RING_BYTES,
-    spinMicroseconds: settings.spinMicroseconds ?? (cores > 1 ? SPIN_MICROSECONDS : 0),
+    // Who looks for work while others wait for its only processor has to let them have it.
+    spinMicroseconds: settings.spinMicroseconds ?? (cores > 1 || canYield() ? SPIN_MICROSECONDS : 0),
     clientBacklogBytes: settings.clientBacklogBytes ?? CLIENT_BACKLOG_BYTES,
   };
 }

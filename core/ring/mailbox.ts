@@ -28,6 +28,8 @@ export interface MailboxOptions {
   readonly sources: readonly number[];
   /** Microseconds to look for work before going to sleep; see `Patience`. */
   readonly spinMicroseconds: number;
+  /** Lets others run on the processor of a thread that looks. */
+  readonly letOthers?: () => void;
   /**
    * When to look: a thread that only serves its rings does when they are empty; one that has sockets to serve must go back
    * to them, and does so only for `awaitAnswer`.
@@ -90,7 +92,7 @@ export class Mailbox {
     this.thread = options.thread;
     this.#options = options;
     this.#doorbell = new Doorbell(options.doorbells, options.thread);
-    this.#patience = new Patience(options.spinMicroseconds);
+    this.#patience = new Patience(options.spinMicroseconds, options.letOthers ?? (() => {}));
   }
 
   /** Sends a message, encoded straight into the ring. */

@@ -76,7 +76,7 @@ napi_status export_function(napi_env env, napi_value exports, const char *name, 
 
 /* As in native/addon.ts; one more with each change of what is exported, or of what it takes. */
 #ifndef INTERFACE
-#define INTERFACE 2
+#define INTERFACE 3
 #endif
 
 static void free_addon(napi_env env, void *data, void *hint) {
@@ -102,6 +102,7 @@ NAPI_MODULE_INIT() {
   NAPI_TRY(env, export_rusage(env, exports));
   NAPI_TRY(env, export_limits(env, exports));
   NAPI_TRY(env, export_memory(env, exports));
+  NAPI_TRY(env, export_processor(env, exports));
   NAPI_TRY(env, export_syslog(env, exports));
   NAPI_TRY(env, export_processes(env, exports));
   NAPI_TRY(env, export_hwloc(env, exports));

@@ -52,6 +52,7 @@ napi_status export_users(napi_env env, napi_value exports);
 napi_status export_rusage(napi_env env, napi_value exports);
 napi_status export_limits(napi_env env, napi_value exports);
 napi_status export_memory(napi_env env, napi_value exports);
+napi_status export_processor(napi_env env, napi_value exports);
 napi_status export_syslog(napi_env env, napi_value exports);
 napi_status export_hwloc(napi_env env, napi_value exports);
 napi_status export_pmi(napi_env env, napi_value exports);

@@ -3,6 +3,7 @@ import { decodeMessage } from '../../../core/message/codec.ts';
 import { Message } from '../../../core/message/message.ts';
 import { endpoint, threadOf } from '../../../core/ring/endpoint.ts';
 import { Mailbox } from '../../../core/ring/mailbox.ts';
+import { yieldProcessor } from '../../../native/index.ts';
 
 export interface StressThread {
   readonly thread: number;
@@ -56,6 +57,7 @@ const mailbox = new Mailbox({
   queueBytesMark: 16 * ringBytes,
   sources: [],
   spinMicroseconds,
+  letOthers: yieldProcessor,
   spins: thread % 2 ? 'when idle' : 'when asked',
   connect: (to, memory) => parentPort!.postMessage({ to, memory }),
   onCongestion: (to, isCongested) => {
