@@ -56,7 +56,7 @@ export class EventWays {
     this.#source = host.parentNode;
     this.#isPlaced = host.parentNode === undefined;
     const feedHost = {
-      after: (seconds: number, callback: () => void) => host.clock.after(seconds, callback),
+      clock: host.clock,
       deliver: (frame: Buffer) => this.#handOn(frame),
       ask: (first: number, last: number) => this.source?.wire.send(encodeResend(first, last)),
     };
