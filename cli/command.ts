@@ -157,17 +157,15 @@ export const rank = reader((text) => {
   return Number(text);
 });
 
-export const count = reader((text) => {
-  const number = Number(text);
-  if (!/^\d+$/.test(text)) throw new Error(`'${text}' is not a count.`);
-  return number;
-});
+const countFrom = (least: number, name: string) =>
+  reader((text) => {
+    const number = Number(text);
+    if (!/^\d+$/.test(text) || number < least) throw new Error(`'${text}' is not ${name}.`);
+    return number;
+  });
 
-export const countFromOne = reader((text) => {
-  const number = Number(text);
-  if (!/^\d+$/.test(text) || number < 1) throw new Error(`'${text}' is not a count from 1 on.`);
-  return number;
-});
+export const count = countFrom(0, 'a count');
+export const countFromOne = countFrom(1, 'a count from 1 on');
 
 /** Counts how often an option is given: -v, -vv. */
 export function increase(_: string, previous: number): number {

@@ -16,6 +16,17 @@ export function rankOf(target: string, hosts: Hostlist): number | undefined {
 }
 
 /**
+ * The same, of a target that has to be one of the two; whether the instance has so many ranks is for others to say.
+ *
+ * @throws FluxError EINVAL: it is neither
+ */
+export function requireRank(target: string, hosts: Hostlist): number {
+  const rank = rankOf(target, hosts);
+  if (rank === undefined) throw new FluxError('EINVAL', `'${target}' is neither a rank nor a host of this instance`);
+  return rank;
+}
+
+/**
  * The ranks that a target means: an idset, or a hostlist whose hosts are all in the instance.
  *
  * @throws FluxError ENOENT, EINVAL

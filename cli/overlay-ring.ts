@@ -7,7 +7,7 @@ import { atMost } from '../core/handle/at-most.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { type JsonObject, real } from '../core/json.ts';
 import { duration, Exit, withHandle } from './command.ts';
-import { fetchHosts, rankOf } from './hosts.ts';
+import { fetchHosts, requireRank } from './hosts.ts';
 import { indentJson } from './json.ts';
 import { within } from './limits.ts';
 import type { NestedCommand } from './nested.ts';
@@ -62,10 +62,9 @@ async function showRing(handle: Handle, target: string | undefined, options: Opt
   if (target === undefined)
     probes = await Promise.all(all.map(({ process, ranks }) => probeRank(process, ranks, ranks.first!)));
   else {
-    const rank = rankOf(target, hosts);
-    const found = rank === undefined ? undefined : all.find(({ ranks }) => ranks.has(rank));
-    if (rank === undefined || !found)
-      throw new FluxError('EINVAL', `'${target}' is neither a rank nor a host of this instance`);
+    const rank = requireRank(target, hosts);
+    const found = all.find(({ ranks }) => ranks.has(rank));
+    if (!found) throw new FluxError('EINVAL', `this instance has no rank ${rank}`);
     probes = [await probeRank(found.process, found.ranks, rank)];
   }
   if (options.json) print(indentJson(target === undefined ? { processes: probes.map(toJson) } : toJson(probes[0]!)));

@@ -1,10 +1,9 @@
 /** `flux overlay`: the tree that connects the ranks. */
 
 import { about, FluxError } from '../core/errno.ts';
-import type { Hostlist } from '../core/formats/hostlist.ts';
 import type { Handle } from '../core/handle/handle.ts';
 import { rank, withHandle } from './command.ts';
-import { fetchHosts, rankOf, translateTarget } from './hosts.ts';
+import { fetchHosts, requireRank, translateTarget } from './hosts.ts';
 import { runNested } from './nested.ts';
 import { errorsCommand } from './overlay-errors.ts';
 import { ringCommand } from './overlay-ring.ts';
@@ -78,13 +77,6 @@ async function fetchParent(handle: Handle, rank: number): Promise<number> {
   const parent = (await Topology.fetch(handle)).parentOf(rank);
   if (parent === undefined) throw new FluxError('EINVAL', `rank ${rank} is the root of the tree and has no parent`);
   return parent;
-}
-
-/** The rank that is meant; EINVAL when there is none. */
-function requireRank(target: string, hosts: Hostlist): number {
-  const rank = rankOf(target, hosts);
-  if (rank === undefined) throw new FluxError('EINVAL', `'${target}' is neither a rank nor a host of this instance`);
-  return rank;
 }
 
 async function reparent(handle: Handle, target: string, newParent: string): Promise<void> {

@@ -6,7 +6,7 @@ import type { Handle } from '../core/handle/handle.ts';
 import type { JsonObject } from '../core/json.ts';
 import { NODEID_ANY, NODEID_UPSTREAM } from '../core/message/message.ts';
 import { count, duration, runCommand, subcommand, withHandle } from './command.ts';
-import { fetchHosts, rankOf } from './hosts.ts';
+import { fetchHosts, rankOf, requireRank } from './hosts.ts';
 import { print } from './print.ts';
 import { askByRing } from './ring.ts';
 
@@ -132,8 +132,7 @@ function prefixOf(nodeid: number): string {
 async function findTarget(handle: Handle, text: string, byRing: boolean): Promise<Target> {
   const bang = text.indexOf('!');
   const node = bang < 0 ? text : text.slice(0, bang);
-  const found = await findNode(handle, node);
-  if (!found && bang >= 0) throw new FluxError('EINVAL', `'${node}' is neither a rank nor a host of this instance`);
+  const found = await findNode(handle, node, bang >= 0);
   const service = bang >= 0 ? text.slice(bang + 1) : found ? 'broker' : text;
   const { nodeid, name } = found ?? { nodeid: NODEID_ANY, name: 'any' };
   if (byRing && nodeid >= NODEID_UPSTREAM)
@@ -147,11 +146,16 @@ async function findTarget(handle: Handle, text: string, byRing: boolean): Promis
   };
 }
 
-async function findNode(handle: Handle, text: string): Promise<{ nodeid: number; name: string } | undefined> {
+/** @param isRequired whether the text has to be a node: it may be a service otherwise */
+async function findNode(
+  handle: Handle,
+  text: string,
+  isRequired: boolean,
+): Promise<{ nodeid: number; name: string } | undefined> {
   if (text === 'any') return { nodeid: NODEID_ANY, name: text };
   if (text === 'upstream') return { nodeid: NODEID_UPSTREAM, name: text };
   const hosts = await fetchHosts(handle);
-  const rank = rankOf(text, hosts);
+  const rank = isRequired ? requireRank(text, hosts) : rankOf(text, hosts);
   if (rank === undefined) return undefined;
   return { nodeid: rank, name: hosts.has(text) ? text : String(rank) };
 }

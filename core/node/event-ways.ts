@@ -2,7 +2,7 @@
  * The ways by which events come to a process, and go on from it: the feed, and the links. One process above is the source: it
  * brings events while the feed does not, and those that the feed has missed. When it is lost, or cut off from rank 0 itself,
  * another one above takes its place; where there is none, nothing waits for events that never come. Under the policy rewire
- * there may be one soon, which is waited for.
+ * one that has what is missing is waited for; if none comes in time, this process is no part of the instance any more.
  */
 
 import type { Clock, Timer } from '../broker/service.ts';
@@ -36,7 +36,8 @@ export interface EventWaysHost {
   relieved(): void;
   /** Connects to the process of rank 0, which has the most events. */
   seekLeader(): void;
-  log(text: string): void;
+  /** This process misses events for good, and can't go on. */
+  leave(why: string): void;
 }
 
 export class EventWays {
@@ -56,7 +57,7 @@ export class EventWays {
     this.#source = host.parentNode;
     this.#isPlaced = host.parentNode === undefined;
     const feedHost = {
-      after: (seconds: number, callback: () => void) => host.clock.after(seconds, callback),
+      clock: host.clock,
       deliver: (frame: Buffer) => this.#handOn(frame),
       ask: (first: number, last: number) => this.source?.wire.send(encodeResend(first, last)),
     };
@@ -157,11 +158,10 @@ export class EventWays {
    */
   welcomed(parent: Neighbour, sequence: number, firstKept: number): void {
     parent.joinedAfter = sequence;
-    if (this.#isPlaced && firstKept > this.sequence + 1) {
-      // It came later than this process, and can't bring what this one misses.
-      parent.isCutOff = true;
+    parent.firstKept = firstKept;
+    if (!this.#canBring(parent)) {
       if (parent.node === this.#source) this.#changeSource(this.sequence);
-      if (this.#search) this.#host.seekLeader();
+      else if (this.#search) this.#host.seekLeader();
       return;
     }
     if (this.#search) {
@@ -170,6 +170,11 @@ export class EventWays {
       this.#source = parent.node;
     }
     if (parent.node === this.#source) this.#followSource(parent);
+  }
+
+  /** Whether a process above has what this one lacks: one that came later may not, until this one is as far as it was then. */
+  #canBring({ isParent, isCutOff, firstKept }: Neighbour): boolean {
+    return isParent && !isCutOff && (!this.#isPlaced || firstKept <= this.sequence + 1);
   }
 
   #followSource({ node, wire, joinedAfter }: Neighbour): void {
@@ -197,7 +202,7 @@ export class EventWays {
   }
 
   #changeSource(last: number): void {
-    const above = [...this.#host.neighbours.values()].filter(({ isParent, isCutOff }) => isParent && !isCutOff);
+    const above = [...this.#host.neighbours.values()].filter((each) => this.#canBring(each));
     const next = above.find(({ link }) => link.isOpen) ?? above[0];
     if (!next) this.#loseSource(last);
     else {
@@ -207,15 +212,21 @@ export class EventWays {
   }
 
   #loseSource(last: number): void {
-    const { clock, rewireTimeout } = this.#host;
-    if (rewireTimeout === undefined) this.#cutOff(last);
-    else this.#search ??= clock.after(rewireTimeout, () => this.#cutOff(Math.max(last, this.sequence)));
+    const { clock, rewireTimeout, neighbours } = this.#host;
+    if (rewireTimeout === undefined) {
+      this.#cutOff(last);
+      return;
+    }
+    this.#source = undefined;
+    const giveUp = () => this.#host.leave(`no process brings the events after ${this.sequence}`);
+    this.#search ??= clock.after(rewireTimeout, giveUp);
+    // Ranks whose parents are there look for no others.
+    if ([...neighbours.values()].some(({ isParent }) => isParent)) this.#host.seekLeader();
   }
 
   /** Nothing waits for events that never come; those below look elsewhere for them. */
   #cutOff(last: number): void {
     this.#lastEvent = last;
-    if (this.#host.rewireTimeout !== undefined) this.#host.log(`no process brings the events after ${last}`);
     // Who has not joined ends, and takes nobody in before.
     for (const { isParent, wire } of this.#host.neighbours.values()) if (!isParent) this.tellCutOff(wire);
     this.#host.relieved();

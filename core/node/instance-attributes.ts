@@ -10,7 +10,7 @@ import { Hostlist } from '../formats/hostlist.ts';
 import { IdSet } from '../formats/idset.ts';
 import { TaskMap } from '../formats/taskmap.ts';
 import type { JsonObject } from '../json.ts';
-import { REWIRE_TIMEOUT, rewireTimeout } from '../overlay/policy.ts';
+import { completePolicy } from '../overlay/policy.ts';
 import { checkTbonConfig, tbonDurations } from '../overlay/tbon-config.ts';
 import type { Topology } from '../overlay/topology.ts';
 import { FLUX_CORE_VERSION } from './instance.ts';
@@ -145,11 +145,7 @@ export function sharedAttributes(facts: AttributeFacts, set: ReadonlyMap<string,
   if (facts.configPath !== undefined) attributes.set('config.path', facts.configPath);
   // What was wished for these has become a fact.
   for (const [name, value] of set) if (name !== 'rundir' && name !== 'broker.boot-method') attributes.set(name, value);
-  if (
-    rewireTimeout((name) => attributes.get(name) ?? undefined) !== undefined &&
-    !attributes.has('tbon.rewire_timeout')
-  )
-    attributes.set('tbon.rewire_timeout', REWIRE_TIMEOUT);
+  completePolicy(attributes);
   // These are rank 0's, or were wishes for what is among the facts.
   for (const name of ['statedir', 'statedir-cleanup', 'hostname', 'local-uri', 'content.backing-module'])
     attributes.delete(name);

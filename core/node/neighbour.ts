@@ -14,8 +14,9 @@ export interface Neighbour extends Backlogged {
   /** Of one below: whether this process is its source of events, and whether it gets them over the link. */
   isFollower: boolean;
   wantsEvents: boolean;
-  /** Of one above: the last event before this process joined there, and whether it gets no more itself. */
+  /** Of one above: the last event before this process joined there, the first one kept there, and whether no more come. */
   joinedAfter: number;
+  firstKept: number;
   isCutOff: boolean;
   isDirty: boolean;
   /** Of one above: whether this process started with it, and who waits until it is there. */

@@ -91,6 +91,9 @@ export interface NodeLinksHost {
   log(severity: 'debug' | 'err', text: string): void;
 }
 
+/** Why nobody joins any more. */
+const LEAVING = 'this part of the instance is shutting down';
+
 export class NodeLinks {
   readonly #host: NodeLinksHost;
   readonly #settings: LinkSettings;
@@ -103,6 +106,8 @@ export class NodeLinks {
   #dirty: Neighbour[] = [];
   readonly #backlog: Backlog<Neighbour>;
   #timer: Timer | undefined;
+  // No part of the instance any more, though its ranks are yet to end.
+  #hasLeft = false;
   #isClosed = false;
 
   constructor(host: NodeLinksHost, settings: LinkSettings) {
@@ -129,8 +134,8 @@ export class NodeLinks {
         else host.deliverEvent(frame, eventStart);
       },
       relieved: () => this.relieved(),
-      log: (text) => host.log('err', text),
       seekLeader: () => void this.reach(0).catch((error: FluxError) => host.log('debug', error.message)),
+      leave: (why) => this.#leave(why),
     });
   }
 
@@ -173,7 +178,8 @@ export class NodeLinks {
   async reach(node: number, uri = this.#urisAbove.get(node) ?? this.#otherUris.get(node)): Promise<void> {
     let neighbour = this.#neighbours.get(node);
     if (neighbour?.link.isOpen) return;
-    if (this.#isClosed || (!neighbour && uri === undefined))
+    if (this.#isLeaving) throw new FluxError('EHOSTUNREACH', LEAVING);
+    if (!neighbour && uri === undefined)
       throw new FluxError('EHOSTUNREACH', `nobody knows where process ${node} takes connections`);
     neighbour ??= this.#greet(node, uri!, this.#events.needsSource, false);
     await new Promise<void>((resolve, reject) => neighbour.waiting.push({ resolve, reject }));
@@ -221,6 +227,7 @@ export class NodeLinks {
       wantsEvents: role.isFollower,
       isDirty: false,
       joinedAfter: 0,
+      firstKept: 0,
       isCutOff: false,
       isStuck: false,
       lastSent: now,
@@ -294,7 +301,7 @@ export class NodeLinks {
   }
 
   #fault(hello: Hello): string | undefined {
-    if (this.#isClosed) return 'this part of the instance is shutting down';
+    if (this.#isLeaving) return LEAVING;
     const { instanceId, placement } = this.#host;
     const ranks = placement.nodes[hello.node]?.ranks;
     const other = this.#neighbours.get(hello.node);
@@ -428,6 +435,17 @@ export class NodeLinks {
     for (const { reject } of neighbour.waiting.splice(0)) reject(error);
     if (neighbour.link.isOpen || neighbour.isFirst) this.#host.lost(neighbour.node, why);
     this.#events.lost(neighbour);
+  }
+
+  get #isLeaving(): boolean {
+    return this.#isClosed || this.#hasLeft;
+  }
+
+  /** Ranks here have no parents any more, and find none; those below them in other processes may find others. */
+  #leave(why: string): void {
+    this.#hasLeft = true;
+    this.#host.log('err', why);
+    for (const neighbour of [...this.#neighbours.values()]) this.#lose(neighbour, why);
   }
 
   /** Where this process takes connections. */

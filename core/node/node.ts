@@ -144,7 +144,6 @@ export class FluxNode {
       return await new FluxNode(prepared, options).#open();
     } catch (error) {
       if (prepared) discardFolders(prepared.folders);
-      // They would keep a process that has nothing else to do.
       options.links?.wires.close();
       throw error;
     }

@@ -3,12 +3,12 @@
  * may move, only the lost process's own are gone at once; those below it have some time to find other parents.
  */
 
-import type { Timer } from '../broker/service.ts';
+import type { Clock, Timer } from '../broker/service.ts';
 import type { Topology } from './topology.ts';
 
 export interface DeparturesHost {
   readonly topology: Topology;
-  after(seconds: number, callback: () => void): Timer;
+  readonly clock: Clock;
   /** Index of the process that hosts a rank. */
   nodeOf(rank: number): number;
 }
@@ -47,7 +47,7 @@ export class Departures {
   /** Calls back unless `settle` is called for that child before so many seconds are over. */
   await(child: number, seconds: number, callback: () => void): void {
     this.settle(child);
-    const timer = this.#host.after(seconds, () => {
+    const timer = this.#host.clock.after(seconds, () => {
       this.#graces.delete(child);
       callback();
     });

@@ -6,7 +6,7 @@
  * sends its neighbours says how far it is, so that one who is behind notices even if no other event follows.
  */
 
-import type { Timer } from '../broker/service.ts';
+import type { Clock, Timer } from '../broker/service.ts';
 
 /** Events, and bytes of them, that are kept for those who miss some. */
 const KEPT_MAX = 8192;
@@ -17,7 +17,7 @@ const GRACE = 0.01;
 const AGAIN = 0.25;
 
 export interface EventFeedHost {
-  after(seconds: number, callback: () => void): Timer;
+  readonly clock: Clock;
   /** Takes the next event: its frame. */
   deliver(frame: Buffer): void;
   /** Asks the parent process for events. */
@@ -94,12 +94,13 @@ export class EventFeed {
   /** Somebody has seen this event: it is asked for if it does not come. */
   want(sequence: number): void {
     this.#wanted = Math.max(this.#wanted, sequence);
-    if (this.#hasJoined && this.#wanted > this.#sequence) this.#timer ??= this.#host.after(GRACE, () => this.#ask());
+    if (this.#hasJoined && this.#wanted > this.#sequence)
+      this.#timer ??= this.#host.clock.after(GRACE, () => this.#ask());
   }
 
   #ask(): void {
     this.#host.ask(this.#sequence + 1, this.#wanted);
-    this.#timer = this.#host.after(AGAIN, () => this.#ask());
+    this.#timer = this.#host.clock.after(AGAIN, () => this.#ask());
   }
 
   /** Number of the first event that is kept, or will be. */

@@ -1,6 +1,6 @@
 /** The service `overlay` of one rank: what others may ask of its place in the tree, and how ranks are moved. */
 
-import type { Timer } from '../broker/service.ts';
+import type { Clock, Timer } from '../broker/service.ts';
 import { FluxError } from '../errno.ts';
 import { LATER, type Methods, type Request } from '../handle/methods.ts';
 import { endingMethods, RequestList } from '../handle/request-list.ts';
@@ -15,8 +15,7 @@ export interface OverlayServiceHost {
   readonly rank: number;
   readonly topology: Topology;
   readonly moves: Moves;
-  monotonic(): number;
-  after(seconds: number, callback: () => void): Timer;
+  readonly clock: Clock;
   /** Asks another rank. */
   rpc(topic: string, payload: JsonObject, rank: number): Promise<JsonValue | undefined>;
   /** At rank 0: tells all ranks of a move. */
@@ -57,7 +56,7 @@ export class OverlayService {
 
   #describeHealth(): JsonObject {
     const { health } = this.#overlay;
-    const now = this.#host.monotonic();
+    const now = this.#host.clock.monotonic();
     const children = [...health.entries()].map(([rank, child]) => ({
       rank,
       status: child.status,
@@ -142,7 +141,7 @@ export class OverlayService {
     const waiting = this.#arrivals.get(rank);
     if (waiting) waiting.push(request);
     else this.#arrivals.set(rank, [request]);
-    const timer = this.#host.after(ARRIVAL_TIMEOUT, () => {
+    const timer = this.#host.clock.after(ARRIVAL_TIMEOUT, () => {
       this.#timers.delete(timer);
       const left = this.#arrivals.get(rank) ?? [];
       if (!left.includes(request)) return;

@@ -3,7 +3,7 @@
  * see `moves.ts` for how all ranks learn of it, and `parent-search.ts` for how a rank that lost its parent finds another.
  */
 
-import type { Timer } from '../broker/service.ts';
+import type { Clock } from '../broker/service.ts';
 import { FluxError } from '../errno.ts';
 import { Tracer } from '../handle/trace.ts';
 import { Message, MessageType } from '../message/message.ts';
@@ -19,10 +19,7 @@ export interface OverlayHost {
   readonly rank: number;
   readonly uuid: string;
   readonly topology: Topology;
-  /** Seconds; `now` since the epoch, `monotonic` since some fixed moment. */
-  now(): number;
-  monotonic(): number;
-  after(seconds: number, callback: () => void): Timer;
+  readonly clock: Clock;
   log(severity: 'debug' | 'info' | 'err' | 'crit', text: string): void;
   /** Takes a message from a neighbour. */
   receiveFromPeer(message: Message, from: Link): void;
@@ -87,9 +84,9 @@ export class Overlay {
     const { rank, topology } = host;
     this.#host = host;
     this.#connect = connect;
-    this.tracer = new Tracer(() => host.now());
+    this.tracer = new Tracer(() => host.clock.now());
     this.#departures = new Departures(host);
-    this.health = new SubtreeHealth(topology.children(rank), host.monotonic());
+    this.health = new SubtreeHealth(topology.children(rank), host.clock.monotonic());
     this.#linkEvents = {
       uuid: host.uuid,
       onMessage: (message, link) => host.receiveFromPeer(message, link),
@@ -101,7 +98,7 @@ export class Overlay {
     this.#search = new ParentSearch({
       rank,
       topology,
-      after: (seconds, callback) => host.after(seconds, callback),
+      clock: host.clock,
       nodeOf: (other) => host.nodeOf(other),
       reach: (other) => host.reach(other),
       seek: (other) => this.#seek(other),
@@ -266,7 +263,7 @@ export class Overlay {
     const { rank } = link;
     const wasOnline = link.isOnline;
     link.isOnline = isOnlineStatus(status);
-    const ownChanged = this.health.setChild(rank, status, this.#host.monotonic(), error);
+    const ownChanged = this.health.setChild(rank, status, this.#host.clock.monotonic(), error);
     if (wasOnline && !link.isOnline) this.#closeChild(link);
     if (ownChanged) this.#tellParent(this.health.status);
     const timeout = status === 'lost' ? this.#host.rewireTimeout() : undefined;
@@ -350,7 +347,7 @@ export class Overlay {
     this.#host.childAdded(link);
     const seconds = this.#host.rewireTimeout() ?? SEARCH_SECONDS;
     this.#departures.await(rank, seconds, () => this.#setChild(link, 'lost', `it has not come in ${seconds}s`));
-    if (this.health.addChild(rank, this.#host.monotonic())) this.#tellParent(this.health.status);
+    if (this.health.addChild(rank, this.#host.clock.monotonic())) this.#tellParent(this.health.status);
   }
 
   /** The tree has changed: this rank has one child less. */
@@ -362,7 +359,7 @@ export class Overlay {
     link.isOnline = false;
     this.#closeChild(link);
     this.#host.childRemoved(link);
-    if (this.health.removeChild(rank, this.#host.monotonic())) this.#tellParent(this.health.status);
+    if (this.health.removeChild(rank, this.#host.clock.monotonic())) this.#tellParent(this.health.status);
     this.#checkEmpty();
   }
 
@@ -395,7 +392,7 @@ export class Overlay {
    * have said nothing for `torpidMax`, 0 for ever; to be called more often than that.
    */
   checkSilence(torpidMin: number, torpidMax: number): void {
-    const now = this.#host.monotonic();
+    const now = this.#host.clock.monotonic();
     const parent = this.#parent;
     if (parent?.isRemote && parent.isOnline && this.#silence.sentNothing(parent, now, torpidMin))
       parent.send(Message.control(ControlType.heartbeat, 0));

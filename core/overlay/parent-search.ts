@@ -11,13 +11,13 @@
  * the connection to it may just have broken.
  */
 
-import type { Timer } from '../broker/service.ts';
+import type { Clock, Timer } from '../broker/service.ts';
 import type { Topology } from './topology.ts';
 
 export interface ParentSearchHost {
   readonly rank: number;
   readonly topology: Topology;
-  after(seconds: number, callback: () => void): Timer;
+  readonly clock: Clock;
   /** Index of the process that hosts a rank. */
   nodeOf(rank: number): number;
   /** Connects to the process of a rank; resolves once messages can be sent there. */
@@ -65,7 +65,7 @@ export class ParentSearch {
    */
   start(seconds: number, lost?: number): void {
     this.#isJoining = false;
-    this.#deadline ??= this.#host.after(seconds, () => {
+    this.#deadline ??= this.#host.clock.after(seconds, () => {
       this.stop();
       this.#host.gaveUp();
     });
@@ -92,7 +92,7 @@ export class ParentSearch {
     const candidate = this.#candidate();
     if (candidate === undefined) {
       this.#unreached.clear();
-      this.#timer = this.#host.after(PAUSE, () => this.#try());
+      this.#timer = this.#host.clock.after(PAUSE, () => this.#try());
       return;
     }
     let isReached = false;
@@ -101,7 +101,7 @@ export class ParentSearch {
       if (!isReached) this.#unreached.add(this.#host.nodeOf(candidate));
       this.#try();
     };
-    this.#timer = this.#host.after(ATTEMPT, next);
+    this.#timer = this.#host.clock.after(ATTEMPT, next);
     this.#host.reach(candidate).then(() => {
       if (attempt !== this.#attempt) return;
       isReached = true;

@@ -7,7 +7,7 @@ import { about, FluxError } from '../errno.ts';
 import { parseDuration } from '../formats/duration.ts';
 
 /** The attribute tbon.rewire_timeout where nobody sets it. */
-export const REWIRE_TIMEOUT = '5s';
+const REWIRE_TIMEOUT = '5s';
 const policies = ['restart', 'rewire'] as const;
 
 /** @throws FluxError EINVAL: there is no such policy */
@@ -17,18 +17,28 @@ export function checkPolicy(name: string): void {
 }
 
 /**
- * Seconds that ranks may look for another parent; undefined where they may not.
+ * Checks the attributes of the policy, and sets those that nobody has set. `restart` needs none, and flux-core has none.
  *
- * @param attribute the value of an attribute
- * @throws FluxError EINVAL: an attribute that says how does not parse
+ * @param attributes all that the ranks of an instance share
+ * @throws FluxError EINVAL: there is no such policy, or the time does not parse
  */
-export function rewireTimeout(attribute: (name: string) => string | undefined): number | undefined {
-  const policy = attribute('tbon.policy') ?? 'restart';
+export function completePolicy(attributes: Map<string, string | null>): void {
+  const policy = attributes.get('tbon.policy') ?? 'restart';
   checkPolicy(policy);
+  const timeout = attributes.get('tbon.rewire_timeout') ?? REWIRE_TIMEOUT;
   try {
-    const seconds = parseDuration(attribute('tbon.rewire_timeout') ?? REWIRE_TIMEOUT);
-    return policy === 'rewire' ? seconds : undefined;
+    parseDuration(timeout);
   } catch (error) {
     throw about('tbon.rewire_timeout', error);
   }
+  if (policy === 'rewire') attributes.set('tbon.rewire_timeout', timeout);
+}
+
+/**
+ * Seconds that ranks may look for another parent; undefined where they may not.
+ *
+ * @param attribute the value of an attribute that the ranks of an instance share
+ */
+export function rewireTimeout(attribute: (name: string) => string | undefined): number | undefined {
+  return attribute('tbon.policy') === 'rewire' ? parseDuration(attribute('tbon.rewire_timeout')!) : undefined;
 }

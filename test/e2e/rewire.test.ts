@@ -1,12 +1,13 @@
 // Ranks that move in the tree: because their router's process died, because a connection broke, or because somebody wants it.
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { Handle } from '../../core/handle/handle.ts';
 import { untilEnd } from '../../core/handle/rpc.ts';
 import { Flag } from '../../core/message/message.ts';
 import { flux, type Instance, run, startInstance } from './instance.ts';
-import { until, withHandle } from './support.ts';
+import { isAlive, temporaryFolder, until, withHandle } from './support.ts';
 
 /** Asks a rank what it says of something. */
 async function ask(instance: Instance, rank: number, ...args: string[]): Promise<string> {
@@ -127,6 +128,30 @@ describe('each rank below the one before, two to a process', () => {
       await handle.rpc('broker.ping', {}, { nodeid: 7 });
     });
   });
+});
+
+test('tasks below a router that dies, which nobody hears any more, are killed; other jobs go on', async () => {
+  const folder = temporaryFolder();
+  const instance = await startInstance(6, ['--procs=3', ...rewiring]);
+  await instance.flux(['overlay', 'status', '--wait=full', '--timeout=10s']);
+  const submit = async (rank: number, script: string) =>
+    (await instance.flux(['submit', `--requires=rank:${rank}`, 'sh', '-c', script])).stdout.trim();
+  // Each says who its task is; the one waits to be killed, the other for a word.
+  await instance.shell(`mkfifo ${folder}/word`);
+  const lost = await submit(5, `echo $$ >${folder}/lost.new; mv ${folder}/lost.new ${folder}/lost; exec sleep 1000`);
+  const kept = await submit(1, `touch ${folder}/kept; read word <${folder}/word; echo $word`);
+  await until(() => ['lost', 'kept'].every((name) => fs.existsSync(`${folder}/${name}`)), 'both tasks run');
+  const task = Number(fs.readFileSync(`${folder}/lost`, 'utf8'));
+  process.kill(Number(await attribute(instance, 2, 'broker.pid')), 'SIGKILL');
+  await until(() => !isAlive(task), 'the task of which nobody hears is killed');
+  await withHandle(instance.uri, (handle) =>
+    until(async () => (await members(handle)) === '0-1,4-5', 'the rank where it was is part of the instance again'),
+  );
+  const { stderr } = await instance.flux(['job', 'attach', lost]);
+  assert.match(stderr, /node failure/);
+  await instance.shell(`echo well >${folder}/word`);
+  assert.deepEqual(await instance.flux(['job', 'attach', kept]), { stdout: 'well\n', stderr: '', exit: 0 });
+  await instance.stop();
 });
 
 test('processes would be above each other: refused', async () => {

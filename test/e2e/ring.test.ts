@@ -74,7 +74,7 @@ describe('six processes, each below the one before', () => {
         stdout:
           /^\{\n {2}"process": 5,\n[\s\S]*"reached": true,\n {2}"response_ms": \d[\s\S]*"way": \[\n {4}0,\n {4}5\n/,
       },
-      { args: ['overlay', 'ring', '6'], stderr: /'6' is neither a rank nor a host/, exit: 1 },
+      { args: ['overlay', 'ring', '6'], stderr: /this instance has no rank 6/, exit: 1 },
       { args: ['overlay', 'ring', '-t', 'soon'], stderr: /duration/, exit: 1 },
       {
         args: ['ping', '--ring', '-c2', '-i0', '5'],

@@ -379,7 +379,8 @@ export class Rank {
   // ---- life
 
   #stateChanged(state: State): void {
-    if (state === 'init' && this.overlay.parent?.isRemote) void this.#place.learnMoves();
+    // A thread may have no rank whose parent is in another process: such a one has learnt them when it joined.
+    if (state === 'init') void this.#place.learnMoves();
     if (state === 'cleanup') this.overlay.refuseChildren();
     else if (state === 'shutdown') {
       this.overlay.refuseChildren();

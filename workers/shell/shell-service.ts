@@ -23,13 +23,18 @@ import { rexecPlugin } from './plugins/rexec.ts';
 import { loadRcFiles } from './rc-file.ts';
 import { JobShell, type ShellResult } from './shell.ts';
 
+interface RunningShell {
+  readonly shell: JobShell;
+  /** Who started it, and hears how it ends. */
+  readonly starter: string | undefined;
+}
+
 export class ShellService implements Service {
   readonly #context: ServiceContext;
   readonly #thread: ProgramThread;
   readonly #host: ShellHost;
-  readonly #shells = new Map<bigint, JobShell>();
-  // Who started them, and hears how they end.
-  readonly #starters = new Map<bigint, string | undefined>();
+  // By job.
+  readonly #shells = new Map<bigint, RunningShell>();
   readonly #answers = new Map<string, Map<string, Omit<Method, 'allow'>>>();
   #onIdle: (() => void) | undefined;
 
@@ -69,8 +74,7 @@ export class ShellService implements Service {
       this.#releaseLayout(id);
       throw error;
     }
-    this.#shells.set(id, shell);
-    this.#starters.set(id, request.sender);
+    this.#shells.set(id, { shell, starter: request.sender });
     this.#answers.set(shell.service, this.#answers.get(shell.service) ?? new Map());
     this.#tellBroker('service.add', shell.service);
     request.respond({ type: 'started' });
@@ -103,7 +107,6 @@ export class ShellService implements Service {
 
   #finished(shell: JobShell, { status, log, usage }: ShellResult, request: Request): void {
     this.#shells.delete(shell.jobid);
-    this.#starters.delete(shell.jobid);
     this.#answers.delete(shell.service);
     this.#tellBroker('service.remove', shell.service);
     this.#releaseLayout(shell.jobid);
@@ -147,9 +150,9 @@ export class ShellService implements Service {
     return {
       handler: (request) => {
         const { id } = request.unpack({ id: 'I' });
-        const shell = this.#shells.get(id);
-        if (!shell) throw new FluxError('ENOENT', `job ${id} has no shell on rank ${this.#context.rank}`);
-        take(shell, request);
+        const running = this.#shells.get(id);
+        if (!running) throw new FluxError('ENOENT', `job ${id} has no shell on rank ${this.#context.rank}`);
+        take(running.shell, request);
         return undefined;
       },
     };
@@ -178,13 +181,13 @@ export class ShellService implements Service {
 
   /** Nobody hears any more how these shells end: for whoever started them they are lost. */
   #starterGone(sender: string | undefined): void {
-    for (const [id, starter] of this.#starters)
-      if (starter === sender) this.#shells.get(id)!.signal(constants.signals.SIGKILL);
+    for (const { shell, starter } of this.#shells.values())
+      if (starter === sender) shell.signal(constants.signals.SIGKILL);
   }
 
   stats(): JsonObject {
     return {
-      jobs: Object.fromEntries(Array.from(this.#shells.values(), (shell) => [shell.jobidText, shell.describe()])),
+      jobs: Object.fromEntries(Array.from(this.#shells.values(), ({ shell }) => [shell.jobidText, shell.describe()])),
     };
   }
 
@@ -197,7 +200,7 @@ export class ShellService implements Service {
   async #endShells(): Promise<void> {
     if (this.#shells.size === 0) return;
     const signal = (signum: number) => {
-      for (const shell of this.#shells.values()) shell.signal(signum);
+      for (const { shell } of this.#shells.values()) shell.signal(signum);
     };
     await endPrograms(this.#context.clock, signal, (idle) => {
       this.#onIdle = idle;

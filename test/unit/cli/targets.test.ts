@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { filterTargets, instanceTargets } from '../../../cli/exec-targets.ts';
-import { hostsOf, rankOf, ranksOf, translateTarget } from '../../../cli/hosts.ts';
+import { hostsOf, rankOf, ranksOf, requireRank, translateTarget } from '../../../cli/hosts.ts';
 import { parseProcessName } from '../../../cli/remote-process.ts';
 import { localUri, remoteUri } from '../../../cli/uri-forms.ts';
 import { resolveUri } from '../../../cli/uri-resolve.ts';
@@ -50,6 +50,7 @@ test('ranks and hosts are found by each other', () => {
     // A host may be called like a rank: it is meant then.
     [0, 1, 4, 0, 9, 3, undefined, undefined, undefined],
   );
+  throwsCode(() => requireRank('x', hosts), 'EINVAL', /^'x' is neither a rank nor a host of this instance$/);
   assert.equal(ranksOf('0-2', hosts).encode(), '0-2');
   assert.equal(ranksOf('a,c', hosts).encode(), '0,4');
   assert.equal(translateTarget('0,4', hosts), 'a,c');

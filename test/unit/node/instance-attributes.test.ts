@@ -101,6 +101,16 @@ test('the tree is that of the command line, or of the configuration', () => {
   assert.equal(topologyUri(new Map(), {}), undefined);
 });
 
+test('the time to look for another parent is told where ranks may look for one', () => {
+  const told = (set: Record<string, string>) => attributes({}, set).get('tbon.rewire_timeout');
+  const rewire = { 'tbon.policy': 'rewire' };
+  assert.equal(told(rewire), '5s');
+  assert.equal(told({ ...rewire, 'tbon.rewire_timeout': '1m' }), '1m');
+  assert.equal(told({}), undefined);
+  throwsCode(() => told({ 'tbon.policy': 'perhaps' }), 'EINVAL', /'perhaps' is none of restart, rewire/);
+  throwsCode(() => told({ 'tbon.rewire_timeout': 'soon' }), 'EINVAL', /^tbon\.rewire_timeout: /);
+});
+
 for (const [name, code] of [
   ['size', 'EINVAL'],
   ['rank', 'EINVAL'],

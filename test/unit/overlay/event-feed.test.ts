@@ -12,9 +12,13 @@ class Feed {
   readonly asked: [number, number][] = [];
   #timers: (() => void)[] = [];
   readonly feed = new EventFeed({
-    after: (_, callback) => {
-      this.#timers.push(callback);
-      return { cancel: () => (this.#timers = this.#timers.filter((each) => each !== callback)) };
+    clock: {
+      now: () => 0,
+      monotonic: () => 0,
+      after: (_, callback) => {
+        this.#timers.push(callback);
+        return { cancel: () => (this.#timers = this.#timers.filter((each) => each !== callback)) };
+      },
     },
     deliver: (frame) => this.got.push(eventSequence(frame)),
     ask: (...range) => this.asked.push(range),
