@@ -25,8 +25,8 @@ export interface BuiltinModule {
 /** Where modules come from and where those that are not part of the broker run. */
 export interface ModuleSource {
   builtin(name: string): BuiltinModule | undefined;
-  /** A module that comes with the broker, by name. */
-  bundled(name: string): ModuleDefinition | undefined;
+  /** A module that comes with the broker and may also run outside of it, by name. */
+  bundled(name: string): BuiltinModule | undefined;
   /**
    * The file of a module, from its path or its name.
    *
@@ -125,13 +125,13 @@ export class Modules {
     const builtin = this.#source.builtin(target);
     const bundled = this.#source.bundled(target);
     const own = { name: request.name ?? target, path: target, args, isRemote: false, isRelay: false };
-    if (builtin?.isRelay) {
-      this.#loadRelay(this.#create({ ...own, isRelay: !builtin.definition }), builtin.definition);
+    const here = builtin?.isRelay || builtin?.definition || exec ? builtin : (bundled ?? builtin);
+    if (here?.isRelay) {
+      this.#loadRelay(this.#create({ ...own, isRelay: !here.definition }), here.definition);
       return;
     }
-    const here = builtin?.definition ?? (exec ? undefined : bundled);
-    if (here) {
-      await this.#loadHere(this.#create(own), here, builtin?.intercept);
+    if (here?.definition) {
+      await this.#loadHere(this.#create(own), here.definition, here.intercept);
       return;
     }
     const file = builtin || bundled ? { name: target, path: target } : await this.#source.resolve(target);

@@ -3,7 +3,8 @@
  * tells its parent; rank 0 sees when all are there and lets them go with one event. What a broker tells its parent is
  * answered in the end, so that those below hear of it when the link between the two is lost.
  *
- * It has to be loaded on every rank from which processes enter, and on the ranks between them and rank 0.
+ * It has to be loaded on every rank from which processes enter, and on the ranks between them and rank 0. A rank that has
+ * nobody below it and its parent in the same process counts nothing: whoever enters there enters at the parent.
  */
 
 import type { ModuleDefinition, ServiceContext } from '../../core/broker/service.ts';
@@ -18,8 +19,8 @@ interface Barrier {
   readonly nprocs: number;
   /** Entered and not yet told to the parent; on rank 0 all that entered. */
   count: number;
-  /** Who entered here and waits. */
-  readonly waiting: Request[];
+  /** Who entered here and waits, by the sender. */
+  readonly waiting: Map<string, Request>;
   /** What children told. */
   readonly told: Request[];
 }
@@ -43,7 +44,7 @@ class Barriers {
   #finish(name: string, errnum: number): void {
     const done = this.#barriers.get(name);
     this.#barriers.delete(name);
-    for (const request of done?.waiting ?? []) {
+    for (const request of done?.waiting.values() ?? []) {
       if (errnum) request.fail(new FluxError(errnum, `barrier ${name} was broken: one of its processes is gone`));
       else request.respond();
     }
@@ -61,16 +62,16 @@ class Barriers {
     let entered = this.#barriers.get(name);
     if (entered && entered.nprocs !== nprocs)
       throw new FluxError('EINVAL', `barrier ${name} is for ${entered.nprocs} processes, not ${nprocs}`);
-    if (!internal && entered?.waiting.some((each) => each.sender === request.sender))
+    if (!internal && entered?.waiting.has(request.sender))
       throw new FluxError('EEXIST', `barrier ${name} is entered already`);
     const isFirst = !entered;
     if (!entered) {
-      entered = { name, nprocs, count: 0, waiting: [], told: [] };
+      entered = { name, nprocs, count: 0, waiting: new Map(), told: [] };
       this.#barriers.set(name, entered);
     }
     entered.count += count;
     if (internal) entered.told.push(request);
-    else entered.waiting.push(request);
+    else entered.waiting.set(request.sender, request);
     if (this.#context.rank > 0) {
       // What comes in the same turn goes upstream together.
       if (isFirst || entered.count === count) this.#context.clock.after(0, () => this.#tellParent(name));
@@ -93,7 +94,7 @@ class Barriers {
   #lose(entered: Barrier, error: FluxError): void {
     if (this.#barriers.get(entered.name) !== entered) return;
     this.#barriers.delete(entered.name);
-    for (const request of [...entered.waiting, ...entered.told]) request.fail(error);
+    for (const request of [...entered.waiting.values(), ...entered.told]) request.fail(error);
   }
 
   #release(name: string, errnum: number): void {
@@ -114,7 +115,8 @@ class Barriers {
       allow: Role.user,
       handler: (request: Request) => {
         for (const { name, waiting, told } of this.#barriers.values())
-          if ([...waiting, ...told].some((each) => each.sender === request.sender)) this.#release(name, 103);
+          if (waiting.has(request.sender) || told.some(({ sender }) => sender === request.sender))
+            this.#release(name, 103);
         return undefined;
       },
     },

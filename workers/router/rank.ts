@@ -66,7 +66,9 @@ export interface RankHost {
   readonly world: World;
   readonly clients: ConnectorHost;
   readonly log: LogSink;
-  readonly modules: Pick<ModuleSource, 'bundled' | 'resolve' | 'launch'>;
+  readonly modules: Pick<ModuleSource, 'resolve' | 'launch'> & {
+    bundled(name: string): ModuleDefinition | undefined;
+  };
   /** Who does not take what they are sent as fast as it comes. */
   readonly slowReaders: SlowReaders;
   /** Threads that have parts of the KVS; 0 where it is with rank 0. */
@@ -165,9 +167,12 @@ export class Rank {
     });
     this.overlay = this.#place.overlay;
     this.connector = new Connector(this.broker, host.clients);
-    this.modules = new Modules(this.broker, { ...host.modules, builtin: (name) => this.#builtin(name) }, (text) =>
-      this.panic(text),
-    );
+    const source = {
+      ...host.modules,
+      builtin: (name: string) => this.#builtin(name),
+      bundled: (name: string) => this.#bundled(name),
+    };
+    this.modules = new Modules(this.broker, source, (text) => this.panic(text));
     this.#programs = this.#makePrograms();
     this.lifecycle = new Lifecycle(this.broker, this.#programs, {
       loadBuiltins: () => this.#loadBuiltins(),
@@ -305,6 +310,20 @@ export class Rank {
       default:
         return this.#isShard(name) ? {} : undefined;
     }
+  }
+
+  #bundled(name: string): BuiltinModule | undefined {
+    const definition = this.#host.modules.bundled(name);
+    if (!definition) return undefined;
+    return name === 'barrier' && this.#isLeafOfProcess() ? { isRelay: true } : { definition };
+  }
+
+  /** Whether no rank is below this one, and its parent in the same process, where many messages cost no more than one. */
+  #isLeafOfProcess(): boolean {
+    const { topology, nodeOfRank } = this.#host;
+    const parent = topology.parent(this.rank);
+    const isWithin = parent !== undefined && nodeOfRank[parent] === nodeOfRank[this.rank];
+    return isWithin && topology.children(this.rank).length === 0;
   }
 
   /** At rank 0, or on threads of its own with one that hands requests out before them. */

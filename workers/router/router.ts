@@ -11,7 +11,6 @@ import { DirectWays } from '../../core/broker/direct-ways.ts';
 import { EventBus } from '../../core/broker/event-bus.ts';
 import type { Severity } from '../../core/broker/log-format.ts';
 import type { Module } from '../../core/broker/module.ts';
-import type { ModuleSource } from '../../core/broker/modules.ts';
 import type { LogSink } from '../../core/broker/services/log.ts';
 import { FluxError } from '../../core/errno.ts';
 import type { Methods } from '../../core/handle/methods.ts';
@@ -244,7 +243,7 @@ export class Router {
     this.#mailbox.sendBytes(to, from, bytes, 0, bytes.length);
   }
 
-  #moduleSource(): Pick<ModuleSource, 'bundled' | 'resolve' | 'launch'> {
+  #moduleSource(): RankHost['modules'] {
     return {
       bundled: (name) => bundledModule(name),
       resolve: (target) => resolveModule(target, this.#instance.environment.FLUX_MODULE_PATH),

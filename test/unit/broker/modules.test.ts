@@ -61,6 +61,11 @@ class Launch implements ModuleRuntime {
   }
 }
 
+const plain: ModuleDefinition = {
+  start: () => ({ methods: { now: { handler: () => undefined }, never: { handler: () => LATER } } }),
+};
+const bundled: Record<string, BuiltinModule> = { bundled: { definition: plain }, relay: { isRelay: true } };
+
 class Bench {
   readonly agenda = new Agenda();
   readonly launches: Launch[] = [];
@@ -97,7 +102,7 @@ class Bench {
     this.broker.addPort(this.#client);
     const source = {
       builtin: (name: string) => definitions[name],
-      bundled: (name: string) => (name === 'bundled' ? plain : undefined),
+      bundled: (name: string) => bundled[name],
       resolve: async (target: string) => {
         if (target === 'nosuch') throw new FluxError('ENOENT', 'module not found in search path');
         return { name: target.replace(/^.*\//, ''), path: `/abs/${target}` };
@@ -148,10 +153,6 @@ class Bench {
     return this.answers.map((answer) => (answer.errnum ? answer.error().code : undefined));
   }
 }
-
-const plain: ModuleDefinition = {
-  start: () => ({ methods: { now: { handler: () => undefined }, never: { handler: () => LATER } } }),
-};
 
 // ---- load
 
@@ -220,6 +221,18 @@ test('a module that is part of the broker may run elsewhere, and others in a pro
   assert.deepEqual([other.module.name, other.module.path, other.inProcess], ['apart', 'bundled', true]);
   for (const path of ['far', 'near'])
     await refused(bench.modules.load({ path, args: [], exec: true, name: 'x' }), 'EINVAL', /separate process/);
+});
+
+test('what is asked of a bundled module that only passes on goes on towards the root, unless it has a process of its own', async () => {
+  const bench = new Bench();
+  await bench.modules.load({ path: 'relay', args: [] });
+  assert.equal(bench.launches.length, 0);
+  bench.ask('relay.enter');
+  await settled();
+  assert.deepEqual(bench.errors, ['EHOSTUNREACH'], 'there is no parent');
+  await bench.modules.remove('relay');
+  const { launch } = await bench.loading('relay', { exec: true });
+  assert.equal(launch.inProcess, true);
 });
 
 test('what is sent to a module before its thread is there reaches it then, in order', async () => {

@@ -6,9 +6,13 @@ import { refused } from '../../errors.ts';
 import { type Call, guest, type SimulatedClient } from '../../sim/client.ts';
 import { Simulation } from '../../sim/simulation.ts';
 
-/** An instance with the module on these ranks, or on all. */
-async function start(size: number, ranks = Array.from({ length: size }, (_, rank) => rank)): Promise<Simulation> {
-  const sim = await new Simulation({ size }).start();
+/** An instance with the module on these ranks, or on all; `placement` as in `SimulationOptions`. */
+async function start(
+  size: number,
+  ranks = Array.from({ length: size }, (_, rank) => rank),
+  placement?: readonly string[],
+): Promise<Simulation> {
+  const sim = await new Simulation({ size, ...(placement && { placement }) }).start();
   await sim.settle();
   for (const rank of ranks) await sim.connect(rank).rpc('module.load', { path: 'barrier', args: [] });
   return sim;
@@ -20,14 +24,42 @@ function enter(client: SimulatedClient, nprocs: number, name = 'b', count = 1): 
 
 const answered = (calls: readonly Call[]) => calls.map(({ answers }) => answers.map(({ errnum }) => errnum));
 
-test('all go on when the last has entered, wherever they are, and not before', async () => {
-  const sim = await start(7);
-  const calls = [0, 3, 3, 6, 5].map((rank) => enter(sim.connect(rank), 6));
+for (const placement of [['0-6'], ['0,2,5-6', '1,3-4'], ['0-1', '2', '3', '4', '5', '6']]) {
+  test(`all go on when the last has entered, wherever they are, and not before: processes of ${placement.join(' ')}`, async () => {
+    const sim = await start(7, undefined, placement);
+    const calls = [0, 3, 3, 6, 5].map((rank) => enter(sim.connect(rank), 6));
+    await sim.settle();
+    assert.deepEqual(answered(calls), [[], [], [], [], []]);
+    calls.push(enter(sim.connect(1, guest()), 6));
+    await sim.settle();
+    assert.deepEqual(answered(calls), [[0], [0], [0], [0], [0], [0]]);
+  });
+}
+
+/** How many requests came to the module of rank 0 from so many who entered at rank 1. */
+async function requestsOf(placement: readonly string[], entering: number): Promise<number> {
+  const sim = await start(2, undefined, placement);
+  const leader = sim.connect(0);
+  const counted = async () => {
+    const { rx } = (await leader.rpc('barrier.stats-get', {})) as { rx: { request: number } };
+    return rx.request;
+  };
+  const clients = Array.from({ length: entering }, () => sim.connect(1));
   await sim.settle();
-  assert.deepEqual(answered(calls), [[], [], [], [], []]);
-  calls.push(enter(sim.connect(1, guest()), 6));
+  const before = await counted();
+  const calls = clients.map((client) => enter(client, entering));
   await sim.settle();
-  assert.deepEqual(answered(calls), [[0], [0], [0], [0], [0], [0]]);
+  assert.deepEqual(
+    answered(calls),
+    calls.map(() => [0]),
+  );
+  // The last one asked for the count.
+  return (await counted()) - before - 1;
+}
+
+test('those who enter in the same turn are one request to another process, and one each within a process', async () => {
+  assert.ok((await requestsOf(['0', '1'], 20)) < 20);
+  assert.equal(await requestsOf(['0-1'], 20), 20);
 });
 
 test('barriers of other names are other barriers, and one that was left can be entered again', async () => {
@@ -126,10 +158,10 @@ test('a process enters once', async () => {
   await refused(client.rpc('barrier.enter', { name: 'b', count: 1, nprocs: 3 }), 'EEXIST', /entered already/);
 });
 
-test('those who wait fail when the module is removed', async () => {
+test('those who wait fail when the module that counts them is removed', async () => {
   const sim = await start(2);
   const call = enter(sim.connect(1), 3);
   await sim.settle();
-  await sim.connect(1).rpc('module.remove', { name: 'barrier' });
+  await sim.connect(0).rpc('module.remove', { name: 'barrier' });
   assert.equal((await sim.until(call.final, 'an answer')).error().code, 'ENOSYS');
 });
