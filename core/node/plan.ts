@@ -54,8 +54,9 @@ const programServices = ['rexec', 'shell'];
 const backingStores = ['content-sqlite', 'content-files'];
 const RING_BYTES = 1024 * 1024;
 const CLIENT_BACKLOG_BYTES = 64 * 1024 * 1024;
-/** Longer than an answer of another process takes. */
-const SPIN_MICROSECONDS = 500;
+/** Longer than an answer takes through both threads, the one it comes from just woken; and than one of another process. */
+const SPIN_MICROSECONDS = 200;
+const SPIN_MICROSECONDS_BETWEEN = 500;
 
 /** The [engine] table of the configuration. */
 interface EngineSettings {
@@ -135,10 +136,15 @@ export function makePlan(
     firstRank: ranks[0]!,
     threadOfRank: shardRanks(topology, ranks, routers),
     ringBytes: settings.ringBytes ?? RING_BYTES,
-    // Who looks for work while others wait for its only processor has to let them have it.
-    spinMicroseconds: settings.spinMicroseconds ?? (cores > 1 || canYield() ? SPIN_MICROSECONDS : 0),
+    spinMicroseconds: settings.spinMicroseconds ?? usualSpin(cores, ranks.length < topology.size),
     clientBacklogBytes: settings.clientBacklogBytes ?? CLIENT_BACKLOG_BYTES,
   };
+}
+
+function usualSpin(cores: number, hasOthers: boolean): number {
+  // Who looks for work while others wait for the only processor has to let them have it.
+  if (cores === 1 && !canYield()) return 0;
+  return hasOthers ? SPIN_MICROSECONDS_BETWEEN : SPIN_MICROSECONDS;
 }
 
 /**

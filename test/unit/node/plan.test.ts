@@ -85,6 +85,8 @@ test('the KVS has as many threads of its own as the configuration wants', () => 
 test('a thread that looks for work before it sleeps would be in the way of all others on one core, if it did not yield', () => {
   assert.ok(plan(2, 4).spinMicroseconds > 0);
   assert.equal(plan(1, 4).spinMicroseconds, canYield() ? plan(2, 4).spinMicroseconds : 0);
+  const [own, all] = [makePlan(2, Topology.create('kary:2', 4), {}, [0, 1]), plan(2, 4)];
+  assert.ok(own.spinMicroseconds > all.spinMicroseconds, 'answers of other processes take longer');
   assert.equal(plan(2, 4, { spin: 0 }).spinMicroseconds, 0);
   assert.equal(plan(1, 4, { spin: 7 }).spinMicroseconds, 7);
 });
