@@ -48,7 +48,7 @@ export function hydraStarts(flux: string, scale: Scale): Figure[] {
 async function reply(uri: string, { procs, size }: Shape, scale: Scale): Promise<Figure> {
   const client = await WireClient.connect(uri);
   const frame = requestFrame('broker.ping', { seq: 1, pad: '' }, 0, size - 1);
-  const times = await pingTimes(client, frame, scaled(scale, 3000, 1000, 50), scaled(scale, 3000, 1500, 50));
+  const times = await pingTimes(client, frame, scaled(scale, 3000, 2000, 50), scaled(scale, 6000, 5000, 50));
   client.close();
   return figure(`procs-${procs}.ping-${size}`, 'ms', 'less', times);
 }

@@ -1,7 +1,7 @@
 /** A thread that slept learns so much later, in milliseconds, that the wait is over. */
 const WAKE_MS = 0.1;
 /** Who is without a processor for longer, in milliseconds, let a computation go first, not somebody who had to be woken. */
-const LOST_MS = 2;
+const LOST_MS = 0.5;
 /** For so many milliseconds from then on the processors are needed for other things than looking. */
 const BUSY_MS = 10;
 
