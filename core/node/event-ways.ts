@@ -212,16 +212,25 @@ export class EventWays {
   }
 
   #loseSource(last: number): void {
-    const { clock, rewireTimeout, neighbours } = this.#host;
+    const { clock, rewireTimeout } = this.#host;
     if (rewireTimeout === undefined) {
       this.#cutOff(last);
       return;
     }
     this.#source = undefined;
-    const giveUp = () => this.#host.leave(`no process brings the events after ${this.sequence}`);
-    this.#search ??= clock.after(rewireTimeout, giveUp);
+    this.#search ??= clock.after(rewireTimeout, () => this.#giveUp(Math.max(last, this.sequence)));
     // Ranks whose parents are there look for no others.
-    if ([...neighbours.values()].some(({ isParent }) => isParent)) this.#host.seekLeader();
+    if (this.#hasParents) this.#host.seekLeader();
+  }
+
+  get #hasParents(): boolean {
+    return [...this.#host.neighbours.values()].some(({ isParent, link }) => isParent && link.isOpen);
+  }
+
+  /** Ranks whose parents are there would go on without the events; others end, as they have found none, and those below them. */
+  #giveUp(last: number): void {
+    if (this.#hasParents) this.#host.leave(`no process brings the events after ${last}`);
+    else this.#cutOff(last);
   }
 
   /** Nothing waits for events that never come; those below look elsewhere for them. */

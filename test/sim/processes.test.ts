@@ -60,8 +60,9 @@ const row: Plan = {
   faults: [],
 };
 
-test('the end of the process of rank 0 ends all', async () => {
-  await runPlan({ ...row, faults: [{ at: 1, kind: 'crash', process: 0, learning: 0.1 }] });
+test('the end of the process of rank 0 ends all, and not one after the other', async () => {
+  for (const rewires of [false, true])
+    await runPlan({ ...row, rewires, faults: [{ at: 1, kind: 'crash', process: 0, learning: 0.1 }] });
 });
 
 test('a process in the middle takes those below along', async () => {
