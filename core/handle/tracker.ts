@@ -1,7 +1,8 @@
 /**
  * Requests that went out over a link and are not answered yet, so that they can be answered when the link is lost.
  *
- * A request is known by its client and the matchtag that is unique to that client (RFC 6, Matchtag Field).
+ * A request is known by its client and the matchtag that is unique to that client (RFC 6, Matchtag Field). While ranks move one
+ * may come back on its way and pass the same link again; then so does its answer.
  */
 
 import { type Message, MessageType } from '../message/message.ts';
@@ -12,6 +13,8 @@ interface Passed {
   readonly matchtag: number;
   readonly request: Message;
   readonly routes: RouteStack;
+  /** The same request when it passed before, if it came back since. */
+  readonly before: Passed | undefined;
 }
 
 /** What one client waits for: mostly one request, else requests by matchtag. */
@@ -30,25 +33,27 @@ export class RpcTracker {
   sent(message: Message): void {
     if (message.type !== MessageType.request) return;
     const { sender } = message.routes;
-    if (message.wantsResponse)
-      this.#add(sender, { matchtag: message.matchtag, request: message, routes: message.routes.clone() });
+    if (message.wantsResponse) this.#add(sender, message);
     else if (message.topic?.endsWith('.disconnect')) this.#forgetSender(sender);
   }
 
-  #add(sender: string | undefined, passed: Passed): void {
+  #add(sender: string | undefined, request: Message): void {
     this.#pending ??= new Map();
+    const { matchtag } = request;
     const pending = this.#pending.get(sender);
-    const before = sizeOf(pending);
-    if (pending instanceof Map) pending.set(passed.matchtag, passed);
-    else if (pending === undefined || pending.matchtag === passed.matchtag) this.#pending.set(sender, passed);
+    const known = find(pending, matchtag);
+    const routes = request.routes.clone();
+    const passed = { matchtag, request, routes, before: known && isPartOf(known.routes, routes) ? known : undefined };
+    if (!known) this.#count++;
+    if (pending instanceof Map) pending.set(matchtag, passed);
+    else if (pending === undefined || known) this.#pending.set(sender, passed);
     else {
       const requests = new Map([
         [pending.matchtag, pending],
-        [passed.matchtag, passed],
+        [matchtag, passed],
       ]);
       this.#pending.set(sender, requests);
     }
-    this.#count += sizeOf(this.#pending.get(sender)) - before;
   }
 
   /** Notes a response that passes; false when it is to no request that was noted and not answered. */
@@ -56,15 +61,18 @@ export class RpcTracker {
     const { sender } = response.routes;
     const { matchtag, isLastResponse } = response;
     const pending = this.#pending?.get(sender);
-    if (pending === undefined) return false;
-    if (pending instanceof Map) {
-      if (!(isLastResponse ? pending.delete(matchtag) : pending.has(matchtag))) return false;
-      if (!pending.size) this.#pending!.delete(sender);
-    } else {
-      if (pending.matchtag !== matchtag) return false;
-      if (isLastResponse) this.#pending!.delete(sender);
+    const passed = find(pending, matchtag);
+    if (!passed) return false;
+    if (!isLastResponse) return true;
+    const { before } = passed;
+    if (before) {
+      if (pending instanceof Map) pending.set(matchtag, before);
+      else this.#pending!.set(sender, before);
+      return true;
     }
-    if (isLastResponse) this.#count--;
+    if (pending instanceof Map) pending.delete(matchtag);
+    if (!(pending instanceof Map && pending.size)) this.#pending!.delete(sender);
+    this.#count--;
     return true;
   }
 
@@ -81,12 +89,29 @@ export class RpcTracker {
     );
     this.#pending = undefined;
     this.#count = 0;
-    return unanswered.map(({ request, routes }) => {
+    return unanswered.map((passed) => {
+      const { request, routes } = first(passed);
       const copy = request.clone();
       copy.routes = routes;
       return copy;
     });
   }
+}
+
+function find(pending: Pending | undefined, matchtag: number): Passed | undefined {
+  if (pending instanceof Map) return pending.get(matchtag);
+  return pending?.matchtag === matchtag ? pending : undefined;
+}
+
+/** Whether a request that has come by one way has come farther by the other. */
+function isPartOf(way: RouteStack, longer: RouteStack): boolean {
+  if (way.encodedLength >= longer.encodedLength) return false;
+  const ids = longer.ids();
+  return way.ids().every((id, i) => ids[i] === id);
+}
+
+function first(passed: Passed): Passed {
+  return passed.before ? first(passed.before) : passed;
 }
 
 function sizeOf(pending: Pending | undefined): number {

@@ -173,3 +173,37 @@ test('events and control messages are none of its business', () => {
   tracker.sent(Message.control(0, 0));
   assert.equal(tracker.count, 0);
 });
+
+test('a request that comes back and goes over a link again is answered as often, and is one when the link is lost', () => {
+  for (const others of [[], [7, 8]]) {
+    const tracker = new RpcTracker();
+    for (const matchtag of others) tracker.sent(message({ matchtag }));
+    const request = message({});
+    tracker.sent(request);
+    const answer = () => {
+      const response = message({}).respond({}, owner);
+      response.routes = request.routes.clone();
+      return response;
+    };
+    const ways = [request.routes.toString()];
+    for (const hop of ['above', 'here']) request.routes.push(hop);
+    tracker.sent(request);
+    assert.equal(tracker.count, others.length + 1);
+    assert.deepEqual(
+      [tracker.answered(answer()), tracker.answered(answer()), tracker.answered(answer())],
+      [true, true, false],
+    );
+    assert.equal(tracker.count, others.length);
+    request.routes.pop();
+    request.routes.pop();
+    tracker.sent(request);
+    for (const hop of ['above', 'here']) request.routes.push(hop);
+    tracker.sent(request);
+    const lost = tracker.takeAll().filter(({ matchtag }) => matchtag === request.matchtag);
+    assert.deepEqual(
+      lost.map(({ routes }) => routes.toString()),
+      ways,
+    );
+    assert.equal(tracker.count, 0);
+  }
+});
