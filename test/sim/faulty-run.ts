@@ -142,6 +142,9 @@ export interface Outcome {
   readonly calls: number;
 }
 
+/** Seconds. */
+const REWIRE_TIMEOUT = 60;
+
 /**
  * Runs a plan; throws what was wrong.
  *
@@ -152,7 +155,7 @@ export async function runPlan(plan: Plan, look: (sim: Simulation) => void = () =
   const modules = { echo };
   const attributes = {
     'broker.quorum': '1',
-    ...(rewires && { 'tbon.policy': 'rewire', 'tbon.rewire_timeout': '60s' }),
+    ...(rewires && { 'tbon.policy': 'rewire', 'tbon.rewire_timeout': `${REWIRE_TIMEOUT}s` }),
   };
   const sim = new Simulation({ seed, size, placement, topology, hasFeed, modules, attributes });
   look(sim);
@@ -168,7 +171,8 @@ export async function runPlan(plan: Plan, look: (sim: Simulation) => void = () =
   if (!plan.isEarly) inflict(sim, faults, seconds);
   workload.schedule(plan.actions, seconds);
   await sim.advance(seconds);
-  await heal(sim, workload);
+  // Processes that have not joined yet end one after the other, each when it has looked for another above in vain.
+  await heal(sim, workload, plan.isEarly ? 200 + REWIRE_TIMEOUT * placement.length : 200);
   return {
     digest: digest(sim),
     events: sim.processes!.published.length,
@@ -204,8 +208,8 @@ const lacks = ({ ranks }: Simulation, rank: number) => !ranks[rank]!.modules.get
 
 const load = (client: SimulatedClient, path: string) => client.call('module.load', { path, args: [] });
 
-async function heal(sim: Simulation, workload: Workload): Promise<void> {
-  await checkMembers(sim);
+async function heal(sim: Simulation, workload: Workload, seconds: number): Promise<void> {
+  await checkMembers(sim, seconds);
   const live = memberRanks(sim);
   if (live.includes(0)) {
     await loadModules(sim);

@@ -12,8 +12,8 @@ export function memberRanks(sim: Simulation): number[] {
   return [...sim.ranks.keys()].filter((rank) => sim.processes!.isMember(rank));
 }
 
-/** Those run that have to, the others have ended, and rank 0 knows it. */
-export async function checkMembers(sim: Simulation): Promise<void> {
+/** Those run that have to, the others have ended in so many seconds, and rank 0 knows it. */
+export async function checkMembers(sim: Simulation, seconds = 200): Promise<void> {
   const processes = sim.processes!;
   if (!processes.of(0).hasCrashed) {
     await sim.when(() => sim.processes!.isAtRest, 'that all moves and losses are known', 200);
@@ -27,7 +27,7 @@ export async function checkMembers(sim: Simulation): Promise<void> {
       const runs = sim.stateOf(rank) === 'run' && sim.ranks[rank]!.overlay.parent?.isOnline !== false;
       return (hasToBe !== false && runs) || (hasToBe !== true && sim.stateOf(rank) === 'exit');
     });
-  await sim.when(isSettled, 'ranks that run or have ended', 200);
+  await sim.when(isSettled, 'ranks that run or have ended', seconds);
   const live = memberRanks(sim);
   if (!live.includes(0)) return;
   const client = sim.connect(0);
