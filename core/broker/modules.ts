@@ -25,7 +25,7 @@ export interface BuiltinModule {
 /** Where modules come from and where those that are not part of the broker run. */
 export interface ModuleSource {
   builtin(name: string): BuiltinModule | undefined;
-  /** A module that comes with the broker and may also run outside of it, by name. */
+  /** A module that comes with the broker and may also run outside of it, by name; none that is built in. */
   bundled(name: string): BuiltinModule | undefined;
   /**
    * The file of a module, from its path or its name.
@@ -125,7 +125,7 @@ export class Modules {
     const builtin = this.#source.builtin(target);
     const bundled = this.#source.bundled(target);
     const own = { name: request.name ?? target, path: target, args, isRemote: false, isRelay: false };
-    const here = builtin?.isRelay || builtin?.definition || exec ? builtin : (bundled ?? builtin);
+    const here = builtin ?? (exec ? undefined : bundled);
     if (here?.isRelay) {
       this.#loadRelay(this.#create({ ...own, isRelay: !here.definition }), here.definition);
       return;

@@ -28,7 +28,7 @@ export interface MailboxOptions {
   readonly sources: readonly number[];
   /** Microseconds to look for work before going to sleep; see `Patience`. */
   readonly spinMicroseconds: number;
-  /** Lets others run on the processor of a thread that looks. */
+  /** Lets others run on the processor of a thread that looks; nobody is let where it is absent. */
   readonly letOthers?: () => void;
   /**
    * When to look: a thread that only serves its rings does when they are empty; one that has sockets to serve must go back

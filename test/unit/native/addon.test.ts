@@ -8,6 +8,7 @@ import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import {
+  canYield,
   hwloc,
   nativeStatus,
   openPmi,
@@ -16,6 +17,7 @@ import {
   spawnProcess,
   takeStopped,
   topology,
+  yieldProcessor,
 } from '../../../native/index.ts';
 import { program, requireAddon, run, temporaryFolder } from './support.ts';
 
@@ -58,6 +60,7 @@ async function withoutAddon() {
     hwloc: hwloc(),
     notice: topology().notice,
     stopped: takeStopped(),
+    yields: [canYield(), yieldProcessor()],
     self: thrown(() => rusage('self').maxrss > 0),
     children: thrown(() => rusage('children')),
     pmi: thrown(() => openPmi()),
@@ -69,6 +72,10 @@ function tests() {
   requireAddon();
 
   test('with the addon nothing is missing', () => assert.equal(nativeStatus(), undefined));
+
+  test('with it nothing is missing, and threads can yield', () => {
+    assert.deepEqual([nativeStatus(), canYield(), yieldProcessor()], [undefined, true, undefined]);
+  });
 
   test('without it everything answers, and one sentence says what is missing', async () => {
     const worker = new Worker(fileURLToPath(import.meta.url), {
@@ -83,6 +90,7 @@ function tests() {
       hwloc: undefined,
       notice: 'libhwloc needs the native addon: processors are counted from /sys, GPUs are not seen.',
       stopped: [],
+      yields: [false, undefined],
       self: true,
       children: 'ENOSYS',
       pmi: 'ENOSYS',

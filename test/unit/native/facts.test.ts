@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
-import { canYield, findUser, peerCredentials, rusage, yieldProcessor } from '../../../native/index.ts';
+import { findUser, peerCredentials, rusage } from '../../../native/index.ts';
 import { rusageFallback } from '../../../native/rusage.ts';
 import { requireAddon, temporaryFolder } from './support.ts';
 
@@ -72,9 +72,4 @@ test('children count once they have ended', () => {
   assert.ok(after.utime > before.utime);
   assert.throws(() => rusageFallback('children'), { code: 'ENOSYS' });
   assert.throws(() => rusageFallback('thread'), { code: 'ENOSYS' });
-});
-
-test('a thread that lets others run goes on at once when there are none', () => {
-  assert.equal(canYield(), true);
-  assert.equal(yieldProcessor(), undefined);
 });
